@@ -1,0 +1,242 @@
+"""The artifact store: outputs as files named by the sha256 of their bytes, written once and never changed."""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Collection, Callable, Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol, cast
+
+from churnflow.adapters.durable import (
+    explained,
+    make_folder,
+    remove_leftovers,
+    sync_file,
+    sync_folder,
+    temporary_in,
+    write_all,
+)
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.release import object_path
+from churnflow.errors import ConflictError, IntegrityError, UsageError
+
+FILE_CODEC = "file"
+
+_CHUNK_BYTES = 1 << 20
+_FICLONE = 0x40049409
+_GROUP = "churnflow.codecs"
+
+
+class Codec(Protocol):
+    """A module that turns an output into a file and back."""
+
+    SUFFIX: str
+
+    def dump(self, value: object, path: Path) -> None:
+        """Write `value` to `path`, the same bytes for the same value."""
+
+    def load(self, path: Path) -> object:
+        """Read the value back without running code from the file."""
+
+
+class ArtifactFiles:
+    """Objects as `sha256/ab/cdef...`, mode 0444, below a root that survives `git clean`."""
+
+    def __init__(self, root: Path, codecs: Mapping[str, str]) -> None:
+        """Take the folder of the store, and the built-in codecs: module by name. Others come from entry points."""
+        self._root = root
+        self._codecs = dict(codecs)
+        self._verified: dict[str, tuple[int, int, int]] = {}
+        self._swept = False
+
+    @property
+    def root(self) -> Path:
+        """The folder of the store."""
+        return self._root
+
+    def codecs(self) -> Collection[str]:
+        """Return the names of the codecs that an output can be stored with."""
+        return (*self._codecs, *(name for name in _installed_codecs() if name not in self._codecs))
+
+    def put(self, name: str, value: object, codec: str) -> Artifact:
+        """Store `value` in the form that `codec` writes.
+
+        Raises UsageError for an unknown codec, ConflictError when the disk is full or permission is missing.
+        """
+        module = self._codec(codec)
+
+        def write(temporary: Path) -> str:
+            module.dump(value, temporary)
+            return sha256_of(temporary)
+
+        return self._publish(name, codec, module.SUFFIX, write)
+
+    def put_file(self, name: str, path: Path) -> Artifact:
+        """Store the bytes of an existing file, read once: hashed while they are copied (codec `file`)."""
+        if not path.is_file():
+            message = f"no such file: {path}"
+            raise UsageError(message, hint="check the path in the workflow")
+        return self._publish(name, FILE_CODEC, path.suffix, lambda temporary: copy_hashing(path, temporary))
+
+    def get(self, artifact: Artifact) -> object:
+        """Return the value after its bytes were hashed (once per process); codec `file` gives the path.
+
+        Raises IntegrityError when the bytes are missing or altered.
+        """
+        path = self.path(artifact)
+        if not self._is_verified(artifact.sha256, path):
+            self.verify(artifact)
+        return path if artifact.codec == FILE_CODEC else self._codec(artifact.codec).load(path)
+
+    def path(self, artifact: Artifact) -> Path:
+        """Return where the bytes of `artifact` lie; they are not to be changed."""
+        return self._root / object_path(artifact.sha256)
+
+    def verify(self, artifact: Artifact) -> None:
+        """Hash the stored bytes. Raises IntegrityError when they are missing or altered."""
+        path = self.path(artifact)
+        try:
+            status = path.stat()
+            found = sha256_of(path) if status.st_size == artifact.size_bytes else None
+        except FileNotFoundError:
+            raise _broken(artifact, path, "missing from the store") from None
+        except PermissionError:
+            raise _broken(artifact, path, "not readable in the store") from None
+        if found != artifact.sha256:
+            raise _broken(artifact, path, "altered in the store")
+        self._verified[artifact.sha256] = _signature(status)
+
+    def _publish(self, name: str, codec: str, suffix: str, write: Callable[[Path], str]) -> Artifact:
+        with explained(self._root):
+            temporary = self._temporary(suffix)
+            try:
+                sha256 = write(temporary)
+                artifact = Artifact(name=name, codec=codec, sha256=sha256, size_bytes=temporary.stat().st_size)
+                if not self._holds(artifact):
+                    self._move_in(temporary, artifact)
+            except Exception as failure:
+                raise _as_full_disk(failure, self._root) from failure
+            finally:
+                with suppress(FileNotFoundError):
+                    temporary.unlink()
+        return artifact
+
+    def _move_in(self, temporary: Path, artifact: Artifact) -> None:
+        path = self.path(artifact)
+        temporary.chmod(0o444)
+        sync_file(temporary)
+        make_folder(path.parent, 0o700)
+        temporary.replace(path)
+        sync_folder(path.parent)
+        self._verified[artifact.sha256] = _signature(path.stat())
+
+    def _holds(self, artifact: Artifact) -> bool:
+        path = self.path(artifact)
+        if self._is_verified(artifact.sha256, path):
+            return True
+        try:
+            self.verify(artifact)
+        except IntegrityError:
+            # Missing, or spoiled since: the good bytes are at hand and take its place.
+            return False
+        return True
+
+    def _is_verified(self, sha256: str, path: Path) -> bool:
+        try:
+            return self._verified.get(sha256) == _signature(path.stat())
+        except OSError:
+            return False
+
+    def _temporary(self, suffix: str) -> Path:
+        folder = self._root / "tmp"
+        make_folder(folder, 0o700)
+        if not self._swept:
+            remove_leftovers(folder, ".churnflow-*")
+            self._swept = True
+        return temporary_in(folder, suffix)
+
+    def _codec(self, name: str) -> Codec:
+        target = self._codecs.get(name) or _installed_codecs().get(name)
+        if target is None:
+            known = sorted({*self._codecs, *_installed_codecs()})
+            near = get_close_matches(name, known, n=1)
+            message = f"unknown codec: {name}"
+            hint = f"did you mean {near[0]}?" if near else f"the codecs are: {', '.join(known)}"
+            raise UsageError(message, hint=hint)
+        try:
+            return cast("Codec", import_module(target))
+        except ImportError as failure:
+            message = f"the codec {name} cannot be loaded: {failure}"
+            raise UsageError(message, hint="install what it needs, or choose another codec in `produces`") from failure
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256, in hex, of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy_hashing(source: Path, target: Path) -> str:
+    """Copy a file and return the sha256 of what was copied; blocks are shared where the file system can.
+
+    Never a hard link: an edit of one name would reach the other.
+    """
+    reading = os.open(source, os.O_RDONLY)
+    try:
+        writing = os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            if _share_blocks(reading, writing):
+                return sha256_of(target)
+            return _copy_blocks(reading, writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+
+
+def _share_blocks(reading: int, writing: int) -> bool:
+    try:
+        fcntl.ioctl(writing, _FICLONE, reading)
+    except OSError:
+        return False
+    return True
+
+
+def _copy_blocks(reading: int, writing: int) -> str:
+    hasher = hashlib.sha256()
+    buffer = bytearray(_CHUNK_BYTES)
+    view = memoryview(buffer)
+    while count := os.readv(reading, [buffer]):
+        hasher.update(view[:count])
+        write_all(writing, view[:count])
+    return hasher.hexdigest()
+
+
+def _signature(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _as_full_disk(failure: Exception, root: Path) -> Exception:
+    # Libraries that write files themselves wrap the kernel's answer in errors of their own.
+    if isinstance(failure, OSError) or "No space left on device" not in str(failure):
+        return failure
+    return ConflictError(
+        f"no space left on the disk of {root}", hint="free some space, then run the same command again"
+    )
+
+
+def _broken(artifact: Artifact, path: Path, how: str) -> IntegrityError:
+    return IntegrityError(
+        f"the artifact {artifact.name} (sha256 {artifact.sha256[:12]}) is {how}",
+        hint=f"bring {path} back from a backup or another clone, or run its step again: churnflow run",
+    )
+
+
+@cache
+def _installed_codecs() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=_GROUP)}

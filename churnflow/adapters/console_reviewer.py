@@ -1,0 +1,133 @@
+"""A reviewer at a terminal: shown what is approved, what changed and what is open; answers by typing."""
+
+import getpass
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from churnflow.domain.evidence import Measure
+from churnflow.domain.journal import Answer, Approval, StepRecord
+from churnflow.engine.ports import Brief
+from churnflow.errors import WaitingError
+
+CHOICES: dict[str, Answer] = {"a": "approve", "n": "approve-with-notes", "r": "reject"}
+
+
+class ConsoleReviewer:
+    """Asks the person at the terminal; end of input, an empty answer or silence never approves."""
+
+    def __init__(self, reviewer: str | None = None, notes: Sequence[str] = ()) -> None:
+        """Take a name and notes given on the command line, which are then not asked for."""
+        self._reviewer = reviewer
+        self._notes = tuple(notes)
+        self._console = Console(file=sys.stderr, markup=False, highlight=False)
+
+    def review(self, brief: Brief, phase: str) -> Approval:
+        """Show the brief and ask. Raises WaitingError when the input ends before an answer."""
+        began = monotonic()
+        self._show(brief)
+        try:
+            answers = {question: self._required(f"  {question} ") for question in brief.questions}
+            answer = self._choice()
+            notes = self._notes or (() if answer == "approve" else self._note_lines())
+            reviewer = self._reviewer or self._required(f"  reviewer [{_account()}]: ", default=_account())
+        except EOFError:
+            message = f"the input ended before the approval {brief.request.name!r} was answered; nothing is approved"
+            raise WaitingError(message, hint=f"`churnflow approve {brief.request.name}` asks again") from None
+        return Approval(
+            name=brief.request.name,
+            phase=phase,
+            passed=answer != "reject",
+            key=brief.subject,
+            at=datetime.now(UTC).replace(microsecond=0),
+            waited=round(monotonic() - began, 1),
+            answer=answer,
+            reviewer=reviewer,
+            notes=notes,
+            answers=answers,
+            how="prompt",
+        )
+
+    def _show(self, brief: Brief) -> None:
+        title = f"Approval: {brief.request.name}"
+        head = Text(f"{brief.run.declared.task}\nrun {brief.run.id}, subject {brief.subject[:12]}")
+        self._console.print(Panel(head, title=title, title_align="left"))
+        self._console.print(_steps(brief))
+        for record in brief.run.steps():
+            for line in record.findings:
+                style = {"pass": "green", "fail": "bold red", "ask": "yellow"}[line.state]
+                self._console.print(Text.assemble((f"  {line.state.upper():5}", style), f"{line.claim}: {line.evidence}"))
+        self._console.print(_changed(brief))
+        self._console.print(_issues(brief))
+
+    def _choice(self) -> Answer:
+        while True:
+            typed = self._ask("  [a]pprove, approve with [n]otes, or [r]eject? ").strip().lower()
+            if typed[:1] in CHOICES and typed in {typed[:1], CHOICES[typed[:1]]}:
+                return CHOICES[typed[:1]]
+            self._console.print("  type a, n or r; Ctrl-C leaves it unanswered")
+
+    def _note_lines(self) -> tuple[str, ...]:
+        self._console.print("  notes, one a line, an empty line ends; a line that begins with ! opens an issue:")
+        lines: list[str] = []
+        while line := self._ask("  > ").strip():
+            lines.append(line)
+        return tuple(lines)
+
+    def _required(self, prompt: str, default: str = "") -> str:
+        while not (typed := self._ask(prompt).strip() or default):
+            pass
+        return typed
+
+    def _ask(self, prompt: str) -> str:
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise EOFError
+        return line
+
+
+def _steps(brief: Brief) -> Table:
+    table = Table("step", "confidence", "key metrics", title="What is approved", title_justify="left", box=None)
+    for record in brief.run.steps():
+        table.add_row(record.name, str(record.confidence.score), _key_metrics(record))
+    return table
+
+
+def _key_metrics(record: StepRecord) -> str:
+    return "  ".join(f"{name} {_short(measure)}" for name, measure in list(record.metrics.items())[:4])
+
+
+def _short(measure: Measure) -> str:
+    interval = "" if measure.low is None else f" [{measure.low:.3g}, {measure.high:.3g}]"
+    return f"{measure.value:.4g}{interval}"
+
+
+def _changed(brief: Brief) -> Text:
+    if brief.previous is None:
+        return Text("Changed since the last checkpoint: there is none yet")
+    known = {entry.name for entry in brief.previous.run.entries}
+    done = [entry.name for entry in brief.run.entries if entry.name not in known]
+    files = ", ".join(brief.changed_files[:8]) or "no file"
+    return Text(f"Changed since {brief.previous.name}: done {', '.join(done) or 'nothing'}; files: {files}")
+
+
+def _issues(brief: Brief) -> Text:
+    if not brief.issues:
+        return Text("Open issues: none")
+    lines = [f"  {line.severity:8} {line.id}: {line.text}" for line in brief.issues]
+    return Text("\n".join(["Open issues:", *lines]))
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,176 @@
+"""How a file is written so that it is whole or absent after a kill or a power cut."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from churnflow.errors import ConflictError
+
+TEMPORARY_PREFIX = ".churnflow-"
+TEMPORARY_SUFFIX = ".tmp"
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into an error that says what to do; other failures pass.
+
+    Raises ConflictError naming `path`.
+    """
+    try:
+        yield
+    except OSError as failure:
+        place = failure.filename or path
+        if failure.errno in _FULL:
+            message = f"no space left on the disk of {path}"
+            raise ConflictError(message, hint="free some space, then run the same command again") from failure
+        if failure.errno in _DENIED:
+            message = f"no permission to write {place}"
+            hint = "give yourself write permission to that path, then run the same command again"
+            raise ConflictError(message, hint=hint) from failure
+        if isinstance(failure, NotADirectoryError | FileExistsError | IsADirectoryError):
+            message = f"something else stands where churnflow writes: {place}"
+            raise ConflictError(message, hint="move it away, then run the same command again") from failure
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable: what was created, renamed or removed there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable, whoever wrote them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Create `folder` and what is missing above it, durably."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode)
+    with suppress(FileExistsError):
+        folder.mkdir(mode)
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    sync_folder(folder.parent)
+
+
+def temporary_in(folder: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
+    """Return a name in `folder` that nothing else uses; snapshots leave such names out."""
+    return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Replace the file at `path`, whole or not at all; `mode` is subject to the umask. The folder must exist.
+
+    Raises ConflictError when the disk is full or permission is missing; nothing is left behind then.
+    """
+    temporary = temporary_in(path.parent)
+    with explained(path):
+        try:
+            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Add whole lines to the end of a file, durably; a torn last line of a killed writer is cut off before.
+
+    Raises ConflictError when the disk is full or permission is missing; the file is as before then.
+    """
+    with explained(path):
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            end = whole_lines_end(descriptor)
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, end)
+                raise
+        finally:
+            os.close(descriptor)
+        if is_new:
+            sync_folder(path.parent)
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write every byte, however many calls the kernel needs for it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def whole_lines_end(descriptor: int, block: int = 1 << 16) -> int:
+    """Return the offset after the last line end of an open file, 0 when it has none."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - block)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def remove_leftovers(folder: Path, pattern: str) -> None:
+    """Remove what killed processes left in `folder`: names that match `pattern` whose second part is a dead pid."""
+    for path in folder.glob(pattern):
+        pid = next((part for part in path.name.replace(".", "-").split("-") if part.isdigit()), None)
+        if pid is not None and not _is_alive(int(pid)):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it; what is already gone is no error."""
+    if path.is_dir() and not path.is_symlink():
+        for child in path.iterdir():
+            remove(child)
+        with suppress(FileNotFoundError):
+            path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync_all(files: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Make files durable and then the folders that name them."""
+    for path in files:
+        sync_file(path)
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,301 @@
+"""Checkpoints in git: snapshot commits, annotated tags and YAML, beside the user's own git and never in its way."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+from churnflow.adapters.durable import explained, make_folder, remove_leftovers, write_durably
+from churnflow.adapters.git_chain import (
+    Chain,
+    Link,
+    check_parent,
+    message_of,
+    split_tag,
+)
+from churnflow.adapters.git_commit import CommitWriter, Revision
+from churnflow.adapters.git_names import Names
+from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_restore import Restorer
+from churnflow.adapters.git_snapshot import Snapshots
+from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
+from churnflow.adapters.repository import Repository
+from churnflow.domain.base import digest
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment, file_of
+from churnflow.domain.evidence import Artifact
+from churnflow.engine.ports import Change
+from churnflow.errors import ConflictError, IntegrityError, UsageError
+
+_TRIES = 3
+_BLOCKED = ("File exists", "Permission denied", "cannot lock ref")
+
+
+class GitCheckpoints:
+    """The checkpoint store of a project. Writers hold the project's lock.
+
+    rescued: the ref that the last `restore_files` kept overwritten files under, None if it overwrote none.
+    """
+
+    def __init__(self, repository: Repository, packages_sha256: str) -> None:
+        """Take the project and the digest of the installed packages; nothing is run or written yet."""
+        self._repository = repository
+        self._packages_sha256 = packages_sha256
+        self._plumbing = Plumbing(repository)
+        self._snapshots = Snapshots(self._plumbing, repository)
+        self._chain = Chain(self._plumbing, repository)
+        self._writer = CommitWriter(self._plumbing, repository)
+        self._restorer = Restorer(self._plumbing, repository, self._snapshots)
+        self._names = Names(self._plumbing, self._chain)
+        self.rescued: str | None = None
+
+    @property
+    def identity_note(self) -> str | None:
+        """What to tell the user when no git identity is configured, None when there is one."""
+        name, is_users = self._writer.identity
+        return None if is_users else f"no git identity is configured: checkpoints are made as {name}"
+
+    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
+        """Write the work tree as a git tree, without the source files in `data`, and say where HEAD stands."""
+        tree = self._snapshots.take(data)
+        return Code(
+            tree=tree,
+            head=self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD^{commit}"),
+            branch=self._plumbing.line_or_none("symbolic-ref", "-q", "--short", "HEAD"),
+        )
+
+    def environment(self) -> Environment:
+        """Describe the interpreter, the platform and the installed packages."""
+        system = os.uname()
+        return Environment(
+            python=platform.python_version(),
+            platform=f"{system.sysname} {system.machine}",
+            packages_sha256=self._packages_sha256,
+        )
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep the checkpoint: whole, or not at all; one that is kept already is a success.
+
+        Raises ConflictError if the run has moved on.
+        """
+        data, sha256 = to_yaml(checkpoint), digest(checkpoint)
+        if len(data) > MAX_BYTES:
+            message = f"the record of {checkpoint.tag} is larger than {MAX_BYTES // 1_000_000} MB"
+            raise UsageError(message, hint="steps state facts and metrics in few words; put the rest into artifacts")
+        for _ in range(_TRIES):
+            tip = self._chain.tip(checkpoint.run.id)
+            if tip is not None and (tip.tag, tip.sha256) == (checkpoint.tag, sha256):
+                break
+            _refuse_stale(checkpoint, tip)
+            tip = self._try_to_save(checkpoint, data, sha256, tip)
+            if tip is not None and self._is_connected(tip, checkpoint):
+                break
+        else:
+            message = "objects of the checkpoint vanished while it was made, maybe by a `git gc` at the same time"
+            raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
+        self._derive(tip, data)
+
+    def head(self, run_id: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
+        tip = self._chain.tip(run_id)
+        return None if tip is None else self._proved(tip)
+
+    def history(self, run_id: str) -> Sequence[Checkpoint]:
+        """Return the checkpoints of a run, oldest first, each proved by its digest and that of its parent."""
+        return self._chain.records(self._chain.links(run_id))
+
+    def load(self, tag: str) -> Checkpoint:
+        """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
+        return self._proved(self._chain.tagged(tag))
+
+    def find(self, run_id: str | None, name: str) -> str | None:
+        """Return the tag that a name, a tag or a short form means (newest in the run first), None if none does."""
+        return self._names.find(run_id, name)
+
+    def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
+        """Return what bringing back the checkpoint's files would do to the work tree; nothing is changed."""
+        start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
+        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
+        return [Change(difference.path[start:], difference.action) for difference in differences]
+
+    def restore_files(self, checkpoint: Checkpoint) -> int:
+        """Bring back the files of the snapshot, each whole; return how many were verified by hash.
+
+        What is overwritten is kept first under a hidden ref, named in `rescued`. Raises ConflictError before anything
+        is written when a path is blocked, IntegrityError when a file is not what the snapshot holds after all.
+        """
+        now = self._snapshots.take(checkpoint.data)
+        differences = self._restorer.compare(checkpoint.code.tree, now)
+        self._restorer.refuse_blocked(differences)
+        self.rescued = None
+        if any(difference.action == "restore" for difference in differences):
+            hidden = [difference.path for difference in differences if difference.is_hidden]
+            self.rescued = self._rescue(checkpoint, now, hidden)
+        return self._restorer.restore(checkpoint.code.tree, differences)
+
+    def repair(self, run_id: str) -> Sequence[str]:
+        """Make again what is derived and missing (tags, YAML copies); return what was made."""
+        tip = self._chain.tip(run_id)
+        if tip is None:
+            return []
+        if self._is_complete(tip):
+            return []
+        tags = self._chain.tags(run_id)
+        made = []
+        for link in self._chain.links(run_id):
+            made += self._make_tag(link) if link.tag not in tags else []
+            made += self._make_copy(link, self._chain.blob(link))
+        return made
+
+    def _is_complete(self, tip: Link) -> bool:
+        """Tell by counting names, since every command asks, whether no tag and no copy is missing."""
+        run_id = split_tag(tip.tag)[0]
+        copies = self._repository.root / "checkpoints" / run_id
+        loose = self._repository.common_dir / "refs/tags/churnflow" / run_id
+        if sum(path.suffix == ".yaml" for path in _names_in(copies)) < tip.number:
+            return False
+        is_loose = sum(path.suffix != ".lock" for path in _names_in(loose)) >= tip.number
+        return is_loose or len(self._chain.tags(run_id)) >= tip.number
+
+    def _try_to_save(self, checkpoint: Checkpoint, data: bytes, sha256: str, tip: Link | None) -> Link | None:
+        """Make the commit and move the ref. None when the objects were taken away beneath us."""
+        file = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
+        path = f"{self._repository.prefix}/{file}" if self._repository.prefix else file
+        before = None if tip is None else tip.commit
+        parents = tuple(dict.fromkeys(commit for commit in (before, checkpoint.code.head) if commit))
+        revision = Revision(parents, message_of(checkpoint, sha256), checkpoint.created_at)
+        try:
+            with self._plumbing.quarantine() as env:
+                tree = self._writer.tree_with(checkpoint.code.tree, path, data, before, env)
+                commit = self._writer.commit(tree, revision, env)
+            self._writer.advance(checkpoint.run.id, commit, before, checkpoint.tag)
+        except GitFailure as failure:
+            self._remake(checkpoint, failure)
+            return None
+        return Link(commit, checkpoint.tag, sha256, parents)
+
+    def _is_connected(self, link: Link, checkpoint: Checkpoint) -> bool:
+        """Tell whether every object of the new commit is there; if `git gc` took one, take the step back."""
+        known = [f"^{parent}" for parent in link.parents]
+        try:
+            self._plumbing.run("rev-list", "--objects", "--quiet", link.commit, *known)
+        except GitFailure as failure:
+            self._remake(checkpoint, failure)
+            if self._is_whole(link, known):
+                return True
+            self._step_back(link)
+            return False
+        return True
+
+    def _is_whole(self, link: Link, known: list[str]) -> bool:
+        try:
+            self._plumbing.run("rev-list", "--objects", "--quiet", link.commit, *known)
+        except GitFailure:
+            return False
+        return True
+
+    def _step_back(self, link: Link) -> None:
+        run_id, number, _ = split_tag(link.tag)
+        ref = f"refs/churnflow/runs/{run_id}"
+        if number > 1:
+            self._plumbing.run("update-ref", ref, link.parents[0], link.commit)
+        else:
+            self._plumbing.run("update-ref", "-d", ref, link.commit)
+
+    def _remake(self, checkpoint: Checkpoint, failure: GitFailure) -> None:
+        """Write the snapshot's objects again. Raises ConflictError when the work tree is another one by now."""
+        if "No space left" in failure.stderr:
+            message = "no space left on the disk of the repository"
+            raise ConflictError(message, hint="free some space, then run the same command again") from failure
+        if any(sign in failure.stderr for sign in _BLOCKED):
+            message = f"the checkpoint {checkpoint.tag} could not be kept: {failure}"
+            raise ConflictError(message, hint="see `git for-each-ref refs/churnflow`, then try again") from failure
+        self._snapshots.forget()
+        if self._snapshots.take(checkpoint.data) != checkpoint.code.tree:
+            message = f"the work tree changed while {checkpoint.tag} was made"
+            raise ConflictError(message, hint="run the same command again") from failure
+
+    def _proved(self, link: Link) -> Checkpoint:
+        checkpoint = self._chain.record(link)
+        check_parent(checkpoint, self._chain.parent(link))
+        copy = self._repository.root / file_of(*split_tag(link.tag))
+        # Line ends may be git's own doing, when the copy was committed and checked out.
+        if copy.is_file() and copy.read_bytes().replace(b"\r\n", b"\n") != to_yaml(checkpoint):
+            name = copy.relative_to(self._repository.root)
+            message = f"{name} was edited by hand: it is not what {link.tag} holds"
+            raise IntegrityError(message, hint=f"rm {name}; the next churnflow command writes the true one")
+        return checkpoint
+
+    def _derive(self, link: Link, data: bytes) -> None:
+        (found,) = self._plumbing.read([f"refs/tags/{link.tag}^{{commit}}"])
+        if found is None:
+            self._make_tag(link)
+        elif found.oid != link.commit:
+            message = f"the tag {link.tag} was moved: it no longer names {link.commit[:12]}"
+            raise IntegrityError(message, hint=f"git tag -d {link.tag}; the next churnflow command makes it again")
+        self._make_copy(link, data)
+
+    def _make_tag(self, link: Link) -> list[str]:
+        (found,) = self._plumbing.read([link.commit])
+        if found is None:
+            return []
+        head, _, message = found.content.decode().partition("\n\n")
+        tagger = next(line for line in head.splitlines() if line.startswith("committer "))
+        text = f"object {link.commit}\ntype commit\ntag {link.tag}\ntagger {tagger[10:]}\n\n{message}"
+        try:
+            with self._plumbing.quarantine() as env:
+                oid = self._plumbing.line("mktag", stdin=text.encode(), env=env)
+            self._writer.create_ref(f"refs/tags/{link.tag}", oid)
+        except GitFailure as failure:
+            message = f"the checkpoint is kept, but its tag could not be made: {failure}"
+            hint = f"make room for the tag {link.tag}, then run churnflow status"
+            raise ConflictError(message, hint=hint) from failure
+        return [link.tag]
+
+    def _make_copy(self, link: Link, data: bytes) -> list[str]:
+        name = file_of(*split_tag(link.tag))
+        path = self._repository.root / name
+        if path.exists():
+            return []
+        with explained(path):
+            make_folder(path.parent)
+            remove_leftovers(path.parent, ".churnflow-*")
+        # A file that is neither tracked nor ignored would keep `git checkout TAG` from showing that moment.
+        ignore = self._repository.root / "checkpoints/.gitignore"
+        if not ignore.exists():
+            write_durably(ignore, b"*\n")
+        write_durably(path, data)
+        return [name]
+
+    def _rescue(self, checkpoint: Checkpoint, now: str, hidden: list[str]) -> str:
+        with self._snapshots.scratch_index() as index, self._plumbing.quarantine() as objects:
+            env = {**objects, "GIT_INDEX_FILE": str(index)}
+            self._plumbing.run("read-tree", now, env=env)
+            listed = b"".join(os.fsencode(path) + b"\0" for path in hidden)
+            self._plumbing.run("update-index", "--add", "-z", "--stdin", stdin=listed, env=env)
+            tree = self._plumbing.line("write-tree", env=env)
+            head = self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD^{commit}")
+            message = f"files as they were before {checkpoint.tag} was brought back\n"
+            parents = (head,) if head else ()
+            commit = self._writer.commit(tree, Revision(parents, message, checkpoint.created_at), env)
+        known = self._plumbing.line("for-each-ref", "--format=%(refname)", "refs/churnflow/rescue/").splitlines()
+        ref = next(name for name in (f"refs/churnflow/rescue/{n}" for n in count(len(known) + 1)) if name not in known)
+        self._writer.create_ref(ref, commit)
+        return ref
+
+
+def _names_in(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _refuse_stale(checkpoint: Checkpoint, tip: Link | None) -> None:
+    expected = None if checkpoint.parent is None else (checkpoint.parent.tag, checkpoint.parent.sha256)
+    found = None if tip is None else (tip.tag, tip.sha256)
+    number = 1 if tip is None else tip.number + 1
+    if expected != found or checkpoint.number != number:
+        place = "its beginning" if tip is None else tip.tag
+        message = f"the run {checkpoint.run.id} stands at {place}; {checkpoint.tag} does not follow it"
+        raise ConflictError(message, hint="churnflow status shows where the run stands now")

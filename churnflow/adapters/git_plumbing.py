@@ -1,0 +1,205 @@
+"""Git's plumbing with fixed arguments, driven through GitPython, in an environment that is cut off from the user's."""
+
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_file, sync_folder
+from churnflow.adapters.repository import Repository, foreign_variables
+from churnflow.errors import ConflictError
+
+if TYPE_CHECKING:
+    from git import Git
+
+DEADLINE_SECONDS = 600.0
+
+# Durability is ours, one barrier for all new objects (see `quarantine`), so that git need not sync each by itself; refs
+# are git's own, and it syncs them. Nothing here may run what the user has configured to run: hooks, monitors, upkeep.
+_SETTINGS = (
+    "core.fsync=none,reference",
+    "core.fsyncMethod=fsync",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.splitIndex=false",
+    "core.sparseCheckout=false",
+    "core.logAllRefUpdates=false",
+    "core.quotePath=false",
+    "core.safecrlf=false",
+    "core.warnAmbiguousRefs=false",
+    "index.sparse=false",
+    "diff.ignoreSubmodules=dirty",
+    "submodule.recurse=false",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+_OPTIONS = tuple(part for setting in _SETTINGS for part in ("-c", setting))
+
+
+class GitFailure(Exception):  # noqa: N818 - it is an answer to be looked at, seldom an error of the user's
+    """A git process ended with a failure; `status` and `stderr` say which."""
+
+    def __init__(self, command: str, status: int, stderr: str) -> None:
+        """Take the plumbing command's name, its exit status and what it said."""
+        super().__init__(f"git {command} failed: {_first_line(stderr)}")
+        self.status = status
+        self.stderr = stderr
+
+
+class Found(NamedTuple):
+    """An object of the repository: its id, its kind (commit, tree, blob, tag), and its bytes."""
+
+    oid: str
+    kind: str
+    content: bytes
+
+
+class Plumbing:
+    """One repository's git: each call is one process, read with a deadline."""
+
+    def __init__(self, repository: Repository) -> None:
+        """Take the repository; GitPython is imported at the first call, since commands that need no git are many."""
+        self._repository = repository
+        self._git: Git | None = None
+        self._base = {
+            "GIT_DIR": str(repository.git_dir),
+            "GIT_WORK_TREE": str(repository.work_tree),
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_NO_LAZY_FETCH": "1",
+        }
+
+    def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Run `git ARGUMENTS` at the top of the work tree and return its output.
+
+        Raises GitFailure for a failure, ConflictError when git is gone or does not answer.
+        """
+        output, _ = self.run_noting(*arguments, stdin=stdin, env=env)
+        return output
+
+    def run_noting(
+        self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+    ) -> tuple[bytes, str]:
+        """Run as `run` does and also return what git said on its error output."""
+        process = self._started(arguments, {**self._base, **(env or {})})
+        try:
+            output, errors = process.communicate(stdin, timeout=DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            process.kill()
+            process.communicate()
+            message = f"git {arguments[0]} did not end within {DEADLINE_SECONDS:.0f} s"
+            raise ConflictError(message, hint="see what holds it (a filter, a slow disk), then try again") from late
+        stderr = errors.decode(errors="replace")
+        if process.returncode != 0:
+            raise GitFailure(arguments[0], process.returncode, stderr)
+        return output, stderr
+
+    def line(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """Run as `run` does and return the output as one line of text."""
+        return self.run(*arguments, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
+
+    def line_or_none(self, *arguments: str) -> str | None:
+        """Return the output as one line, None when git answers that there is no such thing (status 1)."""
+        try:
+            return self.line(*arguments) or None
+        except GitFailure as failure:
+            if failure.status == 1:
+                return None
+            raise
+
+    def read(self, names: Iterable[str]) -> "list[Found | None]":
+        """Return the objects named by id, ref or `commit:path`, None for a missing one; one process for all."""
+        wanted = list(names)
+        output = self.run("cat-file", "--batch", stdin=b"".join(os.fsencode(name) + b"\n" for name in wanted))
+        return list(_split_batch(output, len(wanted)))
+
+    @contextmanager
+    def quarantine(self) -> Iterator[dict[str, str]]:
+        """Give an environment whose new objects stay apart; at the end make them durable and move them in.
+
+        An object is thus never in the repository before it is on the disk, and a kill leaves the repository as it was.
+        """
+        shared = self._repository.shared_dir
+        objects = self._repository.common_dir / "objects"
+        with explained(shared):
+            make_folder(shared)
+            remove_leftovers(shared, "objects-*")
+            folder = _fresh_folder(shared)
+        try:
+            yield {
+                "GIT_OBJECT_DIRECTORY": str(folder),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(str(objects)),
+            }
+            with explained(objects):
+                _move_in(folder, objects)
+        finally:
+            remove(folder)
+
+    def _started(self, arguments: tuple[str, ...], env: dict[str, str]) -> "Git.AutoInterrupt":
+        if self._git is None:
+            gitpython = import_module("git")
+            self._git = gitpython.Git(str(self._repository.work_tree))
+        foreign = tuple(part for name in foreign_variables() for part in ("-u", name))
+        # GitPython hands our whole environment down; `env -u` takes out of it what a hook or an alias put there.
+        cut = ("env", *foreign, *(f"{name}={value}" for name, value in env.items())) if foreign else ()
+        return self._git.execute(
+            [*cut, "git", *_OPTIONS, *arguments],
+            istream=subprocess.PIPE,
+            as_process=True,
+            env=env,
+        )
+
+
+def _split_batch(output: bytes, count: int) -> "Iterator[Found | None]":
+    position = 0
+    for _ in range(count):
+        end = output.index(b"\n", position)
+        header = output[position:end]
+        position = end + 1
+        if header.endswith((b" missing", b" ambiguous")):
+            yield None
+            continue
+        oid, kind, size = header.decode().split(" ")
+        yield Found(oid, kind, output[position : position + int(size)])
+        position += int(size) + 1
+
+
+def _move_in(folder: Path, objects: Path) -> None:
+    # Indexes of packs last: a pack without its index is not there, an index without its pack is an error.
+    whole = [path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("tmp_")]
+    found = sorted(whole, key=lambda path: path.suffix == ".idx")
+    for path in found:
+        sync_file(path)
+    touched = set()
+    for path in found:
+        target = objects / path.parent.name / path.name
+        make_folder(target.parent)
+        if not target.exists():
+            path.replace(target)
+            touched.add(target.parent)
+    for place in touched:
+        sync_folder(place)
+
+
+def _fresh_folder(shared: Path) -> Path:
+    folder = shared / f"objects-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.mkdir(0o700)
+    return folder
+
+
+def _quoted(path: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", path) + '"' if re.search(r'[:"\\;]', path) else path
+
+
+def _first_line(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[0] if lines else "no message")

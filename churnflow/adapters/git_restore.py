@@ -1,0 +1,204 @@
+"""Brings the files of a snapshot back into the work tree: only what differs, each whole, and proved afterwards."""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from churnflow.adapters.durable import (
+    explained,
+    make_folder,
+    remove,
+    remove_leftovers,
+    sync_file,
+    sync_folder,
+    temporary_in,
+)
+from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_snapshot import Snapshots
+from churnflow.adapters.repository import Repository
+from churnflow.errors import ConflictError, IntegrityError
+
+_LINK = "120000"
+_SUBMODULE = "160000"
+_SPACE = 0x20
+
+
+class Blob(NamedTuple):
+    """A file of a tree: its mode in git's octal notation, its id, and its path from the top of the work tree."""
+
+    mode: str
+    oid: str
+    path: str
+
+
+class Difference(NamedTuple):
+    """What happens to one file, by its path from the top of the work tree.
+
+    is_hidden: it is overwritten, and no snapshot of the present holds it, since git ignores it by now.
+    """
+
+    action: str
+    path: str
+    is_hidden: bool = False
+
+
+class Restorer:
+    """Compares a snapshot with the work tree, and writes what differs; it deletes nothing."""
+
+    def __init__(self, plumbing: Plumbing, repository: Repository, snapshots: Snapshots) -> None:
+        """Take the repository's plumbing and what takes snapshots."""
+        self._plumbing = plumbing
+        self._repository = repository
+        self._snapshots = snapshots
+
+    def restore(self, old: str, differences: Sequence[Difference]) -> int:
+        """Write what differs from the tree `old` and return how many files were verified.
+
+        Raises IntegrityError when a file is not what the snapshot holds after all.
+        """
+        paths = [difference.path for difference in differences if difference.action != "keep"]
+        attributes = [path for path in paths if path.rsplit("/", 1)[-1] == ".gitattributes"]
+        # They say how the others are to be written.
+        for batch in (attributes, [path for path in paths if path not in set(attributes)]):
+            if batch:
+                self._write(old, batch)
+        return self._verify(old)
+
+    def refuse_blocked(self, differences: Sequence[Difference]) -> None:
+        """Raise ConflictError when a path to be written leads over a link, or file and folder collide."""
+        for difference in differences:
+            if difference.action != "keep":
+                self._refuse_blocked(difference.path)
+
+    def compare(self, old: str, now: str) -> list[Difference]:
+        """Return what bringing back the tree `old` does to the project's files, whose tree is `now`."""
+        listed = self._ask("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, now)
+        fields = [os.fsdecode(field) for field in listed.split(b"\0")]
+        differences = []
+        for raw, path in zip(fields[::2], fields[1::2], strict=False):
+            old_mode, new_mode, oid, _, status = raw.removeprefix(":").split(" ")
+            if _SUBMODULE in {old_mode, new_mode} or not self._is_ours(path):
+                continue
+            match status:
+                case "A":
+                    differences.append(Difference("keep", path))
+                case "D" if os.path.lexists(self._repository.work_tree / path):
+                    if not self._matches(Blob(old_mode, oid, path)):
+                        differences.append(Difference("restore", path, is_hidden=True))
+                case "D":
+                    differences.append(Difference("create", path))
+                case _:
+                    differences.append(Difference("restore", path))
+        return differences
+
+    def _is_ours(self, path: str) -> bool:
+        prefix = f"{self._repository.prefix}/" if self._repository.prefix else ""
+        return path.startswith(prefix) and not path.startswith(f"{prefix}checkpoints/")
+
+    def _ask(self, *arguments: str) -> bytes:
+        try:
+            return self._plumbing.run(*arguments)
+        except GitFailure as failure:
+            message = f"the snapshot of the checkpoint cannot be read: {failure}"
+            raise IntegrityError(message, hint="fetch it from another clone: git fetch --all --tags") from failure
+
+    def _refuse_blocked(self, path: str) -> None:
+        parts = path.split("/")
+        place = self._repository.work_tree
+        if any(part.lower() == ".git" for part in parts):
+            message = f"the snapshot holds a path inside .git: {path}"
+            raise IntegrityError(message, hint="it was not made by churnflow; do not use it")
+        for part in parts[:-1]:
+            place /= part
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                message = f"{path} cannot be brought back: {place} is not a folder"
+                raise ConflictError(message, hint=f"move {place} away, then run the same command again")
+        if (place / parts[-1]).is_dir() and not (place / parts[-1]).is_symlink():
+            message = f"{path} cannot be brought back: a folder stands in its place"
+            raise ConflictError(message, hint=f"move {place / parts[-1]} away, then run the same command again")
+
+    def _write(self, tree: str, paths: list[str]) -> None:
+        # `checkout-index` into a folder of our own applies the user's line ends and filters (LFS) as a checkout does,
+        # and makes modes and links, without a file of the work tree being half written at any moment.
+        state = self._repository.state_dir
+        with explained(state), self._snapshots.scratch_index() as index:
+            remove_leftovers(state, "staging-*")
+            staging = state / f"staging-{os.getpid()}"
+            try:
+                make_folder(staging)
+                env = {"GIT_INDEX_FILE": str(index)}
+                self._plumbing.run("read-tree", tree, env=env)
+                listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+                self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
+                folders = {self._install(staging / path, path) for path in paths}
+            except GitFailure as failure:
+                message = f"the files of the checkpoint could not be written: {failure}"
+                raise ConflictError(message, hint="see what git says, then run the same command again") from failure
+            finally:
+                remove(staging)
+        for folder in folders:
+            sync_folder(folder)
+
+    def _install(self, staged: Path, path: str) -> Path:
+        target = self._repository.work_tree / path
+        with explained(target):
+            make_folder(target.parent)
+            temporary = temporary_in(target.parent)
+            try:
+                if staged.is_symlink():
+                    temporary.symlink_to(staged.readlink())
+                else:
+                    shutil.copyfile(staged, temporary)
+                    temporary.chmod(staged.stat().st_mode & 0o777)
+                    sync_file(temporary)
+                temporary.replace(target)
+            finally:
+                remove(temporary)
+        return target.parent
+
+    def _verify(self, tree: str) -> int:
+        blobs = [blob for blob in self._blobs(tree) if blob.mode != _SUBMODULE and self._is_ours(blob.path)]
+        broken = self._broken(blobs)
+        if broken:
+            message = f"{len(broken)} of {len(blobs)} files are not as in the checkpoint, first {broken[0]}"
+            raise IntegrityError(message, hint="close what writes to them, then run the same command again")
+        return len(blobs)
+
+    def _blobs(self, tree: str) -> Iterable[Blob]:
+        for line in self._ask("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
+            if line:
+                description, path = line.split(b"\t", 1)
+                mode, _, oid = description.decode().split(" ")
+                yield Blob(mode, oid, os.fsdecode(path))
+
+    def _matches(self, blob: Blob) -> bool:
+        return not self._broken([blob])
+
+    def _broken(self, blobs: list[Blob]) -> list[str]:
+        top = self._repository.work_tree
+        regular = [blob for blob in blobs if blob.mode != _LINK]
+        broken = [blob.path for blob in blobs if (top / blob.path).is_symlink() != (blob.mode == _LINK)]
+        links = [blob for blob in blobs if blob.mode == _LINK and blob.path not in broken]
+        broken += [blob.path for blob in links if self._link_id(top / blob.path) != blob.oid]
+        files = [blob for blob in regular if blob.path not in broken and (top / blob.path).is_file()]
+        broken += [blob.path for blob in regular if not (top / blob.path).is_file()]
+        # Cleaned by filters as `git add` does; a file kept with line ends that git would normalise matches as it is.
+        suspects = self._differing(files)
+        return sorted({*broken, *(blob.path for blob in self._differing(suspects, "--no-filters"))})
+
+    def _differing(self, blobs: list[Blob], *options: str) -> list[Blob]:
+        if not blobs:
+            return []
+        paths = b"".join(_c_quoted(blob.path) + b"\n" for blob in blobs)
+        found = self._plumbing.line("hash-object", *options, "--stdin-paths", stdin=paths).splitlines()
+        return [blob for blob, oid in zip(blobs, found, strict=True) if oid != blob.oid]
+
+    def _link_id(self, path: Path) -> str:
+        return self._plumbing.line("hash-object", "--stdin", stdin=os.fsencode(path.readlink()))
+
+
+def _c_quoted(path: str) -> bytes:
+    quoted = (b"\\%03o" % byte if byte < _SPACE or byte in b'"\\' else bytes((byte,)) for byte in os.fsencode(path))
+    return b'"' + b"".join(quoted) + b'"'

@@ -1,0 +1,175 @@
+"""The work tree as a git tree, taken through a private index, so that the user's own index is never written."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from churnflow.adapters.durable import (
+    TEMPORARY_PREFIX,
+    TEMPORARY_SUFFIX,
+    explained,
+    make_folder,
+    remove,
+    remove_leftovers,
+)
+from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.repository import Repository
+from churnflow.errors import ConflictError, UsageError
+
+_EMBEDDED = re.compile(r"^warning: adding embedded git repository: (.+)$", re.MULTILINE)
+_UNBORN = re.compile(r"^error: '(.+)' does not have a commit checked out$", re.MULTILINE)
+_UNREADABLE = re.compile(r"""error: (?:open\("|unable to stat '|could not open ')([^"'\n]+)["'].*: Permission denied""")
+_MOST_NESTED = 50
+
+
+class Snapshots:
+    """Takes trees of the work tree. The private index is kept between snapshots: unchanged files are not read again."""
+
+    def __init__(self, plumbing: Plumbing, repository: Repository) -> None:
+        """Take the repository's plumbing; nothing is written before the first snapshot."""
+        self._plumbing = plumbing
+        self._repository = repository
+        self._state = repository.state_dir
+        self._index = self._state / "snapshot.index"
+        self._data_memory = self._state / "data-paths.json"
+
+    def take(self, data: Iterable[str]) -> str:
+        """Return the id of a tree with every file that is tracked, or neither ignored nor listed in `data`.
+
+        data: source files, relative to the project; those that git tracks are in the tree all the same. They are
+        remembered, so that no later snapshot takes their rows into git either. The tree is durable on return.
+        Raises UsageError for a file that cannot be read, ConflictError when git fails.
+        """
+        with explained(self._state):
+            make_folder(self._state)
+            remove_leftovers(self._state, "index-*")
+            excluded = self._untracked(self._remembered(data))
+        try:
+            return self._attempt(excluded, fresh=False)
+        except GitFailure:
+            # A power cut or `git gc` spoiled the private index, or what it relied on; it is only a cache.
+            self.forget()
+        try:
+            return self._attempt(excluded, fresh=True)
+        except GitFailure as failure:
+            raise _explain(failure) from failure
+
+    def forget(self) -> None:
+        """Drop the private index; the next snapshot reads every file."""
+        self._index.unlink(missing_ok=True)
+
+    @contextmanager
+    def scratch_index(self) -> Iterator[Path]:
+        """Give the name of an index file that is removed at the end, with its lock if git was killed on it."""
+        with explained(self._state):
+            make_folder(self._state)
+        path = self._state / f"index-{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            yield path
+        finally:
+            remove(path)
+            remove(path.with_name(path.name + ".lock"))
+
+    def _attempt(self, excluded: list[str], *, fresh: bool) -> str:
+        with self.scratch_index() as index, self._plumbing.quarantine() as objects:
+            env = {**objects, "GIT_INDEX_FILE": str(index)}
+            if not fresh:
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(self._index, index)
+            if not index.exists() and self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD"):
+                self._plumbing.run("read-tree", "HEAD", env=env)
+            self._add(env, excluded)
+            self._settle_ignored(env)
+            tree = self._plumbing.line("write-tree", env=env)
+            with suppress(FileNotFoundError):
+                index.replace(self._index)
+        return tree
+
+    def _add(self, env: dict[str, str], excluded: list[str]) -> None:
+        nested: list[str] = []
+        for _ in range(_MOST_NESTED):
+            try:
+                _, notes = self._plumbing.run_noting(
+                    "add",
+                    "-A",
+                    "--pathspec-from-file=-",
+                    "--pathspec-file-nul",
+                    stdin=_pathspecs([*excluded, *nested]),
+                    env=env,
+                )
+            except GitFailure as failure:
+                found = _UNBORN.findall(failure.stderr)
+                if not found:
+                    raise
+                nested.extend(found)
+                continue
+            self._drop(env, [*excluded, *_EMBEDDED.findall(notes)])
+            return
+        message = f"more than {_MOST_NESTED} repositories without a commit lie in the work tree"
+        raise UsageError(message, hint="list them in .gitignore")
+
+    def _settle_ignored(self, env: dict[str, str]) -> None:
+        """Make the private index agree with the user's on ignored files: those added by force, or untracked since."""
+        tracked = self._ignored({})
+        present = self._ignored(env)
+        if missing := [path for path in tracked - present if os.path.lexists(self._repository.work_tree / path)]:
+            self._plumbing.run(
+                "update-index", "--add", "--remove", "-z", "--stdin", stdin=_listed(sorted(missing)), env=env
+            )
+        self._drop(env, sorted(present - tracked))
+
+    def _ignored(self, env: dict[str, str]) -> set[str]:
+        return set(_paths(self._plumbing.run("ls-files", "-z", "-c", "-i", "--exclude-standard", env=env)))
+
+    def _drop(self, env: dict[str, str], paths: list[str]) -> None:
+        if paths:
+            names = [path.rstrip("/") for path in paths]
+            self._plumbing.run("update-index", "--force-remove", "-z", "--stdin", stdin=_listed(names), env=env)
+
+    def _untracked(self, data: list[str]) -> list[str]:
+        if not data:
+            return []
+        prefix = self._repository.prefix
+        paths = [f"{prefix}/{path}" if prefix else path for path in map(os.path.normpath, data)]
+        # Not as arguments: `data` can be long, and a name may look like an option.
+        listed = self._plumbing.run("ls-files", "-z", "-c", "--full-name")
+        tracked = set(_paths(listed))
+        return [path for path in paths if path not in tracked]
+
+    def _remembered(self, data: Iterable[str]) -> list[str]:
+        known: list[str] = []
+        with suppress(OSError, ValueError):
+            known = [str(path) for path in json.loads(self._data_memory.read_bytes())]
+        merged = sorted({*known, *data})
+        if merged != known:
+            self._data_memory.write_text(json.dumps(merged))
+        return merged
+
+
+def _pathspecs(excluded: list[str]) -> bytes:
+    ours = f":(top,exclude,glob)**/{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"
+    literal = [f":(top,exclude,literal){path.rstrip('/')}" for path in excluded]
+    return _listed([":(top)", ours, *literal])
+
+
+def _listed(paths: Iterable[str]) -> bytes:
+    return b"".join(os.fsencode(path) + b"\0" for path in paths)
+
+
+def _paths(listed: bytes) -> list[str]:
+    return [os.fsdecode(path) for path in listed.split(b"\0") if path]
+
+
+def _explain(failure: GitFailure) -> ConflictError | UsageError:
+    unreadable = _UNREADABLE.search(failure.stderr)
+    if unreadable:
+        name = unreadable[1]
+        return UsageError(f"no permission to read {name}", hint=f"chmod u+r {name}, or list it in .gitignore")
+    if "No space left" in failure.stderr:
+        return ConflictError("no space left on the disk of the repository", hint="free some space, then try again")
+    return ConflictError(f"the work tree could not be kept: {failure}", hint="see `git status`, then try again")

@@ -1,0 +1,142 @@
+"""The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from churnflow.adapters.durable import append_durably, explained, make_folder, temporary_in, write_durably
+from churnflow.domain.base import Frozen
+from churnflow.domain.journal import Entry, Run, StepRecord
+from churnflow.engine.ports import Intent
+from churnflow.errors import ConflictError, IntegrityError
+
+_ENTRY: TypeAdapter[Any] = TypeAdapter(Entry)
+_RUN_LINE = b'{"kind":"run",'
+_RESET_LINE = b'{"kind":"reset",'
+
+
+class _Reusable(Frozen):
+    run: str
+    record: StepRecord
+
+
+class JournalFiles:
+    """Runs as `runs/<run>/journal.jsonl`, the current one named in `current`.
+
+    A line is an entry, or the whole run at its start (`run`) and after a rollback (`reset`); the newest whole run and
+    the entries after it are the state. A last line without its end is one that a kill tore: it was never promised.
+    """
+
+    def __init__(self, state_dir: Path, shared_dir: Path) -> None:
+        """Take the project's state folder, and the folder shared by work trees (for reusable results)."""
+        self._state = state_dir
+        self._steps = shared_dir / "steps"
+
+    def current(self) -> Run | None:
+        """Return the run that the project is at, None before the first. Raises IntegrityError for a damaged file."""
+        try:
+            run_id = (self._state / "current").read_text().strip()
+        except FileNotFoundError:
+            return None
+        path = self._path(run_id)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            raise _damaged(path, "it is missing") from None
+        return _parse(text, path)
+
+    def start(self, run: Run) -> None:
+        """Make `run`, without entries, the current one. Raises ConflictError if its journal exists."""
+        path = self._path(run.id)
+        if path.exists():
+            message = f"the run {run.id} exists already"
+            raise ConflictError(message, hint="run the same command again: it draws a new run id")
+        with explained(path):
+            make_folder(path.parent)
+        write_durably(path, _whole(run.with_entries(()), _RUN_LINE))
+        self._point_to(run.id)
+
+    def append(self, run: Run, entry: Entry) -> None:
+        """Add one entry durably; when this returns, a kill does not lose it."""
+        append_durably(self._path(run.id), _ENTRY.dump_json(entry, by_alias=True) + b"\n")
+        if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
+            self._remember(run.id, entry)
+
+    def reset(self, run: Run) -> None:
+        """Make `run` with its entries the current state, durably, as a rollback does; nothing older is erased."""
+        path = self._path(run.id)
+        with explained(path):
+            make_folder(path.parent)
+        append_durably(path, _whole(run, _RESET_LINE))
+        self._point_to(run.id)
+
+    def intend(self, intent: Intent | None) -> None:
+        """Keep durably what is about to be done in several writes, None when it is done."""
+        path = self._state / "intent.json"
+        if intent is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_durably(path, intent.model_dump_json().encode())
+
+    def intent(self) -> Intent | None:
+        """Return what a killed command had begun and not finished. Raises IntegrityError for a damaged note."""
+        path = self._state / "intent.json"
+        try:
+            return Intent.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            raise _damaged(path, "it is not readable") from None
+
+    def reusable(self, key: str) -> tuple[str, StepRecord] | None:
+        """Return the run and record of a passed step with this key, None if no such step was ever done here."""
+        try:
+            found = _Reusable.model_validate_json((self._steps / f"{key}.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return (found.run, found.record) if found.record.key == key else None
+
+    def _remember(self, run_id: str, record: StepRecord) -> None:
+        # Renamed without a sync: what a power cut spoils here is a result that is computed once more.
+        path = self._steps / f"{record.key}.json"
+        with explained(path):
+            make_folder(self._steps)
+            temporary = temporary_in(self._steps)
+            temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
+            temporary.replace(path)
+
+    def _point_to(self, run_id: str) -> None:
+        path = self._state / "current"
+        if not path.exists() or path.read_text().strip() != run_id:
+            write_durably(path, run_id.encode() + b"\n")
+
+    def _path(self, run_id: str) -> Path:
+        return self._state / "runs" / run_id / "journal.jsonl"
+
+
+def _whole(run: Run, start: bytes) -> bytes:
+    return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
+
+
+def _parse(text: bytes, path: Path) -> Run:
+    lines = text[: text.rfind(b"\n") + 1].splitlines()
+    base = next((n for n in reversed(range(len(lines))) if lines[n].startswith((_RUN_LINE, _RESET_LINE))), None)
+    if base is None:
+        raise _damaged(path, "its beginning is gone")
+    number = base
+    try:
+        run = Run.model_validate_json(b"{" + lines[base].split(b",", 1)[1])
+        entries = list(run.entries)
+        for number in range(base + 1, len(lines)):
+            entries.append(_ENTRY.validate_json(lines[number]))
+    except ValidationError as failure:
+        raise _damaged(path, f"line {number + 1} is not an entry") from failure
+    return run.with_entries(entries)
+
+
+def _damaged(path: Path, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"the journal {path} was altered: {why}",
+        hint="go back to the newest checkpoint, which is kept apart: churnflow rollback HEAD",
+    )

@@ -1,0 +1,65 @@
+"""The one lock of a project: a second writer is refused, and the kernel frees it when the holder dies."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from churnflow.adapters.durable import explained, make_folder
+from churnflow.errors import ConflictError
+
+
+class ProjectLock:
+    """An flock on a file in the project's state; the file's text says who holds it, the lock itself is the kernel's."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Take the folder that the lock file lies in; nothing is created before the first lock."""
+        self._path = state_dir / "lock"
+        self._depth = 0
+
+    @contextmanager
+    def lock(self, command: str) -> Iterator[None]:
+        """Hold the lock while the block runs; a block inside a block of the same process is let through.
+
+        Raises ConflictError naming pid and command of the process that holds it.
+        """
+        if self._depth:
+            yield from self._held()
+            return
+        with explained(self._path):
+            make_folder(self._path.parent)
+            descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            self._take(descriptor, command)
+            yield from self._held()
+        finally:
+            os.close(descriptor)
+
+    def _held(self) -> Iterator[None]:
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _take(self, descriptor: int, command: str) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            message = f"another churnflow command is writing in this project: {_holder(descriptor)}"
+            raise ConflictError(
+                message, hint="wait until it has ended, or stop it, then run the same command again"
+            ) from busy
+        with explained(self._path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {int(note['pid'])}, `{note['command']}`"
+    except (ValueError, KeyError, TypeError):
+        return "a process that has just begun"

@@ -1,0 +1,129 @@
+"""A checkpoint as YAML: a view that a person reads top-down, written in one way only and read back safely."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.errors import IntegrityError
+
+MAX_BYTES = 5_000_000
+_LAST_SHORT = 0xFFFF
+
+_HINT = "bring the file back as git has it: git show TAG:checkpoints/RUN/NN-NAME.yaml"
+# A word that no YAML reader takes for anything but text. Everything else is quoted: PyYAML reads 0012345 as 5349,
+# 1.10 as 1.1, 12:30:45 as 45045, `no` as false.
+_WORD = re.compile(r"[A-Za-z][A-Za-z_-]*\Z")
+_NOT_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+_UNPRINTABLE = re.compile("[^\\t\\n\\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _StrictLoader(_Loader):  # type: ignore[misc]
+    """A safe loader that also refuses tags and doubled keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Build a mapping whose keys are text and occur once."""
+        names = [key.value for key, _ in node.value]
+        if len(set(names)) != len(names):
+            doubled = next(name for name in names if names.count(name) > 1)
+            message = f"the key {doubled} stands twice"
+            raise yaml.YAMLError(message)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
+
+
+def to_yaml(checkpoint: Checkpoint) -> bytes:
+    """Return the YAML of a checkpoint: fields in the order of the model, the same bytes for the same content."""
+    lines = list(_mapping(checkpoint.model_dump(mode="json", by_alias=True), ""))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def from_yaml(data: bytes, source: str) -> Checkpoint:
+    """Read a checkpoint back; `source` names it in errors.
+
+    Raises IntegrityError for what is not such a file: tags, aliases, doubled or unknown keys, more than 5 MB.
+    """
+    if len(data) > MAX_BYTES:
+        message = f"{source} is larger than {MAX_BYTES // 1_000_000} MB: no checkpoint is"
+        raise IntegrityError(message, hint=_HINT)
+    try:
+        text = data.decode()
+        _refuse_tricks(text)
+        return Checkpoint.model_validate_json(json.dumps(yaml.load(text, Loader=_StrictLoader)))  # noqa: S506
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        message = f"{source} is not a checkpoint: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise IntegrityError(message, hint=_HINT) from failure
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as failure:
+        message = f"{source} cannot be read: {' '.join(str(failure).split())[:200]}"
+        raise IntegrityError(message, hint=_HINT) from failure
+
+
+def _refuse_tricks(text: str) -> None:
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            message = "anchors and aliases are not allowed"
+            raise yaml.YAMLError(message)
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            message = f"the tag {tag} is not allowed"
+            raise yaml.YAMLError(message)
+
+
+def _mapping(mapping: dict[str, Any], indent: str) -> Iterator[str]:
+    for key, value in mapping.items():
+        yield from _entry(f"{indent}{_scalar(key)}:", value, indent)
+
+
+def _entry(start: str, value: object, indent: str) -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        yield start
+        yield from _mapping(value, indent + "  ")
+    elif isinstance(value, list) and value:
+        yield start
+        yield from _sequence(value, indent + "  ")
+    else:
+        yield f"{start} {_scalar(value)}"
+
+
+def _sequence(items: list[Any], indent: str) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, dict) and item:
+            first, *rest = _mapping(item, indent + "  ")
+            yield f"{indent}- {first.lstrip(' ')}"
+            yield from rest
+        elif isinstance(item, list) and item:
+            yield f"{indent}-"
+            yield from _sequence(item, indent + "  ")
+        else:
+            yield f"{indent}- {_scalar(item)}"
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, str):
+        if _WORD.match(value) and value.lower() not in _NOT_TEXT:
+            return value
+        return _UNPRINTABLE.sub(_escape, json.dumps(value, ensure_ascii=False))
+    if isinstance(value, float):
+        return _number(value)
+    return json.dumps(value)
+
+
+def _number(value: float) -> str:
+    # YAML 1.1 wants a dot in the mantissa and a sign in the exponent: 1e-07 would be read as text.
+    text = repr(value)
+    mantissa, mark, exponent = text.partition("e")
+    if not mark:
+        return text
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\u{code:04x}" if code <= _LAST_SHORT else f"\\U{code:08x}"

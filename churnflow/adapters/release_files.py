@@ -1,0 +1,74 @@
+"""Which release the API serves: one small file, replaced atomically, and the list of what was served before."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from churnflow.adapters.durable import append_durably, explained, make_folder, write_durably
+from churnflow.domain.base import canonical_json
+from churnflow.domain.release import Release
+from churnflow.errors import IntegrityError
+
+
+class ReleaseFiles:
+    """`served.json`, which a running server follows, and `served.jsonl`, which only grows."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Take the folder of the two files; nothing is created before the first switch."""
+        self.path = state_dir / "served.json"
+        self._past = state_dir / "served.jsonl"
+
+    def read(self) -> Release | None:
+        """Return what is served, None before the first ship. Raises IntegrityError for a file that cannot be read."""
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        return _parse(text, self.path)
+
+    def switch(self, release: Release) -> None:
+        """Serve `release` from now on, by one atomic replacement."""
+        with explained(self.path):
+            make_folder(self.path.parent)
+        line = _line(release)
+        # Written before the switch as "about to be served", a kill in between would leave a release in the list that
+        # was never served; written after it, `past` adds what a kill kept out of the list.
+        self._complete()
+        write_durably(self.path, line)
+        append_durably(self._past, line)
+
+    def past(self) -> Sequence[Release]:
+        """Return what was served over time, oldest first."""
+        listed = self._listed()
+        served = self.read()
+        if served is not None and (not listed or listed[-1] != served):
+            listed.append(served)
+        return listed
+
+    def _complete(self) -> None:
+        served = self.read()
+        listed = self._listed()
+        if served is not None and (not listed or listed[-1] != served):
+            append_durably(self._past, _line(served))
+
+    def _listed(self) -> list[Release]:
+        try:
+            text = self._past.read_bytes()
+        except FileNotFoundError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        return [_parse(line, self._past) for line in whole.splitlines()]
+
+
+def _line(release: Release) -> bytes:
+    return canonical_json(release.model_dump(mode="json", by_alias=True)) + b"\n"
+
+
+def _parse(text: bytes, path: Path) -> Release:
+    try:
+        return Release.model_validate_json(text)
+    except ValidationError as failure:
+        message = f"the record of what is served was altered: {path}"
+        hint = "serve a release again by its checkpoint: churnflow log, then churnflow rollback REF"
+        raise IntegrityError(message, hint=hint) from failure

@@ -1,0 +1,134 @@
+"""The source files that steps read: found inside the project, hashed once per change, brought back whole."""
+
+import json
+import os
+import time
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from churnflow.adapters.artifact_files import copy_hashing, sha256_of
+from churnflow.adapters.durable import explained, make_folder, remove, sync_file, sync_folder, temporary_in
+from churnflow.domain.evidence import Artifact
+from churnflow.engine.ports import ArtifactStore
+from churnflow.errors import ConflictError, IntegrityError, UsageError
+
+# A file written this short before it was hashed may change again without a new time stamp, as in git's racy index.
+_RACY_NS = 2_000_000_000
+
+Signature = list[int]
+
+
+class SourceFiles:
+    """Files by path relative to the project. Digests are remembered beside size, times and inode of the file."""
+
+    def __init__(self, root: Path, store: ArtifactStore, state_dir: Path) -> None:
+        """Take the project's folder, the store to restore from, and the folder for remembered digests."""
+        self._root = root
+        self._store = store
+        self._memory = state_dir / "source-digests.json"
+        self._known: dict[str, tuple[Signature, str]] | None = None
+
+    def resolve(self, relative: str) -> Path:
+        """Return the absolute path. Raises UsageError when there is no such file or it lies outside the project."""
+        path = self._inside(relative)
+        if path.is_dir():
+            message = f"{relative} is a directory, not a file"
+            raise UsageError(message, hint="name a file in it")
+        if not path.is_file():
+            message = f"no such file: {relative}"
+            raise UsageError(message, hint=_nearest(path))
+        return path
+
+    def sha256(self, relative: str) -> str | None:
+        """Return the digest of the file's bytes, None when it is gone."""
+        path = self._inside(relative)
+        try:
+            signature = _signature(path)
+            known = self._remembered().get(relative)
+            if known is not None and known[0] == signature:
+                return known[1]
+            found = sha256_of(path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        except PermissionError:
+            message = f"no permission to read {relative}"
+            raise UsageError(message, hint=f"give yourself read permission: chmod u+r {relative}") from None
+        self._remember(relative, signature, found)
+        return found
+
+    def restore(self, relative: str, artifact: Artifact) -> None:
+        """Write the stored bytes back to the path, whole or not at all.
+
+        Raises IntegrityError when the stored bytes are missing or altered, ConflictError when the path is blocked.
+        """
+        path = self._inside(relative)
+        self._refuse_links(path, relative)
+        self._store.verify(artifact)
+        with explained(path):
+            make_folder(path.parent)
+            temporary = temporary_in(path.parent)
+            try:
+                copied = copy_hashing(self._store.path(artifact), temporary)
+                if copied != artifact.sha256:
+                    message = f"the stored bytes of {relative} changed while they were copied"
+                    raise IntegrityError(message, hint="churnflow verify")
+                temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+                sync_file(temporary)
+                temporary.replace(path)
+                sync_folder(path.parent)
+            finally:
+                remove(temporary)
+
+    def _inside(self, relative: str) -> Path:
+        path = Path(os.path.normpath(self._root / relative))
+        if "\0" in relative or not path.is_relative_to(self._root) or path == self._root:
+            message = f"{relative} lies outside the project"
+            raise UsageError(message, hint="copy the file into the project, for example under data/")
+        if ".git" in PurePosixPath(relative).parts:
+            message = f"{relative} lies inside .git"
+            raise UsageError(message, hint="copy the file into the project, for example under data/")
+        return path
+
+    def _refuse_links(self, path: Path, relative: str) -> None:
+        for folder in path.relative_to(self._root).parents:
+            if (self._root / folder).is_symlink():
+                message = f"{relative} cannot be brought back: {folder} is a symbolic link, maybe out of the project"
+                raise ConflictError(message, hint=f"make {folder} a folder, then run the same command again")
+        if path.is_dir():
+            message = f"{relative} cannot be brought back: a folder stands in its place"
+            raise ConflictError(message, hint=f"move the folder {relative} away, then run the same command again")
+
+    def _remembered(self) -> dict[str, tuple[Signature, str]]:
+        if self._known is None:
+            self._known = {}
+            with suppress(OSError, ValueError, TypeError):
+                for name, (signature, sha256) in json.loads(self._memory.read_bytes()).items():
+                    self._known[name] = (signature, sha256)
+        return self._known
+
+    def _remember(self, relative: str, signature: Signature, sha256: str) -> None:
+        if time.time_ns() - max(signature[1], signature[2]) < _RACY_NS:
+            return
+        known = self._remembered()
+        known[relative] = (signature, sha256)
+        # Only saves time: a reader that finds it missing or spoiled hashes again.
+        with suppress(OSError):
+            make_folder(self._memory.parent)
+            temporary = temporary_in(self._memory.parent)
+            temporary.write_text(json.dumps(known))
+            temporary.replace(self._memory)
+
+
+def _signature(path: Path) -> Signature:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {near[0]}?" if near else f"check the path in the workflow; looked in {folder}"

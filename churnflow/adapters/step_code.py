@@ -1,0 +1,198 @@
+"""The code of steps: found by registered name or by `package.module:function`, and hashed without being run."""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module, invalidate_caches
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import TracebackType
+
+from churnflow.errors import ChurnflowError, UsageError
+
+_GROUP = "churnflow.steps"
+
+
+class StepCode:
+    """The built-in steps, those of installed packages, and the functions of the project itself."""
+
+    def __init__(self, project_root: Path, registered: Mapping[str, str]) -> None:
+        """Take the project's folder, put first on the import path, and the built-ins: `module:function` by name.
+
+        Installed entry points are looked up only for names that are not built in.
+        """
+        self._root = project_root
+        self._registered = dict(registered)
+        self._sources: dict[str, dict[str, bytes]] = {}
+        self._modules: dict[str, tuple[bytes, list[str]] | None] = {}
+
+    def names(self) -> Sequence[str]:
+        """Return the registered names, built-in and installed."""
+        return sorted({*self._registered, *_installed_steps()})
+
+    def function(self, uses: str) -> Callable[..., object]:
+        """Import and return the function. Raises UsageError with the nearest name for an unknown one."""
+        module_name, attribute = self._target(uses)
+        self._on_path()
+        self._find(module_name, uses)
+        try:
+            found: object = import_module(module_name)
+        except ChurnflowError:
+            raise
+        except Exception as failure:
+            place = _place_of(failure, failure.__traceback__)
+            message = f"{uses} cannot be imported: {place}: {type(failure).__name__}: {failure}"
+            raise UsageError(message, hint="mend that line, then run churnflow check") from failure
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                raise self._no_function(uses, module_name, part, found)
+            found = getattr(found, part)
+        if not callable(found):
+            message = f"{uses} is not a function"
+            raise UsageError(message, hint="`uses` names a function as package.module:function")
+        return found
+
+    def code_sha256(self, uses: str) -> str:
+        """Return the digest of the source that the function is made of, without importing it.
+
+        That is its module and every module of the same top-level package that it imports, however far, in the order
+        of their names. Other packages count through the digest of the installed versions.
+        """
+        module_name, attribute = self._target(uses)
+        self._on_path()
+        sources = self._sources_of(module_name, uses)
+        hasher = hashlib.sha256(f"{attribute}\n".encode())
+        for name in sorted(sources):
+            hasher.update(f"{name}\n{len(sources[name])}\n".encode() + sources[name])
+        return hasher.hexdigest()
+
+    def _target(self, uses: str) -> tuple[str, str]:
+        target = self._registered.get(uses)
+        if target is None and ":" in uses:
+            target = uses
+        target = target or _installed_steps().get(uses)
+        module_name, _, attribute = (target or "").partition(":")
+        if not module_name or not all(part.isidentifier() for part in [*module_name.split("."), *attribute.split(".")]):
+            raise self._unknown(uses)
+        return module_name, attribute
+
+    def _sources_of(self, module_name: str, uses: str) -> dict[str, bytes]:
+        if module_name not in self._sources:
+            found: dict[str, bytes] = {}
+            self._find(module_name, uses)
+            waiting = list(_with_parents(module_name))
+            while waiting:
+                name = waiting.pop()
+                module = None if name in found else self._module(name)
+                if module is not None:
+                    found[name], imported = module
+                    waiting += [near for near in imported if self._is_near(near, module_name)]
+            self._sources[module_name] = found
+        return self._sources[module_name]
+
+    def _module(self, name: str) -> tuple[bytes, list[str]] | None:
+        """Return the source of a module and the names that it imports, None when there is no such module."""
+        if name not in self._modules:
+            spec = _find_spec(name)
+            source = b"" if spec is None else _source_of(spec)
+            self._modules[name] = None if spec is None else (source, list(_imports(source, name, spec)))
+        return self._modules[name]
+
+    def _is_near(self, name: str, module_name: str) -> bool:
+        top = name.split(".", 1)[0]
+        return top == module_name.split(".", 1)[0] or (self._root / f"{top}.py").is_file()
+
+    def _find(self, module_name: str, uses: str) -> ModuleSpec:
+        spec = _find_spec(module_name)
+        if spec is None:
+            raise self._unknown(uses)
+        return spec
+
+    def _on_path(self) -> None:
+        root = str(self._root)
+        if root not in sys.path:
+            sys.path.insert(0, root)
+            invalidate_caches()
+
+    def _unknown(self, uses: str) -> UsageError:
+        known = self.names()
+        near = get_close_matches(uses, known, n=3)
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif ":" in uses:
+            hint = f"there is no module {uses.partition(':')[0]} in {self._root} or installed"
+        else:
+            hint = f"the steps are: {', '.join(known)}; your own are package.module:function"
+        return UsageError(f"unknown step function: {uses}", hint=hint)
+
+    def _no_function(self, uses: str, module_name: str, part: str, found: object) -> UsageError:
+        near = get_close_matches(part, [name for name in dir(found) if not name.startswith("_")], n=1)
+        hint = f"did you mean {module_name}:{near[0]}?" if near else f"define `{part}` in it"
+        return UsageError(f"unknown step function: {uses}: {module_name} has no {part}", hint=hint)
+
+
+@cache
+def _installed_steps() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=_GROUP)}
+
+
+def _find_spec(name: str) -> ModuleSpec | None:
+    # importlib.util.find_spec would import, and so run, the packages above the module; this walks their folders.
+    path: Sequence[str] | None = None
+    spec: ModuleSpec | None = None
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:depth]), path)
+        if spec is None or (depth < len(parts) and spec.submodule_search_locations is None):
+            return None
+        path = list(spec.submodule_search_locations or ())
+    return spec
+
+
+def _source_of(spec: ModuleSpec) -> bytes:
+    return Path(spec.origin).read_bytes() if spec.origin and Path(spec.origin).is_file() else b""
+
+
+def _imports(source: bytes, name: str, spec: ModuleSpec) -> Iterator[str]:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_parents(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            yield from _with_parents(base)
+            yield from (f"{base}.{alias.name}" for alias in node.names if base)
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".")
+    kept = parts[: len(parts) - node.level + 1]
+    return ".".join([*kept, node.module] if node.module else kept)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:depth]) for depth in range(1, len(parts) + 1) if name)
+
+
+def _place_of(failure: Exception, traceback: TracebackType | None) -> str:
+    if isinstance(failure, SyntaxError) and failure.filename:
+        return f"{failure.filename}:{failure.lineno}"
+    place = "its import"
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not name.startswith("<"):
+            place = f"{name}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

@@ -1,0 +1,146 @@
+"""The commands with which people answer: approve, and the ledger of issues."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from churnflow.adapters.answers_reviewer import AnswersReviewer
+from churnflow.cli.answer import Answer, Next
+from churnflow.cli.phases import AnswersOption, run_data
+from churnflow.cli.screens import issues_view, lines_view
+from churnflow.cli.session import Session, session_of
+from churnflow.cli.stops import ending
+from churnflow.cli.watching import Silent
+from churnflow.domain.journal import IssueAnswer, Run
+from churnflow.domain.ledger import ledger
+from churnflow.engine.advance import answer
+from churnflow.engine.check import nearest
+from churnflow.engine.ports import Reviewer
+from churnflow.engine.rollback import finish
+from churnflow.errors import ConflictError, UsageError, WaitingError
+from churnflow.project import Project, SystemClock
+
+issues_app = typer.Typer(help="What was noticed and is still open.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.command("approve")(approve)
+    app.add_typer(issues_app, name="issues")
+
+
+def approve(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The approval, as the workflow names it.")],
+    reviewer: Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who answers.")] = None,
+    notes: Annotated[list[str] | None, typer.Option("--notes", metavar="TEXT", help="A note; ! opens an issue.")] = None,
+    answers: AnswersOption = None,
+    *,
+    reject: Annotated[bool, typer.Option("--reject", help="Say no; this alone needs no terminal.")] = False,
+) -> Answer:
+    """Answer a waiting approval: see what is approved, what changed and what is open, then say yes or no."""
+    session = session_of(context)
+    project = session.project()
+    with project.lock(f"churnflow approve {name}"):
+        who = _reviewer(session, name, reviewer, tuple(notes or ()), answers, reject=reject)
+        ports = project.ports(who, Silent())
+        finish(ports)
+        run = answer(_run(project), name, ports)
+        failure, code, steps = ending(run, ports, (), None)
+        entry = run.latest(name)
+        passed = entry is not None and entry.passed
+        said = getattr(entry, "answer", "")
+        view = lines_view(f"{name}: {said} by {getattr(entry, 'reviewer', '')}")
+        keep = None if passed else failure
+        return Answer(data=run_data(run), view=view, code=0 if passed else code, next=steps, run=run.id, failure=keep)
+
+
+@issues_app.callback(invoke_without_command=True)
+def issues(context: typer.Context) -> Answer | None:
+    """List what was noticed and what became of it."""
+    return issues_list(context) if context.invoked_subcommand is None else None
+
+
+@issues_app.command("list")
+def issues_list(context: typer.Context) -> Answer:
+    """List what was noticed and what became of it."""
+    session = session_of(context)
+    run = _run(session.project())
+    lines = ledger(run)
+    unsettled = [line for line in lines if line.state == "open" and line.severity != "note"]
+    step = Next(f"churnflow issues close {unsettled[0].id}") if unsettled else Next("churnflow status")
+    data = {"issues": [line.model_dump(mode="json") for line in lines]}
+    return Answer(data=data, view=issues_view(lines), next=(step,), run=run.id)
+
+
+@issues_app.command("close")
+def issues_close(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="ID", help="The issue, as the list names it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What settled it.")] = "settled",
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who closes it; default the account.")] = None,
+) -> Answer:
+    """Close an issue that is settled."""
+    return _settle(session_of(context), number, "close", reason, by)
+
+
+@issues_app.command("waive")
+def issues_waive(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="ID", help="The issue, as the list names it.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it does not matter; the report says so.")],
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who waives it; default the account.")] = None,
+) -> Answer:
+    """Let an issue stand, in your name and for a reason that the report prints."""
+    return _settle(session_of(context), number, "waive", reason, by)
+
+
+def _settle(session: Session, number: str, action: str, reason: str, by: str | None) -> Answer:
+    project = session.project()
+    if not reason.strip():
+        message = f"to {action} an issue needs a reason"
+        raise UsageError(message, hint=f"`churnflow issues {action} {number} --reason TEXT`")
+    with project.lock(f"churnflow issues {action} {number}"):
+        run = _run(project)
+        known = [line.id for line in ledger(run)]
+        if number not in known:
+            message = f"the run {run.id} has no issue {number!r}"
+            raise UsageError(message, hint=f"{nearest(number, known)} `churnflow issues list` shows them")
+        who = by or getpass.getuser()
+        entry = IssueAnswer.model_validate(
+            {"name": number, "action": action, "by": who, "reason": reason.strip(), "at": SystemClock().now()}
+        )
+        project.journal.append(run, entry)
+        run = run.add(entry)
+    line = next(line for line in ledger(run) if line.id == number)
+    data = {"issue": line.model_dump(mode="json")}
+    return Answer(data=data, view=issues_view([line]), next=(Next("churnflow status"),), run=run.id)
+
+
+def _run(project: Project) -> Run:
+    run = project.journal.current()
+    if run is None:
+        message = "no run has begun"
+        raise ConflictError(message, hint="`churnflow plan` begins one")
+    return run
+
+
+def _reviewer(  # noqa: PLR0913 - what the command line offers, one name each
+    session: Session, name: str, reviewer: str | None, notes: tuple[str, ...], answers: Path | None, *, reject: bool
+) -> Reviewer:
+    if answers is not None:
+        return AnswersReviewer.from_file(answers)
+    if reject:
+        return AnswersReviewer.saying(name, "reject", reviewer or getpass.getuser(), notes, how="command line")
+    if not session.interactive:
+        missing = "stdin is no terminal" if not sys.stdin.isatty() else "prompts are switched off"
+        message = f"an approval is given by a person at a terminal, and {missing}"
+        raise WaitingError(message, hint=f"`churnflow approve {name}` at a terminal, or with --answers FILE")
+    from churnflow.adapters.console_reviewer import ConsoleReviewer  # noqa: PLC0415 - brings rich, for prompts only
+
+    return ConsoleReviewer(reviewer, notes)
+
+

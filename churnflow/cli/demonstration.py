@@ -1,0 +1,183 @@
+"""The demo: the main job end to end on the bundled data, with scripted approvals that are marked as such."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer, Given
+from churnflow.cli.answer import Answer, Next
+
+from churnflow.cli.phases import PHASES, run_data
+from churnflow.cli.reporting import render, write_report
+from churnflow.cli.screens import View, decision_view, lines_view, run_view, together
+from churnflow.cli.serving import server_command
+from churnflow.cli.session import Session, console
+from churnflow.cli.stops import ending
+from churnflow.cli.watching import Silent, watch
+from churnflow.domain.journal import Approval, Decision, Run
+from churnflow.engine.advance import advance
+from churnflow.engine.ports import Brief
+from churnflow.engine.refs import resolve
+from churnflow.engine.rollback import Outcome, rollback
+from churnflow.errors import RefusedError
+from churnflow.project import Project
+
+READY_SECONDS: Final = 30.0
+REVIEWER: Final = "Demo Reviewer"
+NOTES: Final = ("Scripted by churnflow demo: nobody has looked at this.",)
+
+
+class Scripted(AnswersReviewer):
+    """Says yes to everything, and every record says that a script did."""
+
+    def __init__(self) -> None:
+        """Begin without answers: they are made when asked for."""
+        super().__init__({}, "scripted demo")
+
+    def review(self, brief: Brief, phase: str) -> Approval:
+        """Approve, answering each question with yes."""
+        answers = dict.fromkeys(brief.questions, "yes (scripted)")
+        given = Given(answer="approve-with-notes", reviewer=REVIEWER, notes=NOTES, answers=answers)
+        return self.given(brief, phase, given)
+
+
+def demonstrate(session: Session, folder: Path, *, serve: bool) -> Answer:
+    """Take the new project in `folder` through plan, build, review, decide, serve, rollback and report."""
+    began = time.monotonic()
+    project = Project.open(folder)
+    run = _all_phases(session, project)
+    ports = project.ports(AbsentReviewer(), Silent())
+    failure, code, steps = ending(run, ports, (), None)
+    if code != 0:
+        return Answer(run_data(run), run_view(run), code, steps, run.id, failure=failure)
+    with _server(project) as url:
+        _say(session, "serve", f"the API answers at {url}")
+        prediction = _ask(url, _example(url))
+        _say(session, "serve", f"POST /api/v1/predict -> {json.dumps(prediction['predictions'][0])}")
+        outcomes = _there_and_back(session, project)
+        version = _get(f"{url}/api/v1/version")
+        again = _ask(url, _example(url))
+    _say(session, "serve", f"after both rollbacks the API serves {version['version']} and answers as before")
+    report = folder / "reports" / run.id / "report.md"
+    for form in ("md", "html"):
+        text, plots = render(project, run, form)
+        write_report(report.with_suffix(f".{form}"), text, plots)
+    data = {
+        **run_data(run),
+        "prediction": prediction,
+        "same_after_rollback": prediction["predictions"] == again["predictions"],
+        "verified": [f"{outcome.verified} of {outcome.total}" for outcome in outcomes],
+        "report": str(report),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    answer = Answer(data, _closing(folder, run, report), 0, (Next(f"churnflow -C {folder} serve"),), run.id)
+    if serve:
+        session.show(answer)
+        _serve_on(project)
+    return answer
+
+
+def _all_phases(session: Session, project: Project) -> Run:
+    parsed = project.workflow(None)
+    run = project.new_run(parsed)
+    with project.lock("churnflow demo"):
+        project.journal.start(run)
+        for command, phase in PHASES.items():
+            _say(session, command, f"churnflow {command}")
+            with watch(session) as listener:
+                run = advance(run, project.ports(Scripted(), listener), phases=(phase,))
+    return run
+
+
+def _there_and_back(session: Session, project: Project) -> list[Outcome]:
+    """Spoil the workflow file, roll back to `features-validated`, look that it is mended, and come forward again."""
+    path = project.root / "workflows" / "churn.yaml"
+    right = path.read_text()
+    path.write_text(right.replace("ship: 80 ", "ship: 10 "))
+    _say(session, "rollback", "somebody lowers the ship band to 10 in workflows/churn.yaml ...")
+    ports = project.ports(AbsentReviewer(), Silent())
+    outcomes = []
+    with project.lock("churnflow demo"):
+        for name in ("features-validated", "shipped"):
+            outcome = rollback(resolve(name, project.journal.current(), ports), ports, "shown by the demo")
+            outcomes.append(outcome)
+            state = "the file is as it was" if path.read_text() == right else "the file is NOT as it was"
+            text = f"churnflow rollback {name}: {outcome.verified} of {outcome.total} verified, {state}"
+            kept = f"; the edit is kept in {outcome.rescue.tag}" if outcome.rescue else ""
+            _say(session, "rollback", text + kept)
+    return outcomes
+
+
+@contextmanager
+def _server(project: Project) -> Iterator[str]:
+    """Run the real API on a free port while the block runs, and stop it after."""
+    command = [*server_command(project), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield _address(process)
+        finally:
+            process.terminate()
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr is not None  # noqa: S101 - it is a pipe; for the type checker
+    for line in process.stderr:
+        if line.startswith("listening on "):
+            return line.removeprefix("listening on ").strip()
+    message = "the API did not start"
+    raise RefusedError(message, hint="`churnflow serve` shows why")
+
+
+def _example(url: str) -> Any:
+    """Return the example customer that the API's own documentation gives."""
+    document = _get(f"{url}/openapi.json")
+    body = document["paths"]["/api/v1/predict"]["post"]["requestBody"]["content"]["application/json"]
+    return body["example"] if "example" in body else next(iter(body["examples"].values()))["value"]
+
+
+def _ask(url: str, customer: Any) -> Any:
+    body = json.dumps(customer).encode()
+    request = urllib.request.Request(  # noqa: S310 - an address that we have just been told by our own server
+        f"{url}/api/v1/predict", data=body, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=READY_SECONDS) as response:  # noqa: S310
+        return json.load(response)
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=READY_SECONDS) as response:  # noqa: S310
+        return json.load(response)
+
+
+def _serve_on(project: Project) -> None:
+    try:
+        subprocess.run(server_command(project), check=False)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+
+
+def _say(session: Session, what: str, text: str) -> None:
+    if not session.quiet and not session.as_json:
+        console(stderr=True).print(f"{what:9} {text}", soft_wrap=True)
+
+
+def _closing(folder: Path, run: Run, report: Path) -> View:
+    decision = next(entry for entry in reversed(run.current()) if isinstance(entry, Decision))
+    return together(
+        run_view(run),
+        decision_view(decision),
+        lines_view(
+            f"report       {report}",
+            f"             {report.with_suffix('.html')}",
+            f"checkpoints  {folder / 'checkpoints' / run.id}",
+            f"workflow     {folder / 'workflows' / 'churn.yaml'}",
+        ),
+    )
+
+

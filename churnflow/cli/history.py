@@ -1,0 +1,197 @@
+"""The commands that read what is kept: status, log, show, diff and verify."""
+
+from typing import Annotated, Any
+
+import typer
+
+from churnflow.adapters.answers_reviewer import AbsentReviewer
+from churnflow.cli.answer import Answer, Next
+from churnflow.cli.phases import run_data
+from churnflow.cli.screens import View, confidence_view, lines_view, measure_text, run_view, table_view, together
+from churnflow.cli.session import session_of
+from churnflow.cli.stops import COMMANDS
+from churnflow.cli.watching import Silent
+from churnflow.domain.base import digest, stamp
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Approval, Decision, Run, StepRecord
+from churnflow.domain.ledger import open_issues
+from churnflow.engine.compare import compare
+from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
+from churnflow.engine.ports import Ports
+from churnflow.engine.refs import resolve
+from churnflow.engine.verify import verify as verify_run
+from churnflow.errors import ConflictError
+from churnflow.project import Project
+
+RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.command("status")(status)
+    app.command("log")(log)
+    app.command("show")(show)
+    app.command("diff")(diff)
+    app.command("verify")(verify)
+
+
+def status(context: typer.Context) -> Answer:
+    """Say where the run stands, what is open, and what the API serves."""
+    project = session_of(context).project()
+    run = project.journal.current()
+    served = project.pointer.read()
+    serves = f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
+    if run is None:
+        data = {"items": [], "served": None}
+        return Answer(data=data, view=lines_view("no run has begun", serves), next=(Next("churnflow plan"),))
+    unsettled = open_issues(run)
+    weighty = [line for line in unsettled if line.severity != "note"]
+    tail = f"{len(weighty)} issue(s) of weight open, {len(unsettled) - len(weighty)} note(s); {serves}"
+    data = {
+        **run_data(run),
+        "open_issues": [line.model_dump(mode="json") for line in unsettled],
+        "served": served.model_dump(mode="json") if served else None,
+    }
+    return Answer(data=data, view=together(run_view(run), lines_view(tail)), next=_next(run), run=run.id)
+
+
+def log(context: typer.Context) -> Answer:
+    """List the checkpoints of the run, newest last."""
+    project = session_of(context).project()
+    run = _run(project)
+    history = project.checkpoints.history(run.id)
+    rows = [
+        [
+            f"{checkpoint.number:02d}",
+            checkpoint.name,
+            stamp(checkpoint.created_at),
+            str(checkpoint.confidence.score) if checkpoint.confidence else "",
+            f"restores {checkpoint.restores.rpartition('/')[2]}" if checkpoint.restores else "",
+            checkpoint.release.version if checkpoint.release else "",
+            checkpoint.tag,
+        ]
+        for checkpoint in history
+    ]
+    columns = ("no", "name", "created", "confidence", "", "serves", "tag")
+    data = {"checkpoints": [_brief(checkpoint) for checkpoint in history]}
+    step = Next(f"churnflow show {history[-1].name}") if history else Next("churnflow status")
+    view = table_view(f"Checkpoints of run {run.id}", columns, rows)
+    return Answer(data=data, view=view, next=(step,), run=run.id, checkpoint=history[-1].tag if history else None)
+
+
+def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
+    """Show a checkpoint: every confidence as a sum, every metric, what it holds and how to come back."""
+    project = session_of(context).project()
+    checkpoint = _load(project, ref)
+    views: list[View] = [
+        lines_view(
+            f"{checkpoint.tag}",
+            f"created {stamp(checkpoint.created_at)}, sha256 {digest(checkpoint)}",
+            f"back: {checkpoint.restore.command}",
+            f"git:  {checkpoint.restore.git}",
+        )
+    ]
+    for title, confidence in (
+        ("initial confidence", initial_confidence(checkpoint.run)),
+        ("build confidence", build_confidence(checkpoint.run)),
+        ("final confidence", final_confidence(checkpoint.run)),
+    ):
+        if confidence is not None:
+            views.append(confidence_view(title, confidence))
+    for record in checkpoint.run.steps():
+        views.append(_step_view(record))
+    rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
+    views.append(table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows))
+    data = {"checkpoint": checkpoint.model_dump(mode="json", by_alias=True), "sha256": digest(checkpoint)}
+    step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
+    return Answer(data=data, view=together(*views), next=(step,), run=checkpoint.run.id, checkpoint=checkpoint.tag)
+
+
+def diff(
+    context: typer.Context,
+    older: Annotated[str, typer.Argument(metavar="A", help="The older checkpoint.")],
+    newer: Annotated[str, typer.Argument(metavar="B", help="The newer checkpoint.")] = "HEAD",
+) -> Answer:
+    """Say what differs between two checkpoints: code, data, parameters, metrics, environment, confidence."""
+    project = session_of(context).project()
+    before, after = _load(project, older), _load(project, newer)
+    differences = compare(before, after)
+    files = list(project.checkpoints.differing_files(before, after))
+    rows = [["code", path, "", "differs"] for path in files]
+    rows += [[item.section, item.name, item.older, item.newer] for item in differences]
+    title = f"{before.name} ({before.number:02d}) -> {after.name} ({after.number:02d})"
+    data = {"files": files, "differences": [item.model_dump() for item in differences]}
+    view = table_view(title, ("what", "name", before.name, after.name), rows)
+    return Answer(data=data, view=view, next=(Next(f"churnflow show {after.tag}"),), run=after.run.id)
+
+
+def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(metavar="REF")] = None) -> Answer:
+    """Follow every digest and link of the run's history; name the first one that is broken."""
+    project = session_of(context).project()
+    ports = _ports(project)
+    run_id = _load(project, ref).run.id if ref else _run(project).id
+    found = verify_run(run_id, ports)
+    text = f"{found.checkpoints} checkpoints and {found.artifacts} artifacts hashed again, all whole"
+    served = f"; serves {found.served}, bundle whole" if found.served else ""
+    data = {"checkpoints": found.checkpoints, "artifacts": found.artifacts, "served": found.served}
+    return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
+
+
+def _run(project: Project) -> Run:
+    run = project.journal.current()
+    if run is None:
+        message = "no run has begun, so nothing is kept"
+        raise ConflictError(message, hint="`churnflow plan` begins one")
+    return run
+
+
+def _ports(project: Project) -> Ports:
+    return project.ports(AbsentReviewer(), Silent())
+
+
+def _load(project: Project, ref: str) -> Checkpoint:
+    ports = _ports(project)
+    return project.checkpoints.load(resolve(ref, project.journal.current(), ports))
+
+
+def _next(run: Run) -> tuple[Next, ...]:
+    """Return what comes next by the records alone; the commands that advance also look whether inputs changed."""
+    for phase, item in run.workflow.placed_items():
+        entry = run.latest(item.name)
+        if entry is None or not entry.passed:
+            command = f"churnflow {COMMANDS.get(phase, 'run')}"
+            if hasattr(item, "questions"):
+                command = f"churnflow approve {item.name}"
+            if isinstance(entry, Decision):
+                command = "churnflow issues"
+            return (Next(command),)
+    return (Next("churnflow serve" if run_ships(run) else "churnflow report"),)
+
+
+def run_ships(run: Run) -> bool:
+    """Tell whether the gate of the run said ship."""
+    return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
+
+
+def _brief(checkpoint: Checkpoint) -> dict[str, Any]:
+    approvals = [entry.reviewer for entry in checkpoint.run.current() if isinstance(entry, Approval)]
+    return {
+        "number": checkpoint.number,
+        "name": checkpoint.name,
+        "tag": checkpoint.tag,
+        "sha256": digest(checkpoint),
+        "created_at": checkpoint.created_at.isoformat(),
+        "confidence": checkpoint.confidence.score if checkpoint.confidence else None,
+        "reviewer": approvals[-1] if approvals else None,
+        "restores": checkpoint.restores,
+        "served": checkpoint.release.version if checkpoint.release else None,
+    }
+
+
+def _step_view(record: StepRecord) -> View:
+    rows = [[name, measure_text(measure)] for name, measure in record.metrics.items()]
+    rows += [[name, text] for name, text in record.facts.items()]
+    stated = f", says of itself {record.stated.score}: {record.stated.because}" if record.stated else ""
+    return together(
+        confidence_view(f"step {record.name}{stated}", record.confidence), table_view("", ("metric or fact", "value"), rows)
+    )

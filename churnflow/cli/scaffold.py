@@ -1,0 +1,137 @@
+"""What `churnflow new` writes: a git repository with a workflow for the data at hand."""
+
+import importlib
+import importlib.resources
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from churnflow.adapters.repository import clean_environment
+from churnflow.errors import ConflictError, UsageError
+
+BUNDLED: Final = "telco.csv.gz"
+TRIALS: Final = 24
+NOTES: Final = """churnflow takes a model from plan to production as declared steps that leave evidence.
+Each checkpoint keeps code and data and model together so that one command brings all of it back.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data that a new project works on: a file to copy, and what its columns mean."""
+
+    file: Path
+    name: str
+    target: str
+    positive: str | None = None
+    id: str | None = None
+    rows: int = 1112
+    groups: tuple[str, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the steps that read the file."""
+        known = {"source": f"data/{self.name}", "target": self.target, "id": self.id, "positive": self.positive}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+def bundled_source() -> Source:
+    """Return the real data set that comes with churnflow: IBM's Telco sample, 7,043 customers."""
+    file = Path(str(importlib.resources.files("churnflow.data").joinpath(BUNDLED)))
+    groups = ("senior_citizen", "female")
+    return Source(file, "customers.csv.gz", "churn", "Yes", "customer_id", rows=7043, groups=groups)
+
+
+def guess(file: Path) -> Any:
+    """Return what the columns of `file` seem to mean; the module that knows is reached by name, for it brings pandas."""
+    return importlib.import_module("churnflow.modelling.profile").guess(file)
+
+
+def scaffold(folder: Path, template: str, source: Source) -> list[Path]:
+    """Write a project into `folder`, which must be new or empty; return the files written.
+
+    Raises ConflictError when something is there already, UsageError when git is missing or the folder can not be made.
+    """
+    _prepare(folder)
+    files: dict[str, str] = {".gitignore": _template("gitignore.txt")}
+    if template == "quickstart":
+        files |= {
+            "workflows/quickstart.yaml": _fill("quickstart.yaml", {"name": "quickstart"}),
+            "steps.py": _template("quickstart_steps.txt"),
+            "data/notes.txt": NOTES,
+        }
+    else:
+        files["workflows/churn.yaml"] = churn_workflow(source)
+        _copy(source.file, folder / "data" / source.name)
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return [folder / name for name in files]
+
+
+def churn_workflow(source: Source) -> str:
+    """Return the churn workflow, written for `source`."""
+    groups = f"\n      with: {_flow({'groups': list(source.groups)})}" if source.groups else ""
+    return _fill(
+        "churn.yaml",
+        {
+            "name": "churn",
+            "task": "Build ML pipeline for customer churn prediction",
+            "source": _flow(source.parameters()),
+            "records": str(min(1000, int(source.rows * 0.9))),
+            "trials": str(TRIALS),
+            "groups": groups,
+        },
+    )
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        message = f"{folder} is there already and not empty; nothing was written"
+        raise ConflictError(message, hint="name a new folder, or add workflows/churn.yaml to yours by hand")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ("git", "init", "--quiet", "--initial-branch=main", ".")
+        subprocess.run(command, cwd=folder, env=clean_environment(), check=True, capture_output=True)
+    except FileNotFoundError:
+        message = "git is not installed, or not on the PATH"
+        raise UsageError(message, hint="install git 2.35 or newer, for example: apt install git") from None
+    except (OSError, subprocess.CalledProcessError) as error:
+        message = f"{folder} can not be made a project: {getattr(error, 'strerror', None) or 'git init failed'}"
+        raise UsageError(message, hint="name a folder in which you may write") from None
+
+
+def _copy(file: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    except OSError as error:
+        message = f"{file} can not be copied: {error.strerror}"
+        raise UsageError(message, hint="name a readable file, and a folder with room for it") from None
+
+
+def _template(name: str) -> str:
+    return importlib.resources.files("churnflow.templates").joinpath(name).read_text()
+
+
+def _fill(name: str, words: Mapping[str, str]) -> str:
+    text = _template(name)
+    for word, value in words.items():
+        text = text.replace(f"[[{word}]]", value)
+    return text
+
+
+def _flow(values: Mapping[str, Any]) -> str:
+    """Write a mapping as YAML's flow style; JSON strings are YAML strings, and plain words need no quotes."""
+    return "{" + ", ".join(f"{name}: {_word(value)}" for name, value in values.items()) + "}"
+
+
+def _word(value: Any) -> str:
+    plain = isinstance(value, str) and value.replace("_", "").replace("/", "").replace(".", "").isalpha()
+    if isinstance(value, list):
+        return "[" + ", ".join(_word(item) for item in value) + "]"
+    return value if plain and value.lower() not in {"true", "false", "null"} else json.dumps(value, ensure_ascii=False)

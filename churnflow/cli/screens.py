@@ -1,0 +1,141 @@
+"""What people see: tables and panels made from records; rich is imported only when one is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from churnflow.domain.base import stamp
+from churnflow.domain.evidence import Confidence, Measure
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
+from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+View = Callable[["Console"], None]
+STYLES: Final = {
+    "done": "green",
+    "reused": "green",
+    "kept": "green",
+    "ship": "bold green",
+    "failed": "bold red",
+    "reject": "bold red",
+    "rework": "bold red",
+    "fix": "bold yellow",
+    "pass": "green",
+    "fail": "bold red",
+    "ask": "yellow",
+    "critical": "bold red",
+    "warning": "yellow",
+}
+
+
+def table_view(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
+    """Return a view of a plain table; a cell that is a known state is coloured."""
+
+    def view(console: Console) -> None:
+        from rich.box import SIMPLE_HEAD  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        console.print(table)
+
+    return view
+
+
+def lines_view(*lines: str) -> View:
+    """Return a view of plain lines."""
+
+    def view(console: Console) -> None:
+        for line in lines:
+            console.print(line)
+
+    return view
+
+
+def together(*views: View) -> View:
+    """Return a view that shows one after the other."""
+
+    def view(console: Console) -> None:
+        for each in views:
+            each(console)
+
+    return view
+
+
+def run_view(run: Run) -> View:
+    """Return the table of a run's items, and the decision if there is one."""
+    rows = [_row(phase, item, run.latest(item.name)) for phase, item in run.workflow.placed_items()]
+    title = f"{run.declared.task}   run {run.id}"
+    views = [table_view(title, ("phase", "item", "state", "seconds", "confidence", "evidence"), rows)]
+    decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
+    if decision is not None:
+        views.append(decision_view(decision))
+    return together(*views)
+
+
+def decision_view(decision: Decision) -> View:
+    """Return the verdict with its reasons."""
+    fix, ship = decision.bands
+    return lines_view(
+        f"Decision: {decision.verdict.upper()}  confidence {decision.confidence.score}"
+        f"  (ship {ship}-100, fix {fix}-{ship - 1}, rework below {fix})",
+        *(f"  - {reason}" for reason in decision.reasons),
+    )
+
+
+def confidence_view(title: str, confidence: Confidence) -> View:
+    """Return the sum that a confidence is, line by line."""
+    rows = [[f"{part.points:+.1f}", part.text] for part in confidence.parts]
+    return table_view(f"{title}: {confidence.score}  ({confidence.because})", ("points", "why"), rows)
+
+
+def issues_view(lines: Sequence[LedgerLine]) -> View:
+    """Return the ledger of issues."""
+    rows = [
+        [line.id, line.severity, line.state, line.text, f"{line.by}: {line.reason}" if line.by else ""]
+        for line in lines
+    ]
+    return table_view("Issues", ("id", "severity", "state", "what", "answered"), rows)
+
+
+def measure_text(measure: Measure) -> str:
+    """Return a metric with its interval and n, as screens print it."""
+    interval = "" if measure.low is None or measure.high is None else f" [{measure.low:.4g}, {measure.high:.4g}]"
+    count = "" if measure.n is None else f" n={measure.n:,}"
+    return f"{measure.value:.4g}{interval}{count}"
+
+
+def _row(phase: str, item: Item, entry: ItemEntry | None) -> list[str]:
+    if entry is None:
+        return [phase, item.name, "waits" if isinstance(item, ApprovalRequest) else "-", "", "", _kind(item)]
+    match entry:
+        case StepRecord():
+            state = "failed" if not entry.passed else "reused" if entry.reused else "done"
+            evidence = "  ".join(f"{name} {measure.value:.4g}" for name, measure in list(entry.metrics.items())[:3])
+            return [phase, item.name, state, f"{entry.seconds:.1f}", str(entry.confidence.score), evidence]
+        case Mark():
+            return [phase, item.name, "kept", "", "", f"checkpoint, {stamp(entry.at)}"]
+        case Approval():
+            return [phase, item.name, entry.answer, "", "", f"{entry.reviewer}, {entry.how}, {stamp(entry.at)}"]
+        case Decision():
+            return [phase, item.name, entry.verdict, "", str(entry.confidence.score), f"{len(entry.reasons)} reason(s)"]
+
+
+def _kind(item: Item) -> str:
+    match item:
+        case CheckpointRequest():
+            return "checkpoint"
+        case ApprovalRequest():
+            return "approval"
+        case Gate():
+            return "gate"
+        case _:
+            return item.uses

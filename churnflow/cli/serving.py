@@ -1,0 +1,67 @@
+"""The command that serves: only a release whose gate passed and whose digests verify."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from churnflow.cli.answer import Answer
+from churnflow.cli.history import run_ships
+from churnflow.cli.session import session_of
+from churnflow.engine.judge import critical_issues
+from churnflow.errors import RefusedError
+from churnflow.project import Project
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.command("serve")(serve)
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")] = 1,
+) -> Answer:
+    """Serve the released model over HTTP; it follows ship, rollback and undo while it runs."""
+    session = session_of(context)
+    project = session.project()
+    release = project.pointer.read()
+    if release is None:
+        raise _nothing_to_serve(project)
+    project.store.verify(release.artifact)
+    arguments = [*server_command(project), "--host", host, "--port", str(port), "--workers", str(workers)]
+    sys.stderr.write(f"serving {release.version} ({release.artifact.sha256[:12]}) of {release.checkpoint}\n")
+    sys.stderr.write(f"  docs  http://{host}:{port}/docs    stop with Ctrl-C\n")
+    sys.stderr.flush()
+    # The server takes this process over, so that signals reach it and nothing of the command line stays in memory.
+    os.execv(sys.executable, arguments)  # noqa: S606 - fixed program, arguments of our own making
+
+
+def server_command(project: Project) -> list[str]:
+    """Return the command line of a server that follows the project's release."""
+    return [
+        sys.executable,
+        "-m",
+        "churnflow.serving",
+        "--pointer",
+        str(project.pointer.path),
+        "--store",
+        str(project.store.root),
+    ]
+
+
+def _nothing_to_serve(project: Project) -> RefusedError:
+    run = project.journal.current()
+    if run is None:
+        return RefusedError("nothing to serve: no run has begun", hint="`churnflow run` leads to a release")
+    if run_ships(run):
+        text = "nothing to serve: the gate passed, and the checkpoint that ships is missing"
+        return RefusedError(text, hint="`churnflow decide` makes it")
+    missing = [item.name for item in run.declared.items() if not (entry := run.latest(item.name)) or not entry.passed]
+    critical = [line.id for line in critical_issues(run)]
+    issues = f"; critical issues open: {', '.join(critical)}" if critical else ""
+    text = f"nothing to serve: the gate has not passed; missing: {', '.join(missing)}{issues}"
+    return RefusedError(text, hint="`churnflow status` says what comes next")

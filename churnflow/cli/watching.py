@@ -1,0 +1,121 @@
+"""What a person sees while steps run: a live table at a terminal, plain lines elsewhere, nothing for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from churnflow.cli.session import Session, one_line
+from churnflow.domain.contract import Progress
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, StepRecord
+from churnflow.domain.workflow import ApprovalRequest, Item
+from churnflow.engine.ports import Listener
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+
+@contextmanager
+def watch(session: Session) -> Iterator[Listener]:
+    """Yield the listener that suits where the output goes."""
+    if session.quiet or session.as_json:
+        yield Silent()
+    elif sys.stderr.isatty():
+        with live() as listener:
+            yield listener
+    else:
+        yield Lines()
+
+
+class Silent:
+    """Says nothing."""
+
+    def started(self, phase: str, item: Item) -> None:
+        """Say nothing."""
+
+    def finished(self, phase: str, entry: ItemEntry) -> None:
+        """Say nothing."""
+
+    def progress(self, item: Item) -> Progress:
+        """Return a callable that says nothing."""
+        return _ignore
+
+
+class Lines:
+    """One line on stderr when an item ends."""
+
+    def started(self, phase: str, item: Item) -> None:
+        """Say nothing yet."""
+
+    def finished(self, phase: str, entry: ItemEntry) -> None:
+        """Say how the item ended."""
+        sys.stderr.write(f"{phase:9} {summary(entry)}\n")
+        sys.stderr.flush()
+
+    def progress(self, item: Item) -> Progress:
+        """Return a callable that says nothing: a bar makes no sense in a log."""
+        return _ignore
+
+
+class Live:
+    """A bar for the running item, and a line above it for each that ended."""
+
+    def __init__(self, bar: Bar) -> None:
+        """Take the bar to draw on."""
+        self._bar = bar
+        self._task = bar.add_task("", visible=False, total=None)
+
+    def started(self, phase: str, item: Item) -> None:
+        """Show the item as running; a prompt needs the screen for itself."""
+        if isinstance(item, ApprovalRequest):
+            self._bar.stop()
+            return
+        self._bar.start()
+        self._bar.reset(self._task, description=f"{phase} {item.name}", total=None, visible=True)
+
+    def finished(self, phase: str, entry: ItemEntry) -> None:
+        """Print how the item ended, above the bar."""
+        self._bar.update(self._task, visible=False)
+        self._bar.console.print(f"{phase:9} {summary(entry)}", markup=False, highlight=False, no_wrap=True)
+
+    def progress(self, item: Item) -> Progress:
+        """Return a callable that moves the bar."""
+
+        def move(done: int, total: int, text: str = "") -> None:
+            self._bar.update(
+                self._task, completed=done, total=total, description=f"{item.name} {one_line(text)}", visible=True
+            )
+
+        return move
+
+
+@contextmanager
+def live() -> Iterator[Live]:
+    """Yield a listener that draws on the terminal of stderr."""
+    from rich.console import Console  # noqa: PLC0415 - only where a person watches
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+        yield Live(bar)
+
+
+def summary(entry: ItemEntry) -> str:
+    """Return one line that says how an item ended: state, name, seconds, confidence, key metrics."""
+    match entry:
+        case StepRecord():
+            state = "failed" if not entry.passed else "reused" if entry.reused else "done"
+            metrics = "  ".join(f"{name}={measure.value:.4g}" for name, measure in list(entry.metrics.items())[:4])
+            return f"{state:8} {entry.name:18} {entry.seconds:7.1f} s  confidence {entry.confidence.score:3}  {metrics}"
+        case Mark():
+            return f"{'kept':8} checkpoint {entry.name}"
+        case Approval():
+            return f"{entry.answer:8} {entry.name} by {entry.reviewer} ({entry.how})"
+        case Decision():
+            return f"{entry.verdict:8} {entry.name}: confidence {entry.confidence.score}"
+
+
+def _ignore(done: int, total: int, text: str = "") -> None:
+    """Take progress that nobody watches."""

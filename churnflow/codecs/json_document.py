@@ -1,0 +1,17 @@
+"""Plain values as canonical JSON: equal values give equal bytes."""
+
+import json
+from pathlib import Path
+
+SUFFIX = ".json"
+
+
+def dump(value: object, path: Path) -> None:
+    """Write a value of dictionaries, lists, texts, finite numbers and None. Raises ValueError or TypeError otherwise."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> object:
+    """Read the value back."""
+    return json.loads(path.read_text(encoding="utf-8"))

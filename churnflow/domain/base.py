@@ -1,0 +1,39 @@
+"""The base of every value: frozen models, names, scores, and the canonical bytes that digests are taken of."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Score = Annotated[int, Field(ge=0, le=100)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = AwareDatetime
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown fields and non-finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+
+def canonical_json(value: object) -> bytes:
+    """Return the one byte string that stands for `value`: sorted keys, no blanks, UTF-8, no NaN.
+
+    Raises ValueError for a non-finite number, TypeError for what JSON has no form for.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(value: object) -> str:
+    """Return the sha256, in hex, of the canonical JSON of `value` (a model, or what JSON can hold)."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def stamp(moment: datetime) -> str:
+    """Return `moment` in UTC to the second, as reports and screens print it."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,179 @@
+"""What happened: the entries of a run, in the order in which they were recorded."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256
+from churnflow.domain.evidence import Artifact, Check, Confidence, Finding, Issue, Measure
+from churnflow.domain.workflow import Workflow
+
+Verdict = Literal["ship", "fix", "rework"]
+Answer = Literal["approve", "approve-with-notes", "reject"]
+
+
+class Reuse(Frozen):
+    """Where a reused result came from: the run that measured it, and when."""
+
+    run: str
+    at: Moment
+
+
+class StepRecord(Frozen):
+    """A step as it was done: what went in, what came out, what was measured, and how sure that makes us.
+
+    `key` is the digest of everything the result depends on: code, parameters, inputs, environment. evidence: the digest
+    of the earlier records, for a step that reads them. raised: the function did not return, so nothing was measured.
+    """
+
+    kind: Literal["step"] = "step"
+    name: Name
+    phase: str
+    passed: bool
+    key: Sha256
+    at: Moment
+    seconds: float = 0.0
+    uses: str
+    params: dict[str, JsonValue] = {}
+    inputs: tuple[Artifact, ...] = ()
+    outputs: tuple[Artifact, ...] = ()
+    metrics: dict[str, Measure] = {}
+    facts: dict[str, str] = {}
+    checks: tuple[Check, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    confidence: Confidence
+    stated: Confidence | None = None
+    evidence: Sha256 | None = None
+    raised: bool = False
+    reused: Reuse | None = None
+
+
+class Mark(Frozen):
+    """The place of a checkpoint in the journal; `key` is the digest of what stood before it."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    name: Name
+    phase: str
+    passed: bool = True
+    key: Sha256
+    at: Moment
+
+
+class Approval(Frozen):
+    """A named reviewer's answer; `key` is the digest of what was approved.
+
+    how: `prompt` (typed at a terminal), `answers file`, `scripted demo`. waited: seconds between asking and answer.
+    """
+
+    kind: Literal["approval"] = "approval"
+    name: Name
+    phase: str
+    passed: bool
+    key: Sha256
+    at: Moment
+    waited: float = 0.0
+    answer: Answer
+    reviewer: str
+    notes: tuple[str, ...] = ()
+    answers: dict[str, str] = {}
+    how: str
+
+
+class Decision(Frozen):
+    """The verdict of a gate, with its reasons and the next action; `key` is the digest of what was judged."""
+
+    kind: Literal["decision"] = "decision"
+    name: Name
+    phase: str
+    passed: bool
+    key: Sha256
+    at: Moment
+    verdict: Verdict
+    confidence: Confidence
+    bands: tuple[Score, Score]
+    reasons: tuple[str, ...]
+    next_action: str
+
+
+class IssueAnswer(Frozen):
+    """What became of an issue: closed, or waived by a named person for a reason."""
+
+    kind: Literal["issue"] = "issue"
+    name: str
+    passed: bool = True
+    at: Moment
+    action: Literal["close", "waive"]
+    by: str
+    reason: str
+
+
+class Override(Frozen):
+    """A parameter set on the command line for a step not yet done (`--set STEP.PARAM=VALUE`)."""
+
+    kind: Literal["override"] = "override"
+    name: str
+    passed: bool = True
+    at: Moment
+    parameter: str
+    value: JsonValue
+
+
+Entry = Annotated[
+    StepRecord | Mark | Approval | Decision | IssueAnswer | Override,
+    Field(discriminator="kind"),
+]
+ItemEntry = StepRecord | Mark | Approval | Decision
+
+
+class Run(Frozen):
+    """One execution of a workflow: a journal that only grows."""
+
+    id: str
+    workflow_path: str
+    workflow_sha256: Sha256
+    declared: Workflow
+    started_at: Moment
+    entries: tuple[Entry, ...] = ()
+
+    def add(self, entry: Entry) -> "Run":
+        """Return the run with one more entry."""
+        return self.model_copy(update={"entries": (*self.entries, entry)})
+
+    def with_entries(self, entries: Sequence[Entry]) -> "Run":
+        """Return the run with another journal, as a rollback does."""
+        return self.model_copy(update={"entries": tuple(entries)})
+
+    @property
+    def workflow(self) -> Workflow:
+        """The declared workflow with the parameters that were set on the command line."""
+        workflow = self.declared
+        for entry in self.entries:
+            if isinstance(entry, Override):
+                workflow = workflow.with_override(entry.name, entry.parameter, entry.value)
+        return workflow
+
+    def latest(self, name: str) -> ItemEntry | None:
+        """Return the newest entry of the item called `name`, None if it was not reached."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, ItemEntry) and entry.name == name:
+                return entry
+        return None
+
+    def current(self) -> tuple[ItemEntry, ...]:
+        """Return the newest entry of each item, in the order of the workflow."""
+        newest = {entry.name: entry for entry in self.entries if isinstance(entry, ItemEntry)}
+        return tuple(newest[item.name] for item in self.declared.items() if item.name in newest)
+
+    def steps(self) -> tuple[StepRecord, ...]:
+        """Return the newest record of each step, in the order of the workflow."""
+        return tuple(entry for entry in self.current() if isinstance(entry, StepRecord))
+
+    def artifacts(self) -> dict[str, Artifact]:
+        """Return the artifacts at hand by name; a later step's output replaces an earlier one of the same name."""
+        return {artifact.name: artifact for record in self.steps() if record.passed for artifact in record.outputs}
+
+    def answers(self) -> tuple[IssueAnswer, ...]:
+        """Return what people said of issues, oldest first."""
+        return tuple(entry for entry in self.entries if isinstance(entry, IssueAnswer))

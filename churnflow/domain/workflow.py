@@ -1,0 +1,101 @@
+"""What is declared: a task, its requirements, and its phases of ordered items."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field, JsonValue, model_validator
+
+from churnflow.domain.base import Frozen, Name, Score
+from churnflow.domain.rule import Rule
+
+
+class Step(Frozen):
+    """One declared call of a function, with parameters, inputs, outputs and checks."""
+
+    name: Name = Field(alias="step")
+    uses: str
+    params: dict[str, JsonValue] = Field(default_factory=dict, alias="with")
+    needs: dict[str, str] = {}
+    produces: dict[Name, str] = {}
+    checks: tuple[Rule, ...] = ()
+
+
+class CheckpointRequest(Frozen):
+    """A point at which the whole state is to be kept under a name."""
+
+    name: Name = Field(alias="checkpoint")
+
+
+class ApprovalRequest(Frozen):
+    """A point at which a person has to agree, and what that person is asked."""
+
+    name: Name = Field(alias="approval")
+    questions: tuple[str, ...] = ()
+
+
+class Gate(Frozen):
+    """The declared condition to ship: the bands of the confidence, and rules of its own."""
+
+    name: Name = Field(alias="gate")
+    ship: Score = 80
+    fix: Score = 60
+    rules: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _bands_in_order(self) -> "Gate":
+        if self.fix > self.ship:
+            message = f"the fix band begins at {self.fix}, above the ship band at {self.ship}"
+            raise ValueError(message)
+        return self
+
+
+Item = Step | CheckpointRequest | ApprovalRequest | Gate
+
+
+class Workflow(Frozen):
+    """The declared document: a task, and its phases in order."""
+
+    name: Name
+    task: str
+    description: str = ""
+    using: str = ""
+    risks: dict[str, str] = {}
+    requirements: tuple[Rule, ...] = ()
+    phases: dict[Name, tuple[Item, ...]]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Workflow":
+        doubled = [name for name, count in Counter(item.name for item in self.items()).items() if count > 1]
+        if doubled:
+            message = f"duplicate name: {', '.join(doubled)}"
+            raise ValueError(message)
+        return self
+
+    def items(self) -> Iterator[Item]:
+        """Yield the items of all phases in the order in which they are done."""
+        for items in self.phases.values():
+            yield from items
+
+    def placed_items(self) -> Iterator[tuple[str, Item]]:
+        """Yield each item with the name of its phase, in the order in which they are done."""
+        for phase, items in self.phases.items():
+            for item in items:
+                yield phase, item
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the steps alone, in order."""
+        return (item for item in self.items() if isinstance(item, Step))
+
+    def with_override(self, step_name: str, parameter: str, value: Any) -> "Workflow":
+        """Return the workflow with one parameter of one step set; the step must exist."""
+        phases = {
+            phase: tuple(
+                item.model_copy(update={"params": {**item.params, parameter: value}})
+                if isinstance(item, Step) and item.name == step_name
+                else item
+                for item in items
+            )
+            for phase, items in self.phases.items()
+        }
+        return self.model_copy(update={"phases": phases})

@@ -1,0 +1,138 @@
+"""How a step's parameters are filled: by name, from `with`, `needs` and earlier artifacts, checked against the types."""
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+
+from churnflow.domain.contract import Evidence, Progress
+from churnflow.domain.workflow import Step
+from churnflow.errors import UsageError
+
+Source = Literal["value", "file", "artifact", "evidence", "progress", "default"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a step function: its name, annotation, and whether it must be given."""
+
+    name: str
+    annotation: Any
+    required: bool
+    default: Any = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a value names a file of the project, to be hashed, stored and handed over as a path."""
+        return self.annotation is Path or Path in typing.get_args(self.annotation)
+
+    def shown(self) -> str:
+        """Write the parameter as `steps` lists it: name, type, default."""
+        kind = "" if self.annotation is Any else f": {inspect.formatannotation(self.annotation)}"
+        return f"{self.name}{kind}" if self.required else f"{self.name}{kind} = {self.default!r}"
+
+
+@dataclass(frozen=True)
+class Filling:
+    """Where each parameter of a step comes from: source kind, and the value, path or artifact name."""
+
+    sources: Mapping[str, tuple[Source, Any]]
+
+    def named(self, kind: Source) -> dict[str, Any]:
+        """Return the parameters that come from one kind of source, with what they come from."""
+        return {name: detail for name, (source, detail) in self.sources.items() if source == kind}
+
+
+def parameters(function: Callable[..., object]) -> dict[str, Parameter]:
+    """Return the parameters of a step function by name. Raises UsageError for *args, **kwargs or positional-only."""
+    found: dict[str, Parameter] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+            message = f"the step function {function.__name__} takes {parameter}, which can not be filled by name"
+            raise UsageError(message, hint="give the function only parameters that have a name")
+        empty = parameter.default is parameter.empty
+        annotation = _annotation(function, parameter)
+        found[name] = Parameter(name, annotation, required=empty, default=None if empty else parameter.default)
+    return found
+
+
+def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collection[str]) -> Filling:
+    """Decide where each parameter comes from.
+
+    An artifact fills a parameter of its own name only if that has no default; `needs` names any other. Parameters that
+    nothing fills are left out: `missing` finds them.
+    """
+    sources: dict[str, tuple[Source, Any]] = {}
+    for name, parameter in known.items():
+        if parameter.annotation is Evidence:
+            sources[name] = ("evidence", None)
+        elif parameter.annotation is Progress:
+            sources[name] = ("progress", None)
+        elif name in step.params:
+            value = step.params[name]
+            is_file = parameter.is_file and isinstance(value, str)
+            sources[name] = ("file" if is_file else "value", value)
+        elif name in step.needs or (parameter.required and name in artifacts):
+            sources[name] = ("artifact", step.needs.get(name, name))
+        elif not parameter.required:
+            sources[name] = ("default", parameter.default)
+    return Filling(sources)
+
+
+def missing(known: Mapping[str, Parameter], filling: Filling) -> list[str]:
+    """Return the required parameters that nothing fills."""
+    return [name for name, parameter in known.items() if parameter.required and name not in filling.sources]
+
+
+def wrong_value(parameter: Parameter, value: Any) -> str | None:
+    """Return why `value` does not fit the parameter's annotation, None if it does; numbers in quotes do not fit."""
+    adapter = _adapter(parameter.annotation)
+    if adapter is None:
+        return None
+    try:
+        adapter.validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        return error.errors(include_url=False)[0]["msg"]
+    return None
+
+
+def typed_value(parameter: Parameter, value: Any) -> Any:
+    """Return `value` as the annotation wants it (a list becomes a tuple). Raises UsageError if it does not fit."""
+    adapter = _adapter(parameter.annotation)
+    if adapter is None:
+        return value
+    reason = wrong_value(parameter, value)
+    if reason is not None:
+        message = f"parameter {parameter.name}: {reason}, not {value!r}"
+        raise UsageError(message, hint="`churnflow steps` lists each step's parameters with their types")
+    return adapter.validate_json(json.dumps(value), strict=True)
+
+
+def _annotation(function: Callable[..., object], parameter: inspect.Parameter) -> Any:
+    """Return the annotation, evaluated if it is text; one that only a type checker can resolve counts as Any.
+
+    Each by itself: a table's type imported under TYPE_CHECKING must not hide that another parameter is a Progress.
+    """
+    if parameter.annotation is parameter.empty:
+        return Any
+    holder = type("holder", (), {"__annotations__": {parameter.name: parameter.annotation}})
+    names = getattr(function, "__globals__", {})
+    try:
+        return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
+    except (NameError, TypeError, AttributeError, SyntaxError):
+        return Any
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    if annotation is Any:
+        return None
+    try:
+        return TypeAdapter(annotation)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return None

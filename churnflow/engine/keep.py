@@ -1,0 +1,94 @@
+"""Keeping a checkpoint: from a run and what surrounds it to one whole, durable, named state."""
+
+from churnflow.domain.base import digest
+from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.journal import Approval, Decision, Mark, Run
+from churnflow.domain.ledger import open_issues
+from churnflow.domain.release import Release, next_version
+from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
+from churnflow.engine.ports import Ports
+
+
+def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
+    """Save the run, closed by `mark`, as its next checkpoint, and serve its release if it is the one that ships.
+
+    A checkpoint that a killed command had saved already is taken as it is. Returns the mark that the checkpoint holds.
+    """
+    head = ports.checkpoints.head(run.id)
+    saved = _saved_mark(head, run, mark)
+    if head is not None and saved is not None:
+        return _settled(head, saved, ports)
+    checkpoint = compose(run.add(mark), mark.name, head, ports)
+    checkpoint = checkpoint.model_copy(update={"phase": mark.phase, "release": _release(run, checkpoint, ports)})
+    ports.checkpoints.save(checkpoint)
+    return _settled(checkpoint, mark, ports)
+
+
+def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports) -> Checkpoint:
+    """Return the checkpoint that stands for `run` as it is now, after `head`; nothing is saved by this."""
+    number = head.number + 1 if head else 1
+    tag = tag_of(run.id, number, name)
+    data = source_files(run)
+    return Checkpoint(
+        name=name,
+        number=number,
+        created_at=ports.clock.now(),
+        phase="",
+        confidence=final_confidence(run) or build_confidence(run) or initial_confidence(run),
+        issues_open=tuple(f"{line.id} ({line.severity}): {line.text}" for line in open_issues(run)),
+        restore=Restore(command=f"churnflow rollback {tag}", git=f"git checkout {tag}"),
+        release=ports.pointer.read(),
+        run=run,
+        artifacts=tuple(artifact for record in run.steps() for artifact in record.outputs),
+        data=data,
+        code=ports.checkpoints.snapshot(data),
+        environment=ports.checkpoints.environment(),
+        parent=Parent(tag=head.tag, sha256=digest(head)) if head else None,
+    )
+
+
+def source_files(run: Run) -> dict[str, Artifact]:
+    """Return the files that the run's steps read, by path."""
+    return {
+        artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"
+    }
+
+
+def serve_release(checkpoint: Checkpoint, ports: Ports) -> None:
+    """Make the API serve what `checkpoint` names, if it names a release and that is not served yet."""
+    if checkpoint.release is not None and ports.pointer.read() != checkpoint.release:
+        ports.store.verify(checkpoint.release.artifact)
+        ports.pointer.switch(checkpoint.release)
+
+
+def _settled(checkpoint: Checkpoint, mark: Mark, ports: Ports) -> Mark:
+    serve_release(checkpoint, ports)
+    return mark
+
+
+def _saved_mark(head: Checkpoint | None, run: Run, mark: Mark) -> Mark | None:
+    """Return the mark of `head` if that is the checkpoint which `mark` asks for, already saved."""
+    if head is None or head.restores is not None or head.run.entries[:-1] != run.entries:
+        return None
+    last = head.run.entries[-1] if head.run.entries else None
+    same = isinstance(last, Mark) and last.name == mark.name and last.key == mark.key
+    return last if isinstance(last, Mark) and same else None
+
+
+def _release(run: Run, checkpoint: Checkpoint, ports: Ports) -> Release | None:
+    """Return what is served as of this checkpoint: a new release if it is the first after a gate that said ship."""
+    candidate = next((artifact for artifact in run.artifacts().values() if artifact.codec == "release"), None)
+    last = next((entry for entry in reversed(run.current()) if not isinstance(entry, Mark)), None)
+    if candidate is None or not isinstance(last, Decision) or last.verdict != "ship":
+        return checkpoint.release
+    approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
+    past = ports.pointer.past()
+    return Release(
+        version=next_version(past[-1].version if past else None, same_schema=True),
+        artifact=candidate,
+        run=run.id,
+        checkpoint=checkpoint.tag,
+        approval_sha256=digest(approvals[-1]) if approvals else None,
+        at=checkpoint.created_at,
+    )

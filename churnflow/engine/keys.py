@@ -1,0 +1,84 @@
+"""What an entry was made from, as one digest: an item is done as long as its entry's key still holds."""
+
+from typing import assert_never
+
+from churnflow.domain.base import digest
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
+from churnflow.domain.ledger import ledger
+from churnflow.domain.workflow import Item, Step
+from churnflow.engine.ports import Ports
+
+SCHEMA = 1
+
+
+def step_key(step: Step, inputs: tuple[Artifact, ...], evidence: str | None, ports: Ports) -> str:
+    """Return the digest of all that the result of `step` depends on: code, parameters, inputs, environment."""
+    return digest(
+        {
+            "schema": SCHEMA,
+            "code": ports.catalog.code_sha256(step.uses),
+            "params": step.params,
+            "needs": step.needs,
+            "produces": step.produces,
+            "inputs": sorted([artifact.name, artifact.sha256] for artifact in inputs),
+            "evidence": evidence,
+            "packages": ports.packages_sha256,
+        }
+    )
+
+
+def subject(run: Run, item: Item) -> str:
+    """Return the digest of everything recorded before `item`: what an approval approves and a gate judges."""
+    names = [other.name for other in run.declared.items()]
+    before = set(names[: names.index(item.name)])
+    return digest(
+        {
+            "workflow": run.workflow_sha256,
+            "before": [_essence(entry) for entry in run.current() if entry.name in before],
+        }
+    )
+
+
+def gate_subject(run: Run, item: Item) -> str:
+    """Return the digest of what a gate judges: what stands before it, and the state of every issue."""
+    return digest({"subject": subject(run, item), "issues": [[line.id, line.state] for line in ledger(run)]})
+
+
+def holds(run: Run, item: Item, entry: ItemEntry, ports: Ports) -> bool:
+    """Tell whether what `entry` was made from is still so."""
+    if isinstance(entry, StepRecord):
+        return isinstance(item, Step) and entry.key == _key_today(run, item, entry, ports)
+    return entry.key == (gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item))
+
+
+def _key_today(run: Run, step: Step, entry: StepRecord, ports: Ports) -> str | None:
+    """Return the key that the step would have now, None when an input is gone."""
+    at_hand = run.artifacts()
+    inputs: list[Artifact] = []
+    for recorded in entry.inputs:
+        if recorded.codec == "file":
+            sha256 = ports.files.sha256(recorded.name)
+            today = recorded.model_copy(update={"sha256": sha256}) if sha256 else None
+        else:
+            today = at_hand.get(recorded.name)
+        if today is None:
+            return None
+        inputs.append(today)
+    evidence = subject(run, step) if entry.evidence else None
+    return step_key(step, tuple(inputs), evidence, ports)
+
+
+def _essence(entry: ItemEntry) -> object:
+    """Return what counts of an entry: not when, nor how long, nor whether it was measured anew or reused."""
+    match entry:
+        case StepRecord():
+            return entry.model_dump(mode="json", exclude={"at", "seconds", "reused"})
+        case Approval():
+            return [entry.kind, entry.name, entry.key, entry.answer, entry.reviewer, entry.notes]
+        case Decision():
+            return [entry.kind, entry.name, entry.key, entry.verdict]
+        case Mark():
+            return [entry.kind, entry.name]
+        case _ as never:
+            assert_never(never)

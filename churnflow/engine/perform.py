@@ -1,0 +1,271 @@
+"""One item becomes one entry: a step is run or reused, a checkpoint saved, an approval asked for, a gate decided."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
+
+from churnflow.domain.contract import Evidence
+from churnflow.domain.evidence import Artifact, Check, Issue, Measure, StepResult
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
+from churnflow.domain.ledger import open_issues
+from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
+from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, typed_value
+from churnflow.engine.check import nearest
+from churnflow.engine.judge import approvals_before, raised_confidence, step_confidence, verdict
+from churnflow.engine.keep import keep_checkpoint
+from churnflow.engine.keys import gate_subject, holds, step_key, subject
+from churnflow.engine.ports import Brief, Ports
+from churnflow.errors import ChurnflowError, UsageError, WaitingError
+
+LONGEST_MESSAGE: Final = 300
+
+
+def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
+    """Do one item and return its entry. Raises WaitingError when an approval can not be asked for here and now."""
+    match item:
+        case Step():
+            return _step(phase, item, run, ports)
+        case CheckpointRequest():
+            return _checkpoint(phase, item, run, ports)
+        case ApprovalRequest():
+            return ask(phase, item, run, ports)
+        case Gate():
+            return _gate(phase, item, run, ports)
+        case _ as never:
+            assert_never(never)
+
+
+def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approval:
+    """Put an approval to the reviewer. Raises WaitingError when nobody can answer here and now."""
+    brief = _brief(request, run, ports)
+    answer = ports.reviewer.review(brief, phase)
+    if answer is None:
+        message = f"the approval {request.name!r} waits for a reviewer"
+        raise WaitingError(message, hint=f"`churnflow approve {request.name}` at a terminal, or with --answers FILE")
+    return answer
+
+
+def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
+    previous = ports.checkpoints.head(run.id) if any(isinstance(entry, Mark) for entry in run.entries) else None
+    changes = ports.checkpoints.changes(previous) if previous else ()
+    asked = tuple(
+        line.claim for record in run.steps() for line in record.findings if line.state == "ask"
+    )
+    return Brief(
+        request=request,
+        run=run,
+        subject=subject(run, request),
+        questions=(*request.questions, *(asked if _reviews(run, request) else ())),
+        previous=previous,
+        changed_files=tuple(change.path for change in changes),
+        issues=open_issues(run),
+    )
+
+
+def _reviews(run: Run, request: ApprovalRequest) -> bool:
+    """Tell whether `request` is the first approval after the checklist, which is the one that answers it."""
+    seen = False
+    for item in run.declared.items():
+        if isinstance(item, Step):
+            record = run.latest(item.name)
+            seen = seen or (isinstance(record, StepRecord) and bool(record.findings))
+        elif isinstance(item, ApprovalRequest) and seen:
+            return item.name == request.name
+    return False
+
+
+def _checkpoint(phase: str, request: CheckpointRequest, run: Run, ports: Ports) -> Mark:
+    mark = Mark(name=request.name, phase=phase, key=subject(run, request), at=ports.clock.now())
+    return keep_checkpoint(run, mark, ports)
+
+
+def _gate(phase: str, gate: Gate, run: Run, ports: Ports) -> Decision:
+    stale = [request.name for request in approvals_before(run, gate) if not _given(run, request, ports)]
+    decided, confidence, reasons, action = verdict(run, gate, stale)
+    return Decision(
+        name=gate.name,
+        phase=phase,
+        passed=decided == "ship",
+        key=gate_subject(run, gate),
+        at=ports.clock.now(),
+        verdict=decided,
+        confidence=confidence,
+        bands=(gate.fix, gate.ship),
+        reasons=tuple(reasons),
+        next_action=action,
+    )
+
+
+def _given(run: Run, request: ApprovalRequest, ports: Ports) -> bool:
+    entry = run.latest(request.name)
+    return entry is not None and entry.passed and holds(run, request, entry, ports)
+
+
+def _step(phase: str, step: Step, run: Run, ports: Ports) -> StepRecord:
+    began = ports.clock.stopwatch()
+    call = _Call(phase, step, run, ports)
+    try:
+        record = call.reused() or call.made()
+    except Exception as error:  # noqa: BLE001 - whatever a step raises is evidence, not a crash of the engine
+        record = call.failed(error)
+    seconds = 0.0 if record.reused else round(ports.clock.stopwatch() - began, 3)
+    return record.model_copy(update={"seconds": seconds})
+
+
+class _Call:
+    """One call of a step function, from its declaration to its record."""
+
+    def __init__(self, phase: str, step: Step, run: Run, ports: Ports) -> None:
+        self._phase = phase
+        self._step = step
+        self._run = run
+        self._ports = ports
+        self._key = "0" * 64
+        self._inputs: tuple[Artifact, ...] = ()
+        self._evidence: str | None = None
+        self._known: dict[str, Parameter] = {}
+        self._filling = Filling({})
+        self._function: Callable[..., object] | None = None
+
+    def reused(self) -> StepRecord | None:
+        """Return the record of an equal call that was made before, judged anew; None if there is none."""
+        self._prepare()
+        found = self._ports.journal.reusable(self._key)
+        if found is None:
+            return None
+        run_id, record = found
+        for artifact in record.outputs:
+            try:
+                self._ports.store.verify(artifact)
+            except ChurnflowError:
+                return None
+        update = {"reused": Reuse(run=run_id, at=record.at), "at": self._ports.clock.now(), "phase": self._phase}
+        return self._judged(record.model_copy(update={**update, "name": self._step.name}))
+
+    def made(self) -> StepRecord:
+        """Call the function and store what it returns."""
+        function = self._function or self._ports.catalog.function(self._step.uses)
+        result = function(**self._arguments())
+        if not isinstance(result, StepResult):
+            message = f"{self._step.uses} returned {type(result).__name__}, not a StepResult"
+            raise UsageError(message, hint="return churnflow.StepResult(outputs=..., metrics=...)")
+        metrics, lost = _finite(result.metrics)
+        outputs = self._stored(result.outputs)
+        return self._judged(
+            self._record(
+                outputs=outputs,
+                metrics=metrics,
+                facts={name: str(text) for name, text in result.facts.items()},
+                issues=(*result.issues, *lost),
+                findings=tuple(result.findings),
+                stated=result.confidence,
+            )
+        )
+
+    def failed(self, error: Exception) -> StepRecord:
+        """Turn what the function raised into a record with a critical issue."""
+        if isinstance(error, ChurnflowError):
+            text, hint = str(error), error.hint
+        else:
+            text = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_MESSAGE]}"
+            hint = f"the traceback is in {self._ports.keep_traceback(error)}"
+        issue = Issue(text=text, severity="critical")
+        confidence = raised_confidence(text)
+        return self._record(passed=False, raised=True, issues=(issue,), facts={"hint": hint}, confidence=confidence)
+
+    def _prepare(self) -> None:
+        """Find out what fills the parameters, and from that the key."""
+        self._function = self._ports.catalog.function(self._step.uses)
+        self._known = parameters(self._function)
+        artifacts = self._run.artifacts()
+        self._filling = fill(self._step, self._known, artifacts)
+        for name in missing(self._known, self._filling):
+            message = f"{self._step.uses} needs {name!r}, which no earlier step produced"
+            raise UsageError(message, hint=nearest(name, artifacts))
+        files = [self._file(relative) for relative in self._filling.named("file").values()]
+        used = [self._artifact(name, artifacts) for name in self._filling.named("artifact").values()]
+        self._inputs = (*files, *used)
+        self._evidence = subject(self._run, self._step) if self._filling.named("evidence") else None
+        self._key = step_key(self._step, self._inputs, self._evidence, self._ports)
+
+    def _file(self, relative: str) -> Artifact:
+        return self._ports.store.put_file(relative, self._ports.files.resolve(relative))
+
+    def _artifact(self, name: str, artifacts: Mapping[str, Artifact]) -> Artifact:
+        if name not in artifacts:
+            message = f"no earlier step produced {name!r}"
+            raise UsageError(message, hint=nearest(name, artifacts))
+        return artifacts[name]
+
+    def _arguments(self) -> dict[str, Any]:
+        artifacts = self._run.artifacts()
+        given: dict[str, Any] = {}
+        for name, (source, detail) in self._filling.sources.items():
+            match source:
+                case "value":
+                    given[name] = typed_value(self._known[name], detail)
+                case "file":
+                    given[name] = self._ports.files.resolve(detail)
+                case "artifact":
+                    given[name] = self._ports.store.get(artifacts[detail])
+                case "evidence":
+                    given[name] = Evidence(requirements=self._run.declared.requirements, steps=self._run.steps())
+                case "progress":
+                    given[name] = self._ports.listener.progress(self._step)
+                case "default":
+                    pass
+                case _ as never:
+                    assert_never(never)
+        return given
+
+    def _stored(self, outputs: Mapping[str, object]) -> tuple[Artifact, ...]:
+        absent = [name for name in self._step.produces if name not in outputs]
+        if absent:
+            message = f"{self._step.uses} did not return the output {absent[0]!r}"
+            raise UsageError(message, hint=nearest(absent[0], outputs))
+        return tuple(
+            self._ports.store.put(name, outputs[name], codec) for name, codec in self._step.produces.items()
+        )
+
+    def _record(self, **measured: Any) -> StepRecord:
+        return StepRecord(
+            **{
+                "name": self._step.name,
+                "phase": self._phase,
+                "passed": True,
+                "key": self._key,
+                "at": self._ports.clock.now(),
+                "uses": self._step.uses,
+                "params": self._step.params,
+                "inputs": self._inputs,
+                "evidence": self._evidence,
+                "confidence": raised_confidence("not judged"),
+                **measured,
+            }
+        )
+
+    def _judged(self, record: StepRecord) -> StepRecord:
+        checks = tuple(rule.judge(record.metrics) for rule in self._step.checks)
+        confidence = step_confidence(checks, self._requirements(record), record.issues, record.findings)
+        passed = all(check.passed for check in checks)
+        return record.model_copy(update={"checks": checks, "confidence": confidence, "passed": passed})
+
+    def _requirements(self, record: StepRecord) -> list[Check]:
+        """Test what the business requires of this step's metrics; it counts for the score, not for passing."""
+        dotted = {f"{self._step.name}.{name}": measure for name, measure in record.metrics.items()}
+        rules = self._run.declared.requirements
+        return [rule.judge(dotted) for rule in rules if rule.metric.partition(".")[0] == self._step.name]
+
+
+def _finite(metrics: Mapping[str, float | Measure]) -> tuple[dict[str, Measure], list[Issue]]:
+    """Return the metrics as measures; one that is not a finite number counts as not measured, and is named."""
+    kept: dict[str, Measure] = {}
+    lost: list[Issue] = []
+    for name, value in metrics.items():
+        if isinstance(value, Measure):
+            kept[name] = value
+        elif math.isfinite(value):
+            kept[name] = Measure(value=float(value))
+        else:
+            lost.append(Issue(text=f"the metric {name} is not a finite number", severity="warning"))
+    return kept, lost

@@ -1,0 +1,215 @@
+"""What the engine asks of the world: one Protocol per neighbour, and the bundle of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from churnflow.domain.base import Frozen
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment
+from churnflow.domain.contract import Progress
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.journal import Approval, Entry, ItemEntry, Run, StepRecord
+from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.release import Release
+from churnflow.domain.workflow import ApprovalRequest, Item
+
+
+class Intent(Frozen):
+    """A rollback in progress: the checkpoint it brings back, the state it leaves, and why."""
+
+    target: str
+    before: str
+    reason: str | None
+
+
+class ArtifactStore(Protocol):
+    """Outputs by the hash of their bytes; an object is whole and durable before its artifact is returned."""
+
+    def put(self, name: str, value: object, codec: str) -> Artifact:
+        """Store `value` in the form that `codec` writes. Raises UsageError for an unknown codec."""
+
+    def put_file(self, name: str, path: Path) -> Artifact:
+        """Store the bytes of an existing file, unread but for hashing (codec `file`)."""
+
+    def get(self, artifact: Artifact) -> object:
+        """Return the value after its bytes were hashed. Raises IntegrityError when they are missing or altered."""
+
+    def path(self, artifact: Artifact) -> Path:
+        """Return where the bytes of `artifact` lie; they are not to be changed."""
+
+    def verify(self, artifact: Artifact) -> None:
+        """Hash the stored bytes. Raises IntegrityError when they are missing or altered."""
+
+
+class Journal(Protocol):
+    """The runs of a project, kept on disk after every entry."""
+
+    def current(self) -> Run | None:
+        """Return the run that the project is at, None before the first."""
+
+    def start(self, run: Run) -> None:
+        """Make `run`, without entries, the current one."""
+
+    def append(self, run: Run, entry: Entry) -> None:
+        """Add one entry durably; when this returns, a kill does not lose it."""
+
+    def reset(self, run: Run) -> None:
+        """Make `run` with its entries the current state, durably, as a rollback does; nothing older is erased."""
+
+    def intend(self, intent: Intent | None) -> None:
+        """Keep durably what is about to be done in several writes, None when it is done."""
+
+    def intent(self) -> Intent | None:
+        """Return what a killed command had begun and not finished."""
+
+    def reusable(self, key: str) -> tuple[str, StepRecord] | None:
+        """Return the run and record of a passed step with this key, None if no such step was ever done here."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a rollback does to one file: `restore` (content differs), `create` (gone since), `keep` (came later)."""
+
+    path: str
+    action: str
+
+
+class CheckpointStore(Protocol):
+    """Checkpoints as snapshot commits, annotated tags and YAML; nothing else of the user's git is touched."""
+
+    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
+        """Write the work tree as a git tree, without the source files in `data`, and say where HEAD stands."""
+
+    def environment(self) -> Environment:
+        """Describe the interpreter and the installed packages."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep the checkpoint: whole, or not at all. Raises ConflictError if the run has moved on."""
+
+    def head(self, run_id: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
+
+    def history(self, run_id: str) -> Sequence[Checkpoint]:
+        """Return the checkpoints of a run, oldest first."""
+
+    def load(self, tag: str) -> Checkpoint:
+        """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
+
+    def find(self, run_id: str | None, name: str) -> str | None:
+        """Return the tag that a name, a tag or a short form means (newest in the run first), None if none does."""
+
+    def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
+        """Return what bringing back the checkpoint's files would do to the work tree."""
+
+    def restore_files(self, checkpoint: Checkpoint) -> int:
+        """Bring back the files of the snapshot, each whole; return how many were verified by hash."""
+
+    def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
+        """Return the paths whose content differs between two checkpoints, their own records left out."""
+
+    def repair(self, run_id: str) -> Sequence[str]:
+        """Make again what is derived and missing (tags, YAML copies); return what was made."""
+
+
+class ReleasePointer(Protocol):
+    """Which release the API serves."""
+
+    def read(self) -> Release | None:
+        """Return what is served, None before the first ship."""
+
+    def switch(self, release: Release) -> None:
+        """Serve `release` from now on, by one atomic replacement."""
+
+    def past(self) -> Sequence[Release]:
+        """Return what was served over time, oldest first."""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a reviewer is shown before the answer: what is approved, what changed since, and what is open.
+
+    questions: those of the workflow, then those that the review's checklist leaves to a person.
+    """
+
+    request: ApprovalRequest
+    run: Run
+    subject: str
+    questions: tuple[str, ...]
+    previous: Checkpoint | None
+    changed_files: tuple[str, ...]
+    issues: tuple[LedgerLine, ...]
+
+
+class Reviewer(Protocol):
+    """Someone, or something made by someone, that answers an approval."""
+
+    def review(self, brief: Brief, phase: str) -> Approval | None:
+        """Return the answer, None when nobody can be asked here and now."""
+
+
+class StepCatalog(Protocol):
+    """The installed steps and those that a workflow names by `package.module:function`."""
+
+    def names(self) -> Sequence[str]:
+        """Return the registered names."""
+
+    def function(self, uses: str) -> Callable[..., object]:
+        """Import and return the function. Raises UsageError with the nearest name for an unknown one."""
+
+    def code_sha256(self, uses: str) -> str:
+        """Return the digest of the source that the function is made of, without importing it."""
+
+
+class Listener(Protocol):
+    """Hears of progress; what it does with it is its own affair."""
+
+    def started(self, phase: str, item: Item) -> None:
+        """An item has begun."""
+
+    def finished(self, phase: str, entry: ItemEntry) -> None:
+        """An item has ended with this entry."""
+
+    def progress(self, item: Item) -> Progress:
+        """Return what a running step calls to move its bar."""
+
+
+class Files(Protocol):
+    """The source files that steps read, by path relative to the project."""
+
+    def resolve(self, relative: str) -> Path:
+        """Return the absolute path. Raises UsageError when there is no such file or it lies outside the project."""
+
+    def sha256(self, relative: str) -> str | None:
+        """Return the digest of the file's bytes, None when it is gone."""
+
+    def restore(self, relative: str, artifact: Artifact) -> None:
+        """Write the stored bytes back to the path, whole or not at all."""
+
+
+class Clock(Protocol):
+    """Time of day and a stopwatch."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+
+    def stopwatch(self) -> float:
+        """Return seconds from an arbitrary start; differences are durations."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything outside that the engine works with."""
+
+    store: ArtifactStore
+    journal: Journal
+    checkpoints: CheckpointStore
+    pointer: ReleasePointer
+    reviewer: Reviewer
+    catalog: StepCatalog
+    listener: Listener
+    files: Files
+    clock: Clock
+    packages_sha256: str
+    keep_traceback: Callable[[BaseException], str]

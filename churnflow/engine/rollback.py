@@ -1,0 +1,152 @@
+"""Return to a checkpoint by adding one that equals it; what is left is kept first, so that `undo` finds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.journal import Run
+from churnflow.domain.release import Release
+from churnflow.engine.keep import compose, serve_release, source_files
+from churnflow.engine.ports import Change, Intent, Ports
+from churnflow.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a rollback would do: files by action, source files to bring back, and the release before and after."""
+
+    target: Checkpoint
+    changes: tuple[Change, ...]
+    data: tuple[str, ...]
+    served_now: Release | None
+    served_then: Release | None
+
+    @property
+    def overwritten(self) -> tuple[str, ...]:
+        """The paths whose present content gives way."""
+        return tuple(change.path for change in self.changes if change.action == "restore")
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The paths that the checkpoint does not know; they are left alone."""
+        return tuple(change.path for change in self.changes if change.action == "keep")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rollback did; `verified` counts the files and artifacts that were hashed again and found right."""
+
+    plan: Plan
+    checkpoint: Checkpoint
+    rescue: Checkpoint | None
+    verified: int
+    total: int
+
+
+def plan_rollback(tag: str, ports: Ports) -> Plan:
+    """Return what going back to `tag` would do. Raises IntegrityError when something it needs is missing or altered."""
+    target = ports.checkpoints.load(tag)
+    for artifact in _needed(target):
+        ports.store.verify(artifact)
+    data = tuple(path for path, artifact in target.data.items() if ports.files.sha256(path) != artifact.sha256)
+    served = ports.pointer.read()
+    return Plan(target, tuple(ports.checkpoints.changes(target)), data, served, target.release or served)
+
+
+def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
+    """Bring back the files, artifacts and release of the checkpoint `tag`.
+
+    The order is: rescue, intent, files, data, journal, new checkpoint, release pointer. A kill between any two leaves
+    the intent, with which the next command finishes.
+    """
+    plan = plan_rollback(tag, ports)
+    run = ports.journal.current() or plan.target.run
+    rescue = _rescue(run, ports)
+    before = rescue or ports.checkpoints.head(run.id)
+    intent = Intent(target=tag, before=before.tag if before else tag, reason=reason)
+    ports.journal.intend(intent)
+    checkpoint, verified = _bring_back(intent, plan.target, ports)
+    total = verified + len(_needed(plan.target))
+    return Outcome(plan, checkpoint, rescue, verified=total, total=total)
+
+
+def finish(ports: Ports) -> Checkpoint | None:
+    """Finish the rollback that a killed command had begun; return its checkpoint, None if there was none."""
+    intent = ports.journal.intent()
+    if intent is None:
+        return None
+    return _bring_back(intent, ports.checkpoints.load(intent.target), ports)[0]
+
+
+def undo(ports: Ports) -> Outcome:
+    """Return to the state before the last rollback. Raises UsageError when the newest checkpoint is none."""
+    run = ports.journal.current()
+    head = ports.checkpoints.head(run.id) if run else None
+    if head is None or head.before is None:
+        message = "there is no rollback to undo: the newest checkpoint is not one"
+        raise UsageError(message, hint="`churnflow log` lists the checkpoints, `churnflow rollback REF` returns to one")
+    return rollback(head.before, ports, reason=f"undo of {head.tag}")
+
+
+def _rescue(run: Run, ports: Ports) -> Checkpoint | None:
+    """Keep whatever the newest checkpoint does not hold: entries, files, and source files as they are now."""
+    head = ports.checkpoints.head(run.id)
+    today = _data_today(run, ports)
+    same = head is not None and head.run.entries == run.entries and today == head.data
+    if head is not None and same and not ports.checkpoints.changes(head):
+        return None
+    rescue = compose(run, "rescue", head, ports).model_copy(update={"data": today})
+    ports.checkpoints.save(rescue)
+    return rescue
+
+
+def _data_today(run: Run, ports: Ports) -> dict[str, Artifact]:
+    today: dict[str, Artifact] = {}
+    for path in source_files(run):
+        try:
+            today[path] = ports.store.put_file(path, ports.files.resolve(path))
+        except UsageError:
+            continue
+    return today
+
+
+def _bring_back(intent: Intent, target: Checkpoint, ports: Ports) -> tuple[Checkpoint, int]:
+    head = ports.checkpoints.head(target.run.id)
+    verified = ports.checkpoints.restore_files(target)
+    for path, artifact in target.data.items():
+        if ports.files.sha256(path) != artifact.sha256:
+            ports.files.restore(path, artifact)
+    for artifact in _needed(target):
+        ports.store.verify(artifact)
+    if head is None or (head.restores, head.before) != (intent.target, intent.before):
+        head = _add(intent, target, head, ports)
+    ports.journal.reset(target.run)
+    serve_release(head, ports)
+    ports.journal.intend(None)
+    return head, verified
+
+
+def _add(intent: Intent, target: Checkpoint, head: Checkpoint | None, ports: Ports) -> Checkpoint:
+    checkpoint = compose(target.run, target.name, head, ports).model_copy(
+        update={
+            "phase": target.phase,
+            "confidence": target.confidence,
+            "data": target.data,
+            "release": target.release or ports.pointer.read(),
+            "restores": intent.target,
+            "before": intent.before,
+            "reason": intent.reason,
+        }
+    )
+    ports.checkpoints.save(checkpoint)
+    return checkpoint
+
+
+def _needed(target: Checkpoint) -> Sequence[Artifact]:
+    """Return every stored object that the checkpoint names, each once."""
+    released = [target.release.artifact] if target.release else []
+    named = [*target.artifacts, *target.data.values(), *released]
+    return list({artifact.sha256: artifact for artifact in named}.values())
+
+

@@ -1,0 +1,46 @@
+"""Every digest and link of a history, followed; the first broken one ends it with an error that names it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from churnflow.domain.base import digest
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.engine.ports import Ports
+from churnflow.errors import IntegrityError
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found whole."""
+
+    checkpoints: int
+    artifacts: int
+    served: str | None
+
+
+def verify(run_id: str, ports: Ports) -> Verified:
+    """Follow tag, commit, digest, parent link, artifacts and release. Raises IntegrityError at the first broken one."""
+    history = ports.checkpoints.history(run_id)
+    _links(history)
+    seen: set[str] = set()
+    for checkpoint in history:
+        released = [checkpoint.release.artifact] if checkpoint.release else []
+        for artifact in [*checkpoint.artifacts, *checkpoint.data.values(), *released]:
+            if artifact.sha256 not in seen:
+                ports.store.verify(artifact)
+                seen.add(artifact.sha256)
+    served = ports.pointer.read()
+    if served is not None:
+        ports.store.verify(served.artifact)
+    return Verified(len(history), len(seen), served.version if served else None)
+
+
+def _links(history: Sequence[Checkpoint]) -> None:
+    previous: Checkpoint | None = None
+    for checkpoint in history:
+        expected = digest(previous) if previous else None
+        found = checkpoint.parent.sha256 if checkpoint.parent else None
+        if found != expected:
+            message = f"{checkpoint.tag} does not follow on {previous.tag if previous else 'nothing'}"
+            raise IntegrityError(message, hint="restore the tags from a clone: `git fetch --tags`")
+        previous = checkpoint

@@ -1,0 +1,75 @@
+"""How a margin becomes a probability: Platt's scaling, fitted and judged on margins of rows not trained on."""
+
+from typing import Final
+
+import numpy as np
+
+from churnflow.modelling.columns import Floats
+from churnflow.modelling.scorer import SMALLEST_PROBABILITY, sigmoid
+from churnflow.modelling.split import Ints
+
+Calibration = tuple[float, float]
+NONE: Final[Calibration] = (1.0, 0.0)
+
+# A slope of 0 or below would make all customers equal or turn their order round; margins without signal come near it.
+SMALLEST_SLOPE: Final = 1e-3
+_ROUNDS: Final = 50
+_RIDGE: Final = 1e-9
+
+
+def fit_platt(margins: Floats, target: Ints) -> Calibration:
+    """Return slope and intercept of Platt's scaling of `margins` (n,) to `target` (n,), slope at least 0.001.
+
+    Targets are smoothed as in Platt (1999), so that separable margins stay finite; Newton's method with halved steps as
+    in Lin, Lin and Weng (2007).
+    """
+    positives = target.sum()
+    aims = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (len(target) - positives + 2))
+    spread = float(margins.std()) or 1.0
+    inputs = np.stack([margins / spread, np.ones(len(margins))], axis=1)
+    weights = np.array([0.0, float(np.log((positives + 1) / (len(target) - positives + 1)))])
+    loss = _loss(inputs @ weights, aims)
+    for _ in range(_ROUNDS):
+        probability = sigmoid(inputs @ weights)
+        gradient = inputs.T @ (probability - aims)
+        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while _loss(inputs @ (weights - step), aims) > loss and np.abs(step).max() > _RIDGE:
+            step /= 2
+        weights -= step
+        loss = _loss(inputs @ weights, aims)
+        if np.abs(step).max() <= _RIDGE:
+            break
+    slope = max(float(weights[0]) / spread, SMALLEST_SLOPE)
+    return slope, float(weights[1])
+
+
+def apply(calibration: Calibration, margins: Floats) -> Floats:
+    """Return the probabilities of `margins` (n,)."""
+    slope, intercept = calibration
+    return sigmoid(slope * margins + intercept)
+
+
+def cross_fit_platt(margins: Floats, target: Ints, folds: Ints) -> Floats:
+    """Return probabilities (n,): those of each fold calibrated on the out-of-fold margins of the others."""
+    probabilities = np.zeros(len(margins))
+    for fold in np.unique(folds):
+        inside = folds != fold
+        probabilities[~inside] = apply(fit_platt(margins[inside], target[inside]), margins[~inside])
+    return probabilities
+
+
+def mean_log_loss(probabilities: Floats, target: Ints) -> float:
+    """Return the mean log loss in nats, probabilities kept 1e-12 away from 0 and 1."""
+    return float(log_losses(probabilities, target).mean())
+
+
+def log_losses(probabilities: Floats, target: Ints) -> Floats:
+    """Return the log loss of each row in nats, (n,), probabilities kept 1e-12 away from 0 and 1."""
+    of_outcome = np.where(target == 1, probabilities, 1 - probabilities)
+    losses: Floats = -np.log(np.clip(of_outcome, SMALLEST_PROBABILITY, 1.0))
+    return losses
+
+
+def _loss(margins: Floats, aims: Floats) -> float:
+    return float((np.logaddexp(0, margins) - aims * margins).sum())

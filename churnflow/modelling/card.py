@@ -1,0 +1,91 @@
+"""The files that a release bundle is made of: the model, the schema of its requests, and its model card.
+
+The card says what the model is, how well it did and where not to use it (Mitchell et al., Model Cards for Model
+Reporting, 2019).
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from churnflow.modelling.scorer import PortableModel
+
+LIMITS_OF_USE = (
+    "predicts customers of the source it was trained on; another source or time needs a new evaluation",
+    "says who is likely to leave, not why, and not whom an offer would keep",
+    "a value not seen in training, or outside its range, is answered with a warning and less certain",
+)
+# The curves, by far the largest part of an evaluation, stay with the run.
+_EVALUATION = ("metrics", "n_train", "n_test", "confusion", "baseline", "groups", "importance")
+_LINE = ("model", "mean", "low", "high", "log_loss", "trials")
+
+
+def candidate_files(
+    model: PortableModel, schema: Mapping[str, Any], evaluation: Mapping[str, Any], leaderboard: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Return `model.bin`, `schema.json` (as `served_schema` says) and `card.json`.
+
+    Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
+    """
+    card = {
+        "schema": "churnflow/card@1",
+        "model": model.name,
+        "family": model.family,
+        "target": schema["target"],
+        "positive": model.positive,
+        "negative": model.negative,
+        "threshold": model.threshold,
+        "training_rows": leaderboard.get("rows"),
+        "evaluation": {name: evaluation[name] for name in _EVALUATION if name in evaluation},
+        "cross_validation": _cross_validation(leaderboard),
+        "limits_of_use": LIMITS_OF_USE,
+    }
+    return {
+        "model.bin": model.to_bytes(),
+        "schema.json": _encode(served_schema(model, schema)),
+        "card.json": _encode(card),
+    }
+
+
+def served_schema(model: PortableModel, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of requests: features that the model does not use are dropped, others have no example.
+
+    The example of an identifier would be a customer's own.
+    """
+    used = {column.name for column in model.encoding.columns}
+    return {**schema, "columns": [_served_column(column, used) for column in schema["columns"]]}
+
+
+def _served_column(column: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+    if column["role"] != "feature":
+        return {**column, "example": None}
+    if column["name"] not in used:
+        return {**column, "example": None, "role": "dropped", "reason": "the model does not use it"}
+    return dict(column)
+
+
+def _cross_validation(leaderboard: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: leaderboard.get(name) for name in ("metric", "folds", "chosen", "best", "tied")}
+    lines = [{name: line.get(name) for name in _LINE} for line in leaderboard.get("models", ())]
+    return {**kept, "models": lines}
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return `value` as JSON can hold it: numbers of numpy as Python's, what is not finite as null."""
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case np.generic() | np.ndarray():
+            return _plain(value.tolist())
+        case float() if not math.isfinite(value):
+            return None
+    return value

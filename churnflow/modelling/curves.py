@@ -1,0 +1,89 @@
+"""The curves of an evaluation as short lists of numbers, ready to be drawn."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from churnflow.modelling.columns import Floats
+from churnflow.modelling.metrics import Ranked, Scored, wilson
+
+MAX_POINTS: Final = 200
+BINS: Final = 10
+MIN_ROWS: Final = 10
+
+
+def roc_curve(scored: Scored) -> dict[str, list[float]]:
+    """Return at most 200 points of the ROC curve, from (0, 0) to (1, 1)."""
+    hits, alarms = _counts(scored)
+    places = _thinned(len(hits) + 1)
+    fpr = np.append(0.0, alarms / alarms[-1])[places]
+    tpr = np.append(0.0, hits / hits[-1])[places]
+    return {"fpr": _rounded(fpr), "tpr": _rounded(tpr)}
+
+
+def precision_recall_curve(scored: Scored) -> dict[str, list[float]]:
+    """Return at most 200 points of precision against recall, recall rising."""
+    hits, alarms = _counts(scored)
+    places = _thinned(len(hits))
+    return {"recall": _rounded((hits / hits[-1])[places]), "precision": _rounded((hits / (hits + alarms))[places])}
+
+
+def calibration_curve(scored: Scored) -> list[dict[str, float | int]]:
+    """Return predicted and observed rate, with Wilson's interval, in at most ten bins of equally many rows."""
+    order = np.argsort(scored.probabilities, kind="stable")
+    bins = max(1, min(BINS, len(order) // MIN_ROWS))
+    points: list[dict[str, float | int]] = []
+    for rows in np.array_split(order, bins):
+        observed = wilson(float(scored.target[rows].sum()), len(rows))
+        points.append(
+            {
+                "predicted": round(float(scored.probabilities[rows].mean()), 6),
+                "observed": round(observed.value, 6),
+                "low": round(observed.low, 6),
+                "high": round(observed.high, 6),
+                "n": len(rows),
+            }
+        )
+    return points
+
+
+def lift_table(scored: Scored) -> list[dict[str, float]]:
+    """Return, for each tenth of the rows by falling probability, the lift and the share of positives captured."""
+    ranked = Ranked.of(scored)
+    hits = np.cumsum(ranked.target)
+    rows = len(hits)
+    ends = [max(1, round(rows * tenth / 10)) for tenth in range(1, 11)]
+    return [
+        {
+            "share": round(end / rows, 6),
+            "lift": round(float(hits[end - 1] / hits[-1] * rows / end), 6),
+            "captured": round(float(hits[end - 1] / hits[-1]), 6),
+        }
+        for end in ends
+    ]
+
+
+def all_curves(scored: Scored) -> Mapping[str, Any]:
+    """Return roc, pr, calibration and lift of rows that hold both classes."""
+    return {
+        "roc": roc_curve(scored),
+        "pr": precision_recall_curve(scored),
+        "calibration": calibration_curve(scored),
+        "lift": lift_table(scored),
+    }
+
+
+def _counts(scored: Scored) -> tuple[Floats, Floats]:
+    ranked = Ranked.of(scored)
+    hits = np.cumsum(ranked.target)[ranked.last].astype(np.float64)
+    return hits, ranked.last + 1 - hits
+
+
+def _thinned(points: int) -> list[int]:
+    """Return at most 200 positions, evenly apart, first and last included."""
+    return sorted({round(place) for place in np.linspace(0, points - 1, min(points, MAX_POINTS)).tolist()})
+
+
+def _rounded(values: Floats) -> list[float]:
+    return [round(value, 6) for value in values.tolist()]

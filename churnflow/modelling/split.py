@@ -1,0 +1,62 @@
+"""How rows are dealt into parts: stratified by target, and rows that are equal never in two parts.
+
+A part is dealt by groups of equal rows. Several rows of one customer over time would form one group in the same way.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Ints = npt.NDArray[np.int64]
+
+
+def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
+    """Return a group number for each row, (n,), the same for rows whose `features` are equal; missing equals missing.
+
+    Numbers run from 0 in order of first appearance.
+    """
+    codes = frame[list(features)].groupby(list(features), dropna=False, sort=False).ngroup()
+    numbers: Ints = codes.to_numpy(dtype=np.int64)
+    return numbers
+
+
+def hold_out(groups: Ints, target: Ints, share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Return which rows, (n,), are held out: about `share` of each class, whole groups only.
+
+    A group that holds both classes counts to its more frequent one.
+    """
+    held = np.zeros(int(groups.max()) + 1, dtype=np.bool_)
+    for members, sizes in _strata(groups, target, seed):
+        # Taken while at least half of a group still fits, so that big groups err to either side equally.
+        held[members[np.cumsum(sizes) - sizes / 2 <= share * sizes.sum()]] = True
+    return held[groups]
+
+
+def deal_folds(groups: Ints, target: Ints, folds: int, seed: int) -> Ints:
+    """Return the fold, 0 to `folds` - 1, of each row, (n,): equal shares of each class, whole groups only."""
+    fold = np.zeros(int(groups.max()) + 1, dtype=np.int64)
+    for members, sizes in _strata(groups, target, seed):
+        fold[members] = np.minimum((np.cumsum(sizes) - sizes / 2) * folds / sizes.sum(), folds - 1).astype(np.int64)
+    return fold[groups]
+
+
+def digest_rows(frame: pd.DataFrame) -> str:
+    """Return a sha256 over all values of a frame in order, to say whether two parts are the same."""
+    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy(dtype=np.uint64)
+    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
+
+
+def _strata(groups: Ints, target: Ints, seed: int) -> list[tuple[Ints, npt.NDArray[np.float64]]]:
+    """Return, for each class, its groups in random order and their sizes in rows."""
+    random = np.random.default_rng(seed)
+    sizes = np.bincount(groups).astype(np.float64)
+    positive = np.bincount(groups, weights=target) * 2 >= sizes
+    strata = []
+    for of_class in (positive, ~positive):
+        members = random.permutation(np.flatnonzero(of_class)).astype(np.int64)
+        if len(members):
+            strata.append((members, sizes[members]))
+    return strata

@@ -1,0 +1,181 @@
+"""A project directory, opened: the one place that chooses the adapters behind the engine's ports."""
+
+import importlib
+import secrets
+import traceback
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final, cast
+
+from churnflow.adapters.artifact_files import ArtifactFiles
+from churnflow.adapters.journal_files import JournalFiles
+from churnflow.adapters.packages import packages_sha256
+from churnflow.adapters.project_lock import ProjectLock
+from churnflow.adapters.release_files import ReleaseFiles
+from churnflow.adapters.repository import Repository, open_repository
+from churnflow.adapters.source_files import SourceFiles
+from churnflow.adapters.step_code import StepCode
+from churnflow.domain.base import digest
+from churnflow.domain.journal import Run
+from churnflow.engine.parse import Parsed, read
+from churnflow.engine.ports import CheckpointStore, Listener, Ports, Reviewer
+from churnflow.errors import UsageError
+
+STEPS: Final = {
+    "churn.scope": "churnflow.steps.scope:scope",
+    "churn.ingest": "churnflow.steps.ingest:ingest",
+    "churn.features": "churnflow.steps.features:features",
+    "churn.train": "churnflow.steps.train:train",
+    "churn.evaluate": "churnflow.steps.evaluate:evaluate",
+    "churn.rehearse": "churnflow.steps.rehearse:rehearse",
+    "churn.review": "churnflow.steps.review:review",
+}
+CODECS: Final = {
+    "frame": "churnflow.codecs.frame",
+    "json": "churnflow.codecs.json_document",
+    "text": "churnflow.codecs.text",
+    "bytes": "churnflow.codecs.raw",
+    "model": "churnflow.codecs.model",
+    "release": "churnflow.codecs.release",
+}
+DEFAULT_WORKFLOW: Final = "workflows/churn.yaml"
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC, to the second, as records keep it."""
+        return datetime.now(UTC).replace(microsecond=0)
+
+    def stopwatch(self) -> float:
+        """Return seconds that never run backwards."""
+        return monotonic()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory under git with workflows, and everything that churnflow keeps about it."""
+
+    repository: Repository
+
+    @classmethod
+    def open(cls, directory: Path) -> "Project":
+        """Open the project that holds `directory`. Raises UsageError where there is no git repository."""
+        return cls(open_repository(directory))
+
+    @property
+    def root(self) -> Path:
+        """The project's directory; every path in a workflow is relative to it."""
+        return self.repository.root
+
+    @cached_property
+    def journal(self) -> JournalFiles:
+        """The runs of this project."""
+        return JournalFiles(self.repository.state_dir, self.repository.shared_dir)
+
+    @cached_property
+    def store(self) -> ArtifactFiles:
+        """The artifacts, shared by all worktrees of the repository."""
+        return ArtifactFiles(self.repository.shared_dir / "store", CODECS)
+
+    @cached_property
+    def pointer(self) -> ReleaseFiles:
+        """What the API of this project serves."""
+        return ReleaseFiles(self.repository.state_dir)
+
+    @cached_property
+    def files(self) -> SourceFiles:
+        """The source files that steps read."""
+        return SourceFiles(self.root, self.store, self.repository.state_dir)
+
+    @cached_property
+    def catalog(self) -> StepCode:
+        """The steps that workflows of this project can name."""
+        return StepCode(self.root, STEPS)
+
+    @cached_property
+    def checkpoints(self) -> CheckpointStore:
+        """The checkpoints; git is reached only when one of them is."""
+        return cast("CheckpointStore", _Late(self._git_checkpoints))
+
+    def ports(self, reviewer: Reviewer, listener: Listener) -> Ports:
+        """Return what the engine works with."""
+        return Ports(
+            store=self.store,
+            journal=self.journal,
+            checkpoints=self.checkpoints,
+            pointer=self.pointer,
+            reviewer=reviewer,
+            catalog=self.catalog,
+            listener=listener,
+            files=self.files,
+            clock=SystemClock(),
+            packages_sha256=packages_sha256(),
+            keep_traceback=self.keep_traceback,
+        )
+
+    def lock(self, command: str) -> AbstractContextManager[None]:
+        """Hold the project's lock while writing. Raises ConflictError that names the process which holds it."""
+        return ProjectLock(self.repository.state_dir).lock(command)
+
+    def workflow(self, named: str | None) -> Parsed:
+        """Read the workflow that is named, or the project's only one."""
+        shown = named or self._default_workflow()
+        return read(self.root / shown, shown)
+
+    def codecs(self) -> Collection[str]:
+        """Return the names of the codecs that outputs can have."""
+        return self.store.codecs()
+
+    def new_run(self, parsed: Parsed) -> Run:
+        """Return a run of the workflow that has not begun; its id cannot collide with another clone's."""
+        now = SystemClock().now()
+        tail = "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(4))
+        return Run(
+            id=f"{now:%y%m%d}-{tail}",
+            workflow_path=parsed.path,
+            workflow_sha256=digest(parsed.workflow),
+            declared=parsed.workflow,
+            started_at=now,
+        )
+
+    def keep_traceback(self, error: BaseException) -> str:
+        """Write the traceback of `error` into the git directory and return where."""
+        folder = self.repository.state_dir / "crash"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.log"
+        path.write_text("".join(traceback.format_exception(error)))
+        path.chmod(0o600)
+        return str(path)
+
+    def _default_workflow(self) -> str:
+        if (self.root / DEFAULT_WORKFLOW).is_file():
+            return DEFAULT_WORKFLOW
+        found = sorted(path.name for path in (self.root / "workflows").glob("*.yaml") if path.name != "monitor.yaml")
+        if len(found) == 1:
+            return f"workflows/{found[0]}"
+        message = f"which workflow? {self.root} has {', '.join(found) if found else 'none in workflows/'}"
+        raise UsageError(message, hint="name one on the command line; `churnflow new DIR` makes a project with one")
+
+    def _git_checkpoints(self) -> object:
+        module = importlib.import_module("churnflow.adapters.git_checkpoints")
+        return module.GitCheckpoints(self.repository, packages_sha256())
+
+
+class _Late:
+    """Stands for an adapter that is made at its first use: GitPython takes 0.2 s to import, most commands need none."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+        self._made: object | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return getattr(self._made, name)

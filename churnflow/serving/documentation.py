@@ -1,0 +1,86 @@
+"""The OpenAPI document of the served release: requests typed from its schema, with an example that it can answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from churnflow.serving.current import Served
+from churnflow.serving.requests import BATCH, MAX_CUSTOMERS, CategoryField, Field, NumberField
+
+PREDICT_PATH = "/api/v1/predict"
+_REF = "#/components/schemas/"
+
+
+def document(base: Mapping[str, Any], served: Served) -> dict[str, Any]:
+    """Return the OpenAPI document `base` with the request body of the served release."""
+    operation = dict(base["paths"][PREDICT_PATH]["post"])
+    operation["requestBody"] = {"required": True, "content": {"application/json": _content(served)}}
+    components = dict(base.get("components", {}))
+    components["schemas"] = {**components.get("schemas", {}), **_schemas(served)}
+    paths = {**base["paths"], PREDICT_PATH: {**base["paths"][PREDICT_PATH], "post": operation}}
+    version = served.release.version if served.release else served.sha256[:12]
+    return {**base, "info": {**base["info"], "version": version}, "paths": paths, "components": components}
+
+
+def example(served: Served) -> dict[str, Any]:
+    """Return one customer as the schema's examples give it; the id is left out, being optional."""
+    given = {str(column["name"]): column.get("example") for column in served.schema["columns"]}
+    return {column.name: _usable(column, given[column.name]) for column in served.request.fields}
+
+
+def _usable(column: Field, value: object) -> object:
+    if value is None:
+        return None if not column.required else _stand_in(column)
+    return value if column.problem(value) is None else _stand_in(column)
+
+
+def _stand_in(column: Field) -> object:
+    match column:
+        case NumberField(low=low):
+            return 0 if low is None else low
+        case CategoryField(levels=levels):
+            return min(levels, default="")
+
+
+def _content(served: Served) -> dict[str, Any]:
+    one = example(served)
+    return {
+        "schema": {"oneOf": [{"$ref": f"{_REF}Customer"}, {"$ref": f"{_REF}Customers"}]},
+        "examples": {
+            "one customer": {"value": one},
+            "several customers": {"value": {BATCH: [one, one]}},
+        },
+    }
+
+
+def _schemas(served: Served) -> dict[str, Any]:
+    request = served.request
+    properties = {column.name: _property(column) for column in request.fields}
+    if request.id_name:
+        properties[request.id_name] = {
+            "anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}],
+            "description": "Echoed back as customer_id; the model does not use it",
+        }
+    customer = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [column.name for column in request.fields],
+        "properties": properties,
+        "example": example(served),
+    }
+    items = {"type": "array", "minItems": 1, "maxItems": MAX_CUSTOMERS, "items": {"$ref": f"{_REF}Customer"}}
+    customers = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [BATCH],
+        "properties": {BATCH: items},
+    }
+    return {"Customer": customer, "Customers": customers}
+
+
+def _property(column: Field) -> dict[str, Any]:
+    match column:
+        case NumberField(integer=integer, low=low, high=high):
+            kind, seen = "integer" if integer else "number", f"Seen in training: {low} to {high}"
+        case CategoryField(levels=levels):
+            kind, seen = "string", "Seen in training: " + ", ".join(sorted(levels)[:30])
+    return {"type": kind if column.required else [kind, "null"], "description": seen}

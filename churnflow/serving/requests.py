@@ -1,0 +1,289 @@
+"""The request body of the prediction API: strict JSON, checked field by field against the release's schema.
+
+A refusal names the field and what is wrong with it; it never repeats a value.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+MAX_CUSTOMERS = 1000
+MAX_PROBLEMS = 50
+MAX_ID_CHARS = 200
+BATCH = "customers"
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_MAX_NAME = 64
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong, or worth a warning, with one field (`customers[3].tenure`; `body` for the whole)."""
+
+    field: str
+    problem: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the problem as the API answers it."""
+        return {"field": self.field, "problem": self.problem}
+
+
+class RefusedBodyError(Exception):
+    """A body that is not answered: the HTTP status (400, 413 or 422) and the problems found in it."""
+
+    def __init__(self, status: int, problems: Iterable[Problem]) -> None:
+        """Take the status and at least one problem."""
+        super().__init__(f"refused with {status}")
+        self.status = status
+        self.problems = tuple(problems)
+
+
+@dataclass
+class Batch:
+    """Customers ready to score, by column: ids[i], columns[name][i] and warnings[i] belong to customer i."""
+
+    ids: list[str | int | None]
+    columns: dict[str, list[Any]]
+    warnings: list[list[Problem]]
+
+
+@dataclass(frozen=True)
+class NumberField:
+    """A numeric column with the range seen in training; values outside it are answered with a warning."""
+
+    kind: ClassVar[Literal["number"]] = "number"
+    name: str
+    required: bool
+    integer: bool
+    low: float | None
+    high: float | None
+
+    def problem(self, value: object) -> str | None:
+        """Return why the value is refused: not a number, not finite, or a fraction in a column of whole numbers."""
+        # bool is a subclass of int, and `true` is not a number of months.
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "must be a number"
+        if not _is_finite(value):
+            return "must be a finite number"
+        if self.integer and value != int(value):
+            return "must be a whole number"
+        return None
+
+    def warning(self, value: float) -> str | None:
+        """Return the trained range when the value lies outside."""
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return f"outside the range seen in training, {_plain(self.low)} to {_plain(self.high)}"
+        return None
+
+
+@dataclass(frozen=True)
+class CategoryField:
+    """A text column with the levels seen in training; a level not among them is answered with a warning."""
+
+    kind: ClassVar[Literal["category"]] = "category"
+    name: str
+    required: bool
+    levels: frozenset[str]
+
+    def problem(self, value: object) -> str | None:
+        """Return why the value is refused: it is not a text."""
+        return None if isinstance(value, str) else "must be a text"
+
+    def warning(self, value: str) -> str | None:
+        """Return that the level is new, if it is."""
+        return None if value in self.levels else "a value not seen in training"
+
+
+Field = NumberField | CategoryField
+
+
+class RepeatedKeyDict(dict[str, Any]):
+    """A JSON object that named the key `twice` more than once."""
+
+    twice: str = ""
+
+
+@dataclass(frozen=True)
+class RequestSchema:
+    """What the served release accepts, compiled once from its `schema.json`."""
+
+    fields: tuple[Field, ...]
+    id_name: str | None
+    unused: frozenset[str]
+    known: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Collect the names that a request may hold."""
+        names = {column.name for column in self.fields} | ({self.id_name} if self.id_name else set())
+        object.__setattr__(self, "known", frozenset(names))
+
+    def read(self, body: bytes) -> Batch:
+        """Return the customers of a request body, one object or `{"customers": [...]}`.
+
+        Raises RefusedBodyError: 400 for what is not JSON, 413 for too many customers, 422 for wrong fields.
+        """
+        document = parse_strictly(body)
+        if not isinstance(document, dict):
+            raise RefusedBodyError(422, [Problem("body", "must be one customer object, or an object with `customers`")])
+        if BATCH in document and BATCH not in self.known:
+            return self._read_many(document)
+        batch = self._empty()
+        problems = list(self._read_customer(document, "", batch))
+        if problems:
+            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+        return batch
+
+    def _empty(self) -> Batch:
+        return Batch([], {column.name: [] for column in self.fields}, [])
+
+    def _read_many(self, document: dict[str, Any]) -> Batch:
+        customers = document[BATCH]
+        problems = list(_wrong_envelope(document))
+        if problems:
+            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+        if len(customers) > MAX_CUSTOMERS:
+            raise RefusedBodyError(413, [Problem(BATCH, f"at most {MAX_CUSTOMERS} customers in one request")])
+        batch = self._empty()
+        for position, customer in enumerate(customers):
+            problems.extend(self._read_customer(customer, f"{BATCH}[{position}].", batch))
+            if len(problems) >= MAX_PROBLEMS:
+                break
+        if problems:
+            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+        return batch
+
+    def _read_customer(self, customer: object, prefix: str, batch: Batch) -> Iterable[Problem]:
+        if not isinstance(customer, dict):
+            return [Problem(prefix.rstrip(".") or "body", "must be a customer object")]
+        problems = list(self._wrong_names(customer, prefix))
+        warnings: list[Problem] = []
+        for column in self.fields:
+            value = customer.get(column.name)
+            wrong = self._problem(column, customer)
+            if wrong:
+                problems.append(Problem(prefix + column.name, wrong))
+                continue
+            batch.columns[column.name].append(value)
+            unusual = None if value is None else column.warning(value)
+            if unusual:
+                warnings.append(Problem(column.name, unusual))
+        batch.ids.append(customer.get(self.id_name) if self.id_name else None)
+        batch.warnings.append(warnings)
+        return problems
+
+    @staticmethod
+    def _problem(column: Field, customer: dict[str, Any]) -> str | None:
+        if column.name not in customer:
+            return "is missing"
+        value = customer[column.name]
+        if value is None:
+            return "must not be null" if column.required else None
+        return column.problem(value)
+
+    def _wrong_names(self, customer: dict[str, Any], prefix: str) -> Iterable[Problem]:
+        if isinstance(customer, RepeatedKeyDict):
+            yield Problem(prefix + _quoted(customer.twice), "given twice")
+        if not customer.keys() <= self.known:
+            for name in sorted(customer.keys() - self.known):
+                text = "not used by the model; leave it out" if name in self.unused else "unknown field"
+                yield Problem(prefix + _quoted(name), text)
+        if self.id_name and not _is_id(customer.get(self.id_name)):
+            text = f"must be a text of at most {MAX_ID_CHARS} characters, or a whole number of 64 bits"
+            yield Problem(prefix + self.id_name, text)
+
+
+def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
+    """Return the request schema of a table schema (`churnflow/table@1`). Raises ValueError when it is not one."""
+    try:
+        columns = list(schema["columns"])
+        fields = tuple(_field(column) for column in columns if column["role"] == "feature")
+        ids = [str(column["name"]) for column in columns if column["role"] == "id"]
+        unused = frozenset(str(column["name"]) for column in columns if column["role"] not in {"feature", "id"})
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"the schema of the release is incomplete: {error}"
+        raise ValueError(message) from None
+    if not fields:
+        message = "the schema of the release names no feature"
+        raise ValueError(message)
+    return RequestSchema(fields, ids[0] if ids else None, unused)
+
+
+def parse_strictly(body: bytes) -> Any:  # noqa: ANN401
+    """Return the JSON value of `body`; objects with a repeated key come as `RepeatedKeyDict`.
+
+    NaN, Infinity and numbers beyond a double come as floats that are not finite, so that the check of the field can
+    name it. Raises RefusedBodyError (400) for anything that is not JSON, for lone surrogates and for deep nesting.
+    """
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeError:
+        problem = "must be UTF-8 text without lone surrogates"
+    except json.JSONDecodeError as error:
+        problem = f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+    except RecursionError:
+        problem = "nested too deeply"
+    except ValueError:
+        problem = "holds a number with too many digits"
+    else:
+        return value
+    raise RefusedBodyError(400, [Problem("body", problem)])
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    names = [name for name, _ in pairs]
+    repeated = RepeatedKeyDict(result)
+    repeated.twice = next(name for name in names if names.count(name) > 1)
+    return repeated
+
+
+def _wrong_envelope(document: dict[str, Any]) -> Iterable[Problem]:
+    for name in sorted(set(document) - {BATCH}):
+        yield Problem(_quoted(name), "unknown field beside `customers`")
+    if isinstance(document, RepeatedKeyDict):
+        yield Problem(_quoted(document.twice), "given twice")
+    if not isinstance(document[BATCH], list) or not document[BATCH]:
+        yield Problem(BATCH, "must be a list of at least one customer object")
+
+
+def _field(column: Mapping[str, Any]) -> Field:
+    name, required = str(column["name"]), bool(column["required"])
+    match column["kind"]:
+        case "number":
+            return NumberField(name, required, bool(column.get("integer")), column.get("low"), column.get("high"))
+        case "category":
+            return CategoryField(name, required, frozenset(map(str, column.get("levels") or ())))
+        case _:
+            message = f"the schema of the release gives {name} an unknown kind"
+            raise ValueError(message)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_ID_CHARS
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _plain(value: float | None) -> str:
+    return "any" if value is None else f"{value:g}"
+
+
+def _quoted(name: str) -> str:
+    """Return a name that came with the request, short and printable: it ends in logs and terminals."""
+    shown = "".join(char if char.isprintable() else "?" for char in name[:_MAX_NAME])
+    return shown if len(name) <= _MAX_NAME else f"{shown}..."

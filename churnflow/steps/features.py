@@ -1,0 +1,168 @@
+"""The step `features`: the feature table, split into a training and a test part, with what was learned of both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from churnflow import InputError, Issue, Measure, StepResult, reports
+from churnflow.modelling.correlation import Pair, correlated_pairs
+from churnflow.modelling.encoding import fit_encoding
+from churnflow.modelling.leakage import Leak, leaking_features
+from churnflow.modelling.split import digest_rows, equal_rows, hold_out
+
+SCHEMA = "churnflow/features@1"
+MIN_PER_CLASS = 10
+FEW_POSITIVES = 30
+
+
+@reports(
+    "features",
+    "train_rows",
+    "test_rows",
+    "train_positive_ratio",
+    "test_positive_ratio",
+    "encoded_columns",
+    "missing_ratio",
+    "correlated_pairs",
+    "leaking_features",
+    "shared_rows",
+    "repeated_rows",
+)
+def features(
+    customers: pd.DataFrame,
+    schema: dict[str, Any],
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2,
+    seed: int = 0,
+    drop: tuple[str, ...] = (),
+) -> StepResult:
+    """Split customers into a training and a test part and describe the features.
+
+    Outputs: `train` and `test`, frames with id, features and target as ingested; `features`, a dict with the feature
+    list, the encoding learned on the training rows, correlated pairs and the split. The split is stratified by target,
+    and rows equal in all features fall into one part. test_share: share of rows held out. drop: features to leave out.
+    Raises InputError when `drop` names no feature, no feature remains, or a class is too rare to split.
+    """
+    kinds = _kinds(schema, drop)
+    target = customers[schema["target"]].to_numpy(dtype=np.int64)
+    _check_classes(target)
+    groups = equal_rows(customers, list(kinds))
+    held = hold_out(groups, target, test_share, seed)
+    kept = [*([schema["id"]] if schema.get("id") else []), *kinds, schema["target"]]
+    train = customers.loc[~held, kept].reset_index(drop=True)
+    test = customers.loc[held, kept].reset_index(drop=True)
+    pairs = correlated_pairs(train, [name for name, kind in kinds.items() if kind == "number"])
+    leaks = leaking_features(train, kinds, target[~held], seed)
+    encoding = fit_encoding(train, kinds)
+    parts = {"train": _part(train, schema), "test": _part(test, schema)}
+    described = {
+        "schema": SCHEMA,
+        "features": [{"name": name, "kind": kind} for name, kind in kinds.items()],
+        "dropped": sorted(drop),
+        "encoding": [column.as_json() for column in encoding.columns],
+        "correlated_pairs": [asdict(pair) for pair in pairs],
+        "leaking_features": [asdict(leak) for leak in leaks],
+        "split": {"test_share": test_share, "seed": seed, **parts},
+    }
+    metrics: dict[str, float | Measure] = {
+        **_counts(train, test, schema, list(kinds)),
+        "encoded_columns": encoding.width,
+        "correlated_pairs": len(pairs),
+        "leaking_features": len(leaks),
+        "repeated_rows": len(groups) - len(np.unique(groups)),
+    }
+    return StepResult(
+        outputs={"train": train, "test": test, "features": described},
+        metrics=metrics,
+        facts=_facts(kinds, drop, len(train), len(test)),
+        issues=[*_leak_issues(leaks), *_pair_issues(pairs), *_size_issues(parts["test"]["positives"])],
+    )
+
+
+def _part(part: pd.DataFrame, schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"rows": len(part), "positives": int(part[schema["target"]].sum()), "sha256": digest_rows(part)}
+
+
+def _counts(
+    train: pd.DataFrame, test: pd.DataFrame, schema: Mapping[str, Any], names: list[str]
+) -> dict[str, float | Measure]:
+    missing = pd.concat([train[names], test[names]]).isna().to_numpy()
+    return {
+        "features": len(names),
+        "train_rows": len(train),
+        "test_rows": len(test),
+        "train_positive_ratio": Measure(value=float(train[schema["target"]].mean()), n=len(train)),
+        "test_positive_ratio": Measure(value=float(test[schema["target"]].mean()), n=len(test)),
+        "missing_ratio": Measure(value=float(missing.mean()), n=len(missing)),
+        "shared_rows": _shared(train, test, names),
+    }
+
+
+def _kinds(schema: Mapping[str, Any], drop: Sequence[str]) -> dict[str, str]:
+    kinds = {
+        str(column["name"]): "number" if column["kind"] == "number" else "category"
+        for column in schema["columns"]
+        if column["role"] == "feature"
+    }
+    for name in drop:
+        if name not in kinds:
+            near = get_close_matches(name, kinds, 1)
+            message = f"drop names {name!r}, which is no feature"
+            raise InputError(message, hint=f"did you mean {near[0]!r}?" if near else f"features: {', '.join(kinds)}")
+    remaining = {name: kind for name, kind in kinds.items() if name not in drop}
+    if not remaining:
+        message = "no feature remains to learn from"
+        raise InputError(message, hint="drop fewer features, or give a source with more columns")
+    return remaining
+
+
+def _check_classes(target: np.typing.NDArray[np.int64]) -> None:
+    rarer = int(min(target.sum(), len(target) - target.sum()))
+    if rarer < MIN_PER_CLASS:
+        message = f"the rarer class has {rarer} rows; a split needs at least {MIN_PER_CLASS}"
+        raise InputError(message, hint="give a source with more customers of that class, or check the target column")
+
+
+def _shared(train: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> int:
+    """Count the test rows that equal a training row, on the parts as they are handed on."""
+    groups = equal_rows(pd.concat([train[names], test[names]], ignore_index=True), names)
+    return int(np.isin(groups[len(train) :], groups[: len(train)]).sum())
+
+
+def _facts(kinds: Mapping[str, str], drop: Sequence[str], train_rows: int, test_rows: int) -> dict[str, str]:
+    numbers = sum(kind == "number" for kind in kinds.values())
+    facts = {
+        "features": f"{numbers} numbers, {len(kinds) - numbers} categories",
+        "split": f"{train_rows} training rows, {test_rows} test rows, stratified by target, equal rows kept together",
+        "imputation": "medians, means and levels learned on training rows only, and again inside each fold",
+    }
+    return {**facts, "dropped": ", ".join(drop)} if drop else facts
+
+
+def _leak_issues(leaks: Sequence[Leak]) -> list[Issue]:
+    return [
+        Issue(
+            text=f"{leak.feature} nearly decides the target: {leak.reason}. If it is known only after the outcome, "
+            f"leave it out: drop: [{leak.feature}]",
+            severity="critical",
+        )
+        for leak in leaks
+    ]
+
+
+def _pair_issues(pairs: Sequence[Pair]) -> list[Issue]:
+    return [
+        Issue(text=f"{pair.first} and {pair.second} say nearly the same (r = {pair.r:.3f}); one of them would do")
+        for pair in pairs
+    ]
+
+
+def _size_issues(positives: int) -> list[Issue]:
+    if positives >= FEW_POSITIVES:
+        return []
+    text = f"the test part holds only {positives} positives, so that its metrics are rough; give more customers"
+    return [Issue(text=text, severity="warning")]

@@ -1,0 +1,148 @@
+"""A real project in a real repository, and the real program run in it as its own process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = '''
+"""Steps of a small project."""
+
+from pathlib import Path
+
+from churnflow import Evidence, Finding, InputError, Issue, Measure, StepResult, reports
+
+
+@reports("rows")
+def look(source: Path) -> StepResult:
+    """Count the lines of a file."""
+    lines = source.read_text().splitlines()
+    if not lines:
+        raise InputError(f"{source.name} is empty", hint="give a file with lines")
+    return StepResult(metrics={"rows": len(lines)}, facts={"first": "a line"})
+
+
+@reports("size")
+def double(source: Path, factor: int = 2) -> StepResult:
+    """Double what a file says."""
+    number = int(source.read_text().splitlines()[0]) * factor
+    issues = [Issue(text="odd number", severity="warning")] if number % 2 else []
+    size = Measure(value=number, low=number - 1, high=number + 1, n=10)
+    return StepResult(outputs={"doubled": {"number": number}}, metrics={"size": size}, issues=issues)
+
+
+def judge(evidence: Evidence, doubled: dict) -> StepResult:
+    """Review what was doubled."""
+    ask = Finding(topic="quality", claim="Is the number kind?", state="ask", evidence="no machine knows")
+    held = Finding(topic="quality", claim="the number is even", state="pass", evidence=str(doubled["number"]))
+    return StepResult(findings=[held, ask], metrics={"asked": 1})
+'''
+WORKFLOW = """name: small
+task: Double a number
+requirements: [double.size >= 2]
+phases:
+  plan:
+    - step: look
+      uses: steps:look
+      with: {source: data/number.txt}
+    - approval: plan
+      questions: ["Is the plan complete?"]
+    - checkpoint: plan-approved
+  build:
+    - step: double
+      uses: steps:double
+      with: {source: data/number.txt}
+      produces: {doubled: json}
+      checks: [size >= 1]
+    - checkpoint: built
+  review:
+    - step: judge
+      uses: steps:judge
+    - approval: release
+    - checkpoint: reviewed
+  decision:
+    - gate: ship
+    - checkpoint: shipped
+"""
+ANSWERS = """approvals:
+  plan: {answer: approve, reviewer: Ann, answers: {"Is the plan complete?": yes it is}}
+  release: {answer: approve-with-notes, reviewer: Bo, notes: ["! label it"], answers: {"Is the number kind?": very}}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def error(self) -> list[str]:
+        """The lines of the error; there are two, or none."""
+        return [line for line in self.err.splitlines() if line.startswith(("error: ", "hint: "))]
+
+
+Cli = Callable[..., Outcome]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment in which git finds no configuration but the test's own."""
+    return {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, **more}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of three small steps, in a repository without a commit."""
+    root = tmp_path / "project"
+    for folder in ("workflows", "data"):
+        (root / folder).mkdir(parents=True)
+    (root / "steps.py").write_text(STEPS)
+    (root / "workflows" / "churn.yaml").write_text(WORKFLOW)
+    (root / "data" / "number.txt").write_text("4\n")
+    (root / ".gitignore").write_text("/data/\n__pycache__/\n")
+    (root / "answers.yaml").write_text(ANSWERS)
+    subprocess.run(["git", "init", "-q", "-b", "main", "."], cwd=root, check=True, env=environment())
+    return root
+
+
+@pytest.fixture
+def cli(project: Path) -> Cli:
+    """Run the program in the project, without a terminal; return how it ended."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-m", "churnflow", *arguments],
+            cwd=project,
+            env=environment(**(env or {})),
+            capture_output=True,
+            text=True,
+            input=stdin,
+            timeout=120,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def shipped(project: Path, cli: Cli) -> Path:
+    """The project after a run that shipped."""
+    outcome = cli("run", "--answers", "answers.yaml")
+    assert outcome.code == 0, outcome.err
+    return project

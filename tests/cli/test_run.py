@@ -1,0 +1,206 @@
+"""The phases from the command line: what is done, what waits, what stops, and with which exit code."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli, environment
+
+
+def test_a_run_stops_at_the_approval_and_names_the_command_that_answers(cli: Cli) -> None:
+    outcome = cli("run")
+    assert outcome.code == 3
+    assert outcome.error == [
+        "error: the approval 'plan' waits for a reviewer",
+        "hint: `churnflow approve plan` at a terminal, or with --answers FILE",
+    ]
+    assert "next: churnflow approve plan" in outcome.out
+    assert "look" in outcome.out
+
+
+def test_json_is_one_object_also_when_it_waits(cli: Cli) -> None:
+    found = cli("--json", "run").json
+    assert found["schema"] == "churnflow/1"
+    assert found["command"] == "run"
+    assert (found["ok"], found["exit"]) == (False, {"code": 3, "name": "waiting"})
+    assert found["error"]["hint"].startswith("`churnflow approve plan`")
+    assert found["next"][0]["command"] == "churnflow approve plan"
+    assert [item["state"] for item in found["data"]["items"]][:2] == ["done", "pending"]
+
+
+def test_phases_go_one_by_one_to_the_ship(cli: Cli) -> None:
+    assert cli("plan", "--answers", "answers.yaml").code == 0
+    assert cli("build").code == 0
+    assert cli("review", "--answers", "answers.yaml").code == 0
+    decided = cli("--json", "decide")
+    assert decided.code == 0
+    last = decided.json["data"]["items"][-2]["record"]
+    assert last["verdict"] == "ship"
+    assert decided.json["checkpoint"].endswith("/04-shipped")
+
+
+def test_a_phase_too_early_is_a_conflict(cli: Cli) -> None:
+    assert cli("build").error == ["error: no run has begun", "hint: `churnflow plan` begins one"]
+    cli("plan")
+    outcome = cli("build")
+    assert outcome.code == 5
+    assert "the phase 'plan' is not done: 'plan' comes first" in outcome.error[0]
+
+
+def test_done_is_done_and_nothing_is_run_again(shipped: Path, cli: Cli) -> None:
+    before = cli("--json", "status").json["data"]["items"]
+    outcome = cli("run")
+    assert outcome.code == 0
+    assert cli("--json", "status").json["data"]["items"] == before
+
+
+def test_a_new_run_reuses_what_is_unchanged(shipped: Path, cli: Cli) -> None:
+    first = cli("--json", "status").json["run"]
+    second = cli("--json", "run", "--new", "--answers", "answers.yaml").json
+    assert second["run"] != first
+    double = next(item["record"] for item in second["data"]["items"] if item["name"] == "double")
+    assert double["reused"]["run"] == first
+
+
+def test_a_changed_workflow_is_a_conflict_for_the_later_phases_and_a_new_run_for_plan(shipped: Path, cli: Cli) -> None:
+    path = shipped / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("size >= 1", "size >= 2"))
+    outcome = cli("decide")
+    assert outcome.code == 5
+    assert "changed under the run" in outcome.error[0]
+    assert cli("plan", "--answers", "answers.yaml").code == 0
+
+
+def test_a_comment_is_no_change_of_the_workflow(shipped: Path, cli: Cli) -> None:
+    path = shipped / "workflows" / "churn.yaml"
+    path.write_text("# a comment\n" + path.read_text())
+    assert cli("decide").code == 0
+
+
+def test_set_and_until(cli: Cli) -> None:
+    outcome = cli("--json", "run", "--answers", "answers.yaml", "--set", "double.factor=3", "--until", "double")
+    assert outcome.code == 0
+    record = next(item["record"] for item in outcome.json["data"]["items"] if item["name"] == "double")
+    assert record["metrics"]["size"]["value"] == 12
+    assert outcome.json["data"]["items"][4]["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["plan", "--set", "double.factor"], "does not read STEP.PARAM=VALUE"),
+        (["plan", "--set", "double.factor=many"], "valid integer"),
+        (["plan", "--until", "nowhere"], "--until names no item"),
+        (["plan", "nowhere.yaml"], "there is no workflow file"),
+        (["plan", "--answers", "none.yaml"], "can not be read"),
+        (["plan", "--answers", "steps.py"], "malformed"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["plan", "--nonsense"], "No such option: --nonsense"),
+        (["show", "nowhere"], "no checkpoint is called 'nowhere'"),
+        (["-C", "nowhere", "status"], "nowhere"),
+    ],
+)
+def test_wrong_use_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], text: str) -> None:
+    outcome = cli(*arguments)
+    assert outcome.code == 2
+    assert len(outcome.error) == 2
+    assert text in outcome.error[0]
+    assert "Traceback" not in outcome.err
+
+
+def test_a_failing_step_ends_with_7_and_its_reason(project: Path, cli: Cli) -> None:
+    (project / "data" / "number.txt").write_text("")
+    outcome = cli("run")
+    assert outcome.code == 7
+    assert outcome.error == ["error: step look: number.txt is empty", "hint: give a file with lines"]
+    (project / "data" / "number.txt").write_text("4\n")
+    assert cli("run").code == 3
+
+
+def test_a_step_that_crashes_ends_with_7_and_a_log_and_no_tag(project: Path, cli: Cli) -> None:
+    (project / "data" / "number.txt").write_text("four\n")
+    outcome = cli("run", "--answers", "answers.yaml")
+    assert outcome.code == 7
+    assert "ValueError" in outcome.error[0]
+    log = outcome.error[1].removeprefix("hint: the traceback is in ")
+    assert "invalid literal" in Path(log).read_text()
+    assert "Traceback" not in outcome.err
+    tags = subprocess.run(["git", "tag"], cwd=project, capture_output=True, text=True, check=True).stdout.split()
+    assert [tag.rpartition("/")[2] for tag in tags] == ["01-plan-approved"]
+
+
+def test_a_check_that_does_not_hold_ends_with_7(project: Path, cli: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("size >= 1", "size >= 100"))
+    outcome = cli("run", "--answers", "answers.yaml")
+    assert outcome.code == 7
+    assert outcome.error[0] == "error: step double: size >= 100 does not hold: observed 8"
+
+
+@pytest.mark.parametrize(("rule", "code", "verdict"), [("[double.size >= 100]", 9, "rework")])
+def test_a_requirement_that_fails_is_rework(project: Path, cli: Cli, rule: str, code: int, verdict: str) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("[double.size >= 2]", rule))
+    outcome = cli("--json", "run", "--answers", "answers.yaml")
+    assert outcome.code == code
+    assert outcome.json["data"]["items"][-2]["record"]["verdict"] == verdict
+    refused = cli("serve")
+    assert refused.code == 4
+    assert "the gate has not passed" in refused.error[0]
+
+
+def test_a_critical_note_of_the_reviewer_is_fix_until_it_is_closed(project: Path, cli: Cli) -> None:
+    path = project / "answers.yaml"
+    path.write_text(path.read_text().replace("! label it", "!! label it"))
+    outcome = cli("--json", "run", "--answers", "answers.yaml")
+    assert outcome.code == 8
+    found = [issue["id"] for issue in cli("--json", "issues").json["data"]["issues"] if issue["severity"] == "critical"]
+    assert cli("issues", "waive", found[0]).code == 2
+    waived = cli("--json", "issues", "waive", found[0], "--reason", "labelled", "--by", "Cy").json
+    assert waived["data"]["issue"]["state"] == "waived"
+    assert cli("decide").code == 0
+    assert cli("issues", "close", "nobody-0000").code == 2
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(project: Path, cli: Cli) -> None:
+    (project / "steps.py").write_text(
+        (project / "steps.py").read_text().replace("    lines = source", "    __import__('time').sleep(30)\n    lines = source")
+    )
+    command = [sys.executable, "-m", "churnflow", "run"]
+    with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.PIPE) as first:
+        lock = project / ".git" / "churnflow" / "root" / "lock"
+        for _ in range(200):
+            if lock.exists() and lock.read_text():
+                break
+            time.sleep(0.05)
+        time.sleep(0.2)
+        outcome = cli("run")
+        assert outcome.code == 5
+        assert f"process {first.pid}" in outcome.error[0]
+        first.send_signal(signal.SIGINT)
+        first.wait(20)
+        assert first.returncode == 130
+        assert first.stderr is not None
+        assert b"churnflow run` goes on from there" in first.stderr.read()
+
+
+
+def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(project: Path, cli: Cli) -> None:
+    slow = (project / "steps.py").read_text()
+    (project / "steps.py").write_text(slow.replace("    number = int", "    __import__('time').sleep(30)\n    number = int"))
+    command = [sys.executable, "-m", "churnflow", "run", "--answers", "answers.yaml"]
+    with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.DEVNULL) as first:
+        tag = project / ".git" / "refs" / "tags" / "churnflow"
+        for _ in range(200):
+            if tag.exists():
+                break
+            time.sleep(0.05)
+        first.kill()
+    (project / "steps.py").write_text(slow)
+    outcome = cli("--json", "run", "--answers", "answers.yaml")
+    assert outcome.code == 0
+    assert [item["state"] for item in outcome.json["data"]["items"]] == ["done"] * 10

@@ -1,0 +1,156 @@
+"""What can be known wrong before anything runs, each with line and remedy."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from churnflow import Evidence, Progress, StepResult, reports
+from churnflow.domain.workflow import Step
+from churnflow.engine.bind import fill, parameters, typed_value, wrong_value
+from churnflow.engine.check import check, nearest
+from churnflow.engine.parse import parse
+from churnflow.errors import UsageError
+from tests.fakes import World
+
+HEAD = "name: x\ntask: y\nphases:\n"
+
+
+@reports("rows", "gap_*")
+def load(source: Path, target: str, drop: tuple[str, ...] = (), share: float = 0.5) -> StepResult:
+    return StepResult()
+
+
+def shape(
+    table: Any, progress: Progress, evidence: Evidence, kind: Literal["a", "b"] = "a", odd: "Unknown" = None  # noqa: F821
+) -> StepResult:
+    return StepResult()
+
+
+def budgeted(budget: Annotated[str, Field(pattern=r"^\d+[smh]$")]) -> StepResult:
+    return StepResult()
+
+
+def starred(*tables: str) -> StepResult:
+    return StepResult()
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.files.contents["data.csv"] = b"a\n"
+    for function in (load, shape, budgeted, starred):
+        world.step(function.__name__, function)
+    return world
+
+
+def found(world: World, body: str, requirements: str = "") -> list[tuple[int, str, str]]:
+    parsed = parse(HEAD + body + requirements, "w.yaml")
+    return [
+        (problem.line, problem.what, problem.remedy)
+        for problem in check(parsed, world.catalog, world.files, ("frame", "json"))
+    ]
+
+
+LOAD = """  build:
+    - step: load
+      uses: load
+      with: {source: data.csv, target: churn}
+      produces: {table: frame}
+      checks: [rows >= 1, gap_sex <= 0.1]
+"""
+
+
+def test_a_right_workflow_has_no_problem(world: World) -> None:
+    body = LOAD + "    - step: shape\n      uses: shape\n      with: {kind: b}\n    - checkpoint: kept\n    - gate: g\n"
+    assert found(world, body, "requirements: [load.rows >= 1]\n") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "what", "remedy"),
+    [
+        ("uses: load", "uses: lode", 6, "unknown step 'lode'", "known"),
+        ("target: churn", "targte: churn", 7, "takes no parameter 'targte'", "did you mean 'target'?"),
+        ("target: churn", "target: 3", 7, "parameter 'target' of load: Input should be a valid string", "target: str"),
+        ("target: churn", "target: churn, share: '1'", 7, "valid number", "share: float = 0.5"),
+        ("data.csv", "none.csv", 7, "no such file: none.csv", "name a file"),
+        ("target: churn", "", 5, "load needs 'target'", "there is none"),
+        ("frame", "farme", 8, "unknown codec 'farme'", "did you mean 'frame'?"),
+        ("rows >= 1", "rowz >= 1", 9, "never reports 'rowz'", "did you mean 'rows'?"),
+    ],
+)
+def test_each_problem_has_line_and_remedy(  # noqa: PLR0913 - one column of the table each
+    world: World, old: str, new: str, line: int, what: str, remedy: str
+) -> None:
+    problems = found(world, LOAD.replace(old, new))
+    assert any(number == line and what in text and remedy in cure for number, text, cure in problems)
+
+
+def test_inputs_that_no_earlier_step_produces_are_found(world: World) -> None:
+    body = LOAD.replace("table: frame", "tabel: frame") + (
+        "    - step: shape\n      uses: shape\n"
+        "    - step: again\n      uses: shape\n      needs: {table: tabl}\n"
+        "    - step: wrong\n      uses: shape\n      needs: {table: tabel, nothing: tabel}\n"
+    )
+    problems = found(world, body)
+    assert (10, "shape needs 'table', which no earlier step produces and with: does not give", "did you mean 'tabel'?") in problems
+    assert (14, "no earlier step produces 'tabl'", "did you mean 'tabel'?") in problems
+    assert any(line == 17 and "takes no parameter 'nothing'" in what for line, what, _ in problems)
+
+
+def test_rules_that_name_no_step_or_no_metric_are_found(world: World) -> None:
+    gate = "    - gate: g\n      rules: [load.rowz >= 1, later.rows >= 1]\n"
+    problems = found(world, LOAD + gate, "requirements:\n  - rows >= 1\n  - lode.rows >= 1\n")
+    texts = [what for _, what, _ in problems]
+    assert any("never reports 'rowz'" in text for text in texts)
+    assert any("names no step before it: 'later'" in text for text in texts)
+    assert any("does not say which step" in text for text in texts)
+    assert any("names no step before it: 'lode'" in text for text in texts)
+
+
+def test_a_gate_before_any_step_is_found(world: World) -> None:
+    assert found(world, "  build:\n    - gate: early\n" + LOAD.removeprefix("  build:\n")) == [
+        (5, "the gate 'early' stands before any step", "put steps before it")
+    ]
+
+
+def test_a_step_that_takes_stars_can_not_be_filled_by_name(world: World) -> None:
+    problems = found(world, "  build:\n    - step: s\n      uses: starred\n")
+    assert "can not be filled by name" in problems[0][1]
+
+
+def test_a_value_gets_the_type_of_its_annotation() -> None:
+    known = parameters(load)
+    assert typed_value(known["drop"], ["a"]) == ("a",)
+    with pytest.raises(UsageError, match="parameter drop"):
+        typed_value(known["drop"], 3)
+    assert wrong_value(parameters(budgeted)["budget"], "5 minutes")
+    assert wrong_value(parameters(budgeted)["budget"], "5m") is None
+    untyped = parameters(lambda anything: anything)["anything"]
+    assert typed_value(untyped, {"a": 1}) == {"a": 1}
+    assert wrong_value(untyped, 3) is None
+
+
+def test_a_type_that_can_not_be_checked_is_let_through() -> None:
+    class Odd:
+        pass
+
+    def step(odd: Odd) -> StepResult:
+        return StepResult()
+
+    assert wrong_value(parameters(step)["odd"], 3) is None
+
+
+def test_where_parameters_come_from() -> None:
+    step = Step.model_validate({"step": "s", "uses": "shape", "with": {"kind": "b"}, "needs": {"odd": "other"}})
+    filling = fill(step, parameters(shape), {"table", "kind"})
+    assert filling.named("artifact") == {"table": "table", "odd": "other"}
+    assert filling.named("value") == {"kind": "b"}
+    assert list(filling.named("progress")) == ["progress"]
+    assert parameters(shape)["table"].shown() == "table"
+
+
+def test_the_nearest_word_is_named() -> None:
+    assert nearest("xyz", ["alpha", "beta"]) == "known here: alpha, beta"
+    assert nearest("xyz", []) == "there is none at this place"

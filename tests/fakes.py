@@ -1,0 +1,322 @@
+"""One in-memory answer per port of the engine, so that its tests need neither disk nor git."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from churnflow.domain.base import digest
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment
+from churnflow.domain.contract import Progress
+from churnflow.domain.evidence import Artifact
+from churnflow.domain.journal import Answer, Approval, Entry, ItemEntry, Run, StepRecord
+from churnflow.domain.release import Release
+from churnflow.domain.workflow import Item
+from churnflow.engine.parse import Parsed, parse
+from churnflow.engine.ports import Brief, Change, Intent, Ports
+from churnflow.errors import ConflictError, IntegrityError, UsageError
+
+START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that moves by one second at every look."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    def now(self) -> datetime:
+        self.ticks += 1
+        return START + timedelta(seconds=self.ticks)
+
+    def stopwatch(self) -> float:
+        self.ticks += 1
+        return float(self.ticks)
+
+
+class FakeStore:
+    """Values by the hash of their JSON; `lost` objects are missing."""
+
+    def __init__(self, files: "FakeFiles") -> None:
+        self.values: dict[str, object] = {}
+        self.lost: set[str] = set()
+        self._files = files
+
+    def put(self, name: str, value: object, codec: str) -> Artifact:
+        content = json.dumps(value, sort_keys=True, default=str).encode()
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.values[sha256] = value
+        return Artifact(name=name, codec=codec, sha256=sha256, size_bytes=len(content))
+
+    def put_file(self, name: str, path: Path) -> Artifact:
+        content = self._files.contents[name]
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.values[sha256] = content
+        return Artifact(name=name, codec="file", sha256=sha256, size_bytes=len(content))
+
+    def get(self, artifact: Artifact) -> object:
+        self.verify(artifact)
+        return self.values[artifact.sha256]
+
+    def path(self, artifact: Artifact) -> Path:
+        return Path("/store") / artifact.sha256
+
+    def verify(self, artifact: Artifact) -> None:
+        if artifact.sha256 in self.lost or artifact.sha256 not in self.values:
+            message = f"the artifact {artifact.name} is missing"
+            raise IntegrityError(message, hint="bring it back")
+
+
+class FakeFiles:
+    """Source files as bytes by path."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.store: FakeStore | None = None
+
+    def resolve(self, relative: str) -> Path:
+        if relative not in self.contents:
+            message = f"no such file: {relative}"
+            raise UsageError(message, hint="name a file that is there")
+        return Path("/project") / relative
+
+    def sha256(self, relative: str) -> str | None:
+        content = self.contents.get(relative)
+        return None if content is None else hashlib.sha256(content).hexdigest()
+
+    def restore(self, relative: str, artifact: Artifact) -> None:
+        assert self.store is not None
+        content = self.store.get(artifact)
+        assert isinstance(content, bytes)
+        self.contents[relative] = content
+
+
+class FakeJournal:
+    """Runs in a dictionary."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, Run] = {}
+        self.at: str | None = None
+        self.steps: dict[str, tuple[str, StepRecord]] = {}
+        self.intended: Intent | None = None
+
+    def current(self) -> Run | None:
+        return self.runs[self.at] if self.at else None
+
+    def start(self, run: Run) -> None:
+        self.runs[run.id] = run.with_entries(())
+        self.at = run.id
+
+    def append(self, run: Run, entry: Entry) -> None:
+        self.runs[run.id] = run.add(entry)
+        if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
+            self.steps[entry.key] = (run.id, entry)
+
+    def reset(self, run: Run) -> None:
+        self.runs[run.id] = run
+        self.at = run.id
+
+    def intend(self, intent: Intent | None) -> None:
+        self.intended = intent
+
+    def intent(self) -> Intent | None:
+        return self.intended
+
+    def reusable(self, key: str) -> tuple[str, StepRecord] | None:
+        return self.steps.get(key)
+
+
+class FakeCheckpoints:
+    """Checkpoints in lists; the work tree is the dictionary `tree`."""
+
+    def __init__(self) -> None:
+        self.chains: dict[str, list[Checkpoint]] = {}
+        self.tree: dict[str, str] = {}
+        self.trees: dict[str, dict[str, str]] = {}
+
+    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
+        tree = digest(self.tree)[:40]
+        self.trees[tree] = dict(self.tree)
+        return Code(tree=tree, head=None, branch="main")
+
+    def environment(self) -> Environment:
+        return Environment(python="3.11.0", platform="linux", packages_sha256="0" * 64)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        chain = self.chains.setdefault(checkpoint.run.id, [])
+        if checkpoint.number != len(chain) + 1:
+            message = "the run has moved on"
+            raise ConflictError(message, hint="run the command again")
+        chain.append(checkpoint)
+
+    def head(self, run_id: str) -> Checkpoint | None:
+        chain = self.chains.get(run_id, [])
+        return chain[-1] if chain else None
+
+    def history(self, run_id: str) -> Sequence[Checkpoint]:
+        return tuple(self.chains.get(run_id, ()))
+
+    def load(self, tag: str) -> Checkpoint:
+        for chain in self.chains.values():
+            for checkpoint in chain:
+                if checkpoint.tag == tag:
+                    return checkpoint
+        message = f"no checkpoint {tag}"
+        raise UsageError(message, hint="`churnflow log` lists them")
+
+    def find(self, run_id: str | None, name: str) -> str | None:
+        chain = self.chains.get(run_id or "", [])
+        return next((item.tag for item in reversed(chain) if name in {item.name, item.tag}), None)
+
+    def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
+        then = self.trees[checkpoint.code.tree]
+        restored = [Change(path, "restore") for path in then if path in self.tree and self.tree[path] != then[path]]
+        created = [Change(path, "create") for path in then if path not in self.tree]
+        kept = [Change(path, "keep") for path in self.tree if path not in then]
+        return [*restored, *created, *kept]
+
+    def restore_files(self, checkpoint: Checkpoint) -> int:
+        self.tree |= self.trees[checkpoint.code.tree]
+        return len(self.trees[checkpoint.code.tree])
+
+    def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
+        before, after = self.trees[older.code.tree], self.trees[newer.code.tree]
+        return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+    def repair(self, run_id: str) -> Sequence[str]:
+        return ()
+
+
+class FakePointer:
+    """What is served, in a list."""
+
+    def __init__(self) -> None:
+        self.served: list[Release] = []
+
+    def read(self) -> Release | None:
+        return self.served[-1] if self.served else None
+
+    def switch(self, release: Release) -> None:
+        self.served.append(release)
+
+    def past(self) -> Sequence[Release]:
+        return tuple(self.served)
+
+
+class FakeReviewer:
+    """Answers as told; None means that nobody is there."""
+
+    def __init__(self, answer: Answer | None = "approve", notes: tuple[str, ...] = ()) -> None:
+        self.answer = answer
+        self.notes = notes
+        self.briefs: list[Brief] = []
+
+    def review(self, brief: Brief, phase: str) -> Approval | None:
+        self.briefs.append(brief)
+        if self.answer is None:
+            return None
+        return Approval(
+            name=brief.request.name,
+            phase=phase,
+            passed=self.answer != "reject",
+            key=brief.subject,
+            at=START,
+            answer=self.answer,
+            reviewer="Ann",
+            notes=self.notes,
+            answers=dict.fromkeys(brief.questions, "yes"),
+            how="prompt",
+        )
+
+
+class FakeCatalog:
+    """Functions by name; their code's digest is that of the name and of `versions`."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., object]] = {}
+        self.versions: dict[str, int] = {}
+
+    def names(self) -> Sequence[str]:
+        return tuple(self.functions)
+
+    def function(self, uses: str) -> Callable[..., object]:
+        if uses not in self.functions:
+            message = f"unknown step {uses!r}"
+            raise UsageError(message, hint=f"known: {', '.join(self.functions)}")
+        return self.functions[uses]
+
+    def code_sha256(self, uses: str) -> str:
+        return digest([uses, self.versions.get(uses, 0)])
+
+
+class FakeListener:
+    """Remembers what it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def started(self, phase: str, item: Item) -> None:
+        self.heard.append(f"started {item.name}")
+
+    def finished(self, phase: str, entry: ItemEntry) -> None:
+        self.heard.append(f"finished {entry.name}")
+
+    def progress(self, item: Item) -> Progress:
+        def move(done: int, total: int, text: str = "") -> None:
+            self.heard.append(f"{item.name} {done}/{total}")
+
+        return move
+
+
+class World:
+    """All fakes together, and the ports made of them."""
+
+    def __init__(self) -> None:
+        self.files = FakeFiles()
+        self.store = FakeStore(self.files)
+        self.files.store = self.store
+        self.journal = FakeJournal()
+        self.checkpoints = FakeCheckpoints()
+        self.pointer = FakePointer()
+        self.reviewer = FakeReviewer()
+        self.catalog = FakeCatalog()
+        self.listener = FakeListener()
+        self.tracebacks: list[BaseException] = []
+
+    def step(self, name: str, function: Callable[..., object]) -> None:
+        """Install a step function."""
+        self.catalog.functions[name] = function
+
+    def keep_traceback(self, error: BaseException) -> str:
+        self.tracebacks.append(error)
+        return "crash.log"
+
+    @property
+    def ports(self) -> Ports:
+        return Ports(
+            store=self.store,
+            journal=self.journal,
+            checkpoints=self.checkpoints,
+            pointer=self.pointer,
+            reviewer=self.reviewer,
+            catalog=self.catalog,
+            listener=self.listener,
+            files=self.files,
+            clock=FakeClock(),
+            packages_sha256="1" * 64,
+            keep_traceback=self.keep_traceback,
+        )
+
+    def begin(self, text: str, run_id: str = "261123-aaaa") -> Run:
+        """Start a run of the workflow that `text` declares."""
+        parsed: Parsed = parse(text, "workflows/test.yaml")
+        run = Run(
+            id=run_id,
+            workflow_path=parsed.path,
+            workflow_sha256=digest(parsed.workflow),
+            declared=parsed.workflow,
+            started_at=START,
+        )
+        self.journal.start(run)
+        return run

@@ -1,0 +1,319 @@
+"""The stored model: as its library says for every kind of model, bytes for bytes, and safe against foreign bytes."""
+
+import io
+import json
+import time
+import zipfile
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from churnflow.modelling import families
+from churnflow.modelling.calibration import apply
+from churnflow.modelling.columns import Column, Encoding
+from churnflow.modelling.encoding import as_columns, fit_encoding, unscaled
+from churnflow.modelling.model_file import pack
+from churnflow.modelling.scorer import PortableModel, log_odds, sigmoid
+from tests.customers import make_customers, read_telco
+
+KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
+CASES = {
+    "logistic_regression": {"C": 1.0},
+    "svm": {"kernel": "linear", "C": 0.05},
+    "svm fourier": {"kernel": "fourier", "C": 0.05, "gamma": 0.01},
+    "random_forest": {"max_depth": 10, "min_samples_leaf": 3, "max_features": 0.4},
+    "xgboost": {"rounds": 120, "eta": 0.1, "max_depth": 6, "min_child_weight": 1.0, "lambda": 1.0, "gamma": 0.3},
+}
+
+
+def fit_case(
+    case: str, frame: pd.DataFrame, kinds: dict[str, str], target: str
+) -> tuple[PortableModel, families.Fitted]:
+    recipe = families.RECIPES[case.split()[0]]
+    learned = fit_encoding(frame, kinds)
+    encoding = learned if recipe.scaled else unscaled(learned)
+    matrix = encoding.encode(as_columns(frame, encoding)).matrix
+    fitted = recipe.fit(matrix, frame[target].to_numpy(), CASES[case], 3)
+    calibration = (1.0, 0.0) if recipe.proper else (1.7, -0.4)
+    model = PortableModel(case, fitted.family, encoding, fitted.arrays, calibration, 0.4, "yes", "no")
+    return model, fitted
+
+
+def odd_customers(frame: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
+    """Spoil a third of the values: missing, unseen, far outside."""
+    random = np.random.default_rng(5)
+    spoiled = frame.copy()
+    for name, kind in kinds.items():
+        hit = random.random(len(frame)) < 0.3
+        odd = [np.nan, -1e9, 1e308, 0.0] if kind == "number" else [None, "never seen", ""]
+        column = spoiled[name].astype("object").to_numpy(copy=True)
+        column[hit] = [odd[pick] for pick in random.integers(0, len(odd), hit.sum())]
+        spoiled[name] = pd.Series(column, index=frame.index).astype("float64" if kind == "number" else "str")
+    return spoiled
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_stored_model_scores_real_customers_as_its_library_does(case: str) -> None:
+    frame, schema = read_telco()
+    kinds = {column["name"]: column["kind"] for column in schema["columns"] if column["role"] == "feature"}
+    train = frame.iloc[::3]
+    model, fitted = fit_case(case, train, kinds, "churn")
+    stored = PortableModel.from_bytes(model.to_bytes())
+    for rows in (frame, odd_customers(frame.iloc[:1500], kinds)):
+        columns = as_columns(rows, stored.encoding)
+        library = apply(stored.calibration, fitted.margin(stored.encoding.encode(columns).matrix))
+        assert np.abs(stored.score(columns) - library).max() <= 1e-6
+
+
+def test_linear_and_forest_equal_predict_proba() -> None:
+    frame = make_customers(500)
+    linear, _ = fit_case("logistic_regression", frame, KINDS, "churn")
+    matrix = linear.encoding.encode(as_columns(frame, linear.encoding)).matrix
+    oracle = LogisticRegression(C=1.0, max_iter=1000, tol=1e-5).fit(matrix, frame["churn"])
+    np.testing.assert_allclose(linear.probability(matrix), oracle.predict_proba(matrix)[:, 1], atol=1e-9)
+    forest, _ = fit_case("random_forest", frame, KINDS, "churn")
+    matrix = forest.encoding.encode(as_columns(frame, forest.encoding)).matrix
+    params: dict[str, Any] = CASES["random_forest"]
+    grown = RandomForestClassifier(families.FOREST_TREES, **params, random_state=3).fit(matrix, frame["churn"])
+    np.testing.assert_allclose(forest.probability(matrix), grown.predict_proba(matrix)[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_customer_scores_the_same_alone_as_among_many(case: str) -> None:
+    frame = make_customers(300)
+    model, _ = fit_case(case, frame, KINDS, "churn")
+    columns = as_columns(frame, model.encoding)
+    whole = model.score(columns)
+    assert whole.shape == (300,)
+    assert ((whole >= 0) & (whole <= 1)).all()
+    alone = [model.score({name: [values[row]] for name, values in columns.items()})[0] for row in range(40)]
+    np.testing.assert_allclose(alone, whole[:40], atol=1e-12)
+    assert model.score({name: [] for name in columns}).shape == (0,)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_equal_models_make_equal_bytes_and_come_back_whole(case: str) -> None:
+    frame = make_customers(300)
+    first, _ = fit_case(case, frame, KINDS, "churn")
+    second, _ = fit_case(case, frame, KINDS, "churn")
+    assert first.to_bytes() == second.to_bytes()
+    back = PortableModel.from_bytes(first.to_bytes())
+    assert back.to_bytes() == first.to_bytes()
+    assert (back.threshold, back.positive, back.negative, back.name) == (0.4, "yes", "no", case)
+    assert back.encoding == first.encoding
+    with pytest.raises(ValueError, match="read-only"):
+        back.arrays["bias"][0] = 1
+
+
+def test_one_row_is_scored_in_well_under_a_few_milliseconds() -> None:
+    frame = make_customers(400)
+    for case, limit in (("logistic_regression", 0.0015), ("xgboost", 0.006), ("random_forest", 0.006)):
+        model, _ = fit_case(case, frame, KINDS, "churn")
+        row = {name: [values[0]] for name, values in as_columns(frame, model.encoding).items()}
+        times = []
+        for _ in range(30):
+            began = time.perf_counter()
+            model.score(row)
+            times.append(time.perf_counter() - began)
+        assert min(times) < limit
+
+
+def test_sigmoid_and_log_odds_survive_extremes() -> None:
+    margins = np.array([-1e308, -800.0, 0.0, 800.0, 1e308])
+    np.testing.assert_array_equal(sigmoid(margins)[[0, 2, 4]], [0.0, 0.5, 1.0])
+    assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
+
+
+def small_tree(**changed: np.ndarray) -> dict[str, np.ndarray]:
+    """Return one tree of three nodes."""
+    arrays = {
+        "roots": np.array([0], "<i4"),
+        "feature": np.array([0, -1, -1], "<i4"),
+        "threshold": np.array([0.5, 0, 0], "<f4"),
+        "left": np.array([1, -1, -1], "<i4"),
+        "right": np.array([2, -1, -1], "<i4"),
+        "value": np.array([0.0, -1.0, 1.0]),
+        "bias": np.array([0.0]),
+    }
+    return {**arrays, **changed}
+
+
+def packed(arrays: dict[str, np.ndarray], **changed: object) -> bytes:
+    """Write a model file with whatever content."""
+    header = {
+        "schema": "churnflow/model@1",
+        "name": "xgboost",
+        "family": "boosted",
+        "columns": [Column("a", "number").as_json()],
+        "calibration": [1.0, 0.0],
+        "threshold": 0.5,
+        "positive": "yes",
+        "negative": "no",
+    }
+    return pack({**header, **changed}, arrays)
+
+
+def test_the_small_tree_itself_is_accepted() -> None:
+    model = PortableModel.from_bytes(packed(small_tree()))
+    np.testing.assert_allclose(model.score({"a": [0.5, 0.6]}), sigmoid(np.array([-1.0, 1.0])))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        small_tree(left=np.array([0, -1, -1], "<i4")),
+        small_tree(right=np.array([3, -1, -1], "<i4")),
+        small_tree(left=np.array([-5, -1, -1], "<i4")),
+        small_tree(feature=np.array([1, -1, -1], "<i4")),
+        small_tree(feature=np.array([-2, -1, -1], "<i4")),
+        small_tree(roots=np.array([3], "<i4")),
+        small_tree(roots=np.array([-1], "<i4")),
+        small_tree(roots=np.array([], "<i4")),
+        small_tree(value=np.array([0.0, np.nan, 1.0])),
+        small_tree(value=np.array([0.0, 1.0])),
+        small_tree(bias=np.array([0.0, 0.0])),
+        small_tree(threshold=np.array([np.inf, 0, 0], "<f4")),
+        small_tree(feature=np.array([0, -1, -1], "<f8")),
+        small_tree(value=np.array([[0.0], [1.0], [1.0]])),
+        small_tree(extra=np.array([0.0])),
+        {"bias": np.array([0.0])},
+    ],
+)
+def test_trees_that_lead_astray_are_refused(arrays: dict[str, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="not a usable model"):
+        PortableModel.from_bytes(packed(arrays))
+
+
+def test_a_tree_too_deep_to_walk_is_refused() -> None:
+    nodes = 201
+    chain = np.arange(nodes)
+    inner = chain < nodes - 1
+    arrays = small_tree(
+        feature=np.where(inner, 0, -1).astype("<i4"),
+        threshold=np.zeros(nodes, "<f4"),
+        left=np.where(inner, chain + 1, -1).astype("<i4"),
+        right=np.where(inner, chain + 1, -1).astype("<i4"),
+        value=np.zeros(nodes),
+    )
+    with pytest.raises(ValueError, match="deeper"):
+        PortableModel.from_bytes(packed(arrays))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schema": "churnflow/model@9"},
+        {"family": "neural"},
+        {"family": ["boosted"]},
+        {"columns": []},
+        {"columns": "a"},
+        {"columns": [3]},
+        {"columns": [{"name": "a", "kind": "number", "indicator": False}]},
+        {"columns": [{**Column("a", "number").as_json(), "scale": 0.0}]},
+        {"columns": [{**Column("a", "number").as_json(), "mean": 1e300}]},
+        {"columns": [{**Column("a", "number").as_json(), "mean": True}]},
+        {"columns": [{**Column("a", "number").as_json(), "kind": "date"}]},
+        {"columns": [{**Column("a", "category").as_json(), "levels": ["x", "x"]}]},
+        {"columns": [{**Column("a", "category").as_json(), "levels": [1]}]},
+        {"columns": [{**Column("a", "category").as_json(), "indicator": 1}]},
+        {"calibration": [1.0]},
+        {"calibration": ["1", 0]},
+        {"calibration": [1e99, 0]},
+        {"threshold": 1.5},
+        {"threshold": None},
+        {"positive": "no"},
+        {"name": 4},
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="model|encoding"):
+        PortableModel.from_bytes(packed(small_tree(), **changed))
+
+
+def test_weights_must_fit_the_columns() -> None:
+    for family, arrays in (
+        ("linear", {"weights": np.zeros(2), "bias": np.zeros(1)}),
+        ("fourier", {"omega": np.zeros((1, 3)), "offset": np.zeros(3), "weights": np.zeros(2), "bias": np.zeros(1)}),
+        ("forest", small_tree()),
+    ):
+        with pytest.raises(ValueError, match="not a usable model"):
+            PortableModel.from_bytes(packed(arrays, family=family))
+
+
+def zipped(files: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=True)
+    return buffer.getvalue()
+
+
+def test_a_pickle_a_bomb_and_a_lying_header_are_refused() -> None:
+    with zipfile.ZipFile(io.BytesIO(packed(small_tree()))) as archive:
+        good = {name: archive.read(name) for name in archive.namelist()}
+    lying = npy(np.zeros(3)).replace(b"(3,)", b"(9999999999,)".ljust(4))
+    bad = [
+        b"",
+        b"PK",
+        b"\x80\x04\x95pickle",
+        zipped(good, zipfile.ZIP_DEFLATED),
+        zipped({**good, "value.npy": npy(np.array([print], dtype=object))}),
+        zipped({**good, "value.npy": lying}),
+        zipped({**good, "value.npy": b"\x93NUMPY\x01\x00"}),
+        zipped({**good, "value.npy": npy(np.asfortranarray(np.zeros((2, 2))))}),
+        zipped({**good, "run.py": b"1"}),
+        zipped({**good, "model.json": b"[" * 100_000}),
+        zipped({**good, "model.json": b"[]"}),
+        zipped({name: data for name, data in good.items() if name != "model.json"}),
+        zipped({**good, **{f"a{number}.npy": good["bias.npy"] for number in range(20)}}),
+    ]
+    for data in bad:
+        with pytest.raises(ValueError, match="not a usable model"):
+            PortableModel.from_bytes(data)
+
+
+def test_no_altered_byte_and_no_cut_crashes_or_goes_unbounded() -> None:
+    good = packed(small_tree())
+    random = np.random.default_rng(0)
+    for _ in range(1500):
+        data = bytearray(good)
+        if random.random() < 0.3:
+            del data[int(random.integers(len(data))) :]
+        for _ in range(int(random.integers(1, 4))):
+            if data:
+                data[int(random.integers(len(data)))] = int(random.integers(256))
+        try:
+            model = PortableModel.from_bytes(bytes(data))
+            columns = {column.name: [1.0 if column.kind == "number" else "x"] for column in model.encoding.columns}
+            assert 0 <= model.score(columns)[0] <= 1
+        except ValueError:
+            continue
+
+
+def test_no_customer_is_stored_in_a_model() -> None:
+    frame = make_customers(300)
+    frame["bill"] = np.random.default_rng(1).normal(60, 20, len(frame))
+    for case in ("svm fourier", "logistic_regression"):
+        model, _ = fit_case(case, frame, KINDS, "churn")
+        with zipfile.ZipFile(io.BytesIO(model.to_bytes())) as archive:
+            header = json.loads(archive.read("model.json"))
+        numbers = np.concatenate([array.ravel() for array in model.arrays.values()])
+        assert not np.isin(frame["bill"].to_numpy(), numbers).any()
+        assert {column["name"] for column in header["columns"]} == set(KINDS)
+
+
+def test_a_model_is_made_of_a_fitting_encoding_only() -> None:
+    arrays = {"weights": np.zeros(1), "bias": np.zeros(1)}
+    encoding = Encoding((Column("a", "number"),))
+    with pytest.raises(ValueError, match="threshold"):
+        PortableModel("m", "linear", encoding, arrays, (1.0, 0.0), float("nan"), "yes", "no")

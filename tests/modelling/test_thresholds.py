@@ -1,0 +1,79 @@
+"""The threshold and the calibration: as good as a search over all of them, and honest."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import _SigmoidCalibration
+from sklearn.metrics import f1_score, recall_score
+
+from churnflow.modelling.calibration import SMALLEST_SLOPE, apply, cross_fit_platt, fit_platt, mean_log_loss
+from churnflow.modelling.thresholds import choose_threshold
+
+ROWS = st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=4, max_size=60).filter(
+    lambda rows: 0 < sum(label for _, label in rows) < len(rows)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(ROWS)
+def test_no_threshold_has_a_higher_f1(rows: list[tuple[int, bool]]) -> None:
+    p, y = np.array([p / 20 for p, _ in rows]), np.array([int(label) for _, label in rows])
+    chosen = choose_threshold(p, y)
+    best = max(f1_score(y, p >= threshold, zero_division=0) for threshold in p)
+    assert f1_score(y, p >= chosen, zero_division=0) == pytest.approx(best)
+
+
+@settings(max_examples=40, deadline=None)
+@given(ROWS, st.sampled_from(["recall_0.7", "recall_0.8", "recall_0.9"]))
+def test_a_wanted_recall_is_reached_by_no_higher_threshold(rows: list[tuple[int, bool]], objective: str) -> None:
+    p, y = np.array([p / 20 for p, _ in rows]), np.array([int(label) for _, label in rows])
+    chosen, wanted = choose_threshold(p, y, objective), float(objective[-3:])
+    assert recall_score(y, p >= chosen) >= wanted - 1e-9
+    for higher in p[p > chosen]:
+        if (p >= higher).sum() < (p >= chosen).sum():
+            assert recall_score(y, p >= higher) < wanted
+
+
+def test_neighbouring_doubles_are_told_apart() -> None:
+    low = 0.3
+    high = np.nextafter(low, 1)
+    assert choose_threshold(np.array([low, high]), np.array([0, 1])) == high
+
+
+def make_margins(rows: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    target = (random.random(rows) < 0.25).astype(np.int64)
+    return random.normal(size=rows) * 0.3 + 0.4 * target, target
+
+
+def test_platts_scaling_equals_scikit_learns() -> None:
+    margins, target = make_margins()
+    theirs = _SigmoidCalibration().fit(margins, target)
+    ours = apply(fit_platt(margins, target), margins)
+    np.testing.assert_allclose(ours, theirs.predict(margins), atol=1e-4)
+
+
+def test_calibrated_probabilities_have_the_rate_of_the_target() -> None:
+    margins, target = make_margins()
+    folds = np.arange(len(target)) % 5
+    crossed = cross_fit_platt(margins, target, folds)
+    assert crossed.mean() == pytest.approx(target.mean(), abs=0.01)
+    assert mean_log_loss(crossed, target) < mean_log_loss(np.full(len(target), target.mean()), target)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_separable_useless_and_constant_margins_stay_finite(scale: float) -> None:
+    target = np.array([0, 1] * 50)
+    for margins in (target * scale, -target * scale, np.full(100, scale)):
+        slope, intercept = fit_platt(margins.astype(float), target)
+        assert slope >= SMALLEST_SLOPE
+        assert np.isfinite([slope, intercept]).all()
+
+
+def test_probabilities_of_one_fold_do_not_depend_on_its_own_outcomes() -> None:
+    margins, target = make_margins(500)
+    folds = np.arange(500) % 5
+    before = cross_fit_platt(margins, target, folds)
+    changed = np.where(folds == 2, 1 - target, target)
+    np.testing.assert_array_equal(before[folds == 2], cross_fit_platt(margins, changed, folds)[folds == 2])
