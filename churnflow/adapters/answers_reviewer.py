@@ -52,14 +52,12 @@ class AnswersReviewer:
             raise UsageError(message, hint=f"write it in the form {FORM}") from None
 
     @classmethod
-    def saying(
-        cls, name: str, answer: Answer, reviewer: str, notes: tuple[str, ...], *, how: str
-    ) -> "AnswersReviewer":
+    def saying(cls, name: str, answer: Answer, reviewer: str, notes: tuple[str, ...], *, how: str) -> "AnswersReviewer":
         """Return a reviewer that gives one answer to one approval."""
         return cls({name: Given(answer=answer, reviewer=reviewer, notes=notes)}, how)
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
-        """Return the answer that the file gives, None if it gives none. Raises UsageError for an unanswered question."""
+        """Return the answer that the file gives, None if none. Raises UsageError for an unanswered question."""
         given = self._given.get(brief.request.name)
         if given is None:
             return None

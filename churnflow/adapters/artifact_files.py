@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Collection, Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache

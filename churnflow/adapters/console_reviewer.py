@@ -62,7 +62,9 @@ class ConsoleReviewer:
         for record in brief.run.steps():
             for line in record.findings:
                 style = {"pass": "green", "fail": "bold red", "ask": "yellow"}[line.state]
-                self._console.print(Text.assemble((f"  {line.state.upper():5}", style), f"{line.claim}: {line.evidence}"))
+                self._console.print(
+                    Text.assemble((f"  {line.state.upper():5}", style), f"{line.claim}: {line.evidence}")
+                )
         self._console.print(_changed(brief))
         self._console.print(_issues(brief))
 

@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from churnflow.adapters.git_chain import (
     Link,
     check_parent,
     message_of,
+    ref_of,
     split_tag,
 )
 from churnflow.adapters.git_commit import CommitWriter, Revision
@@ -88,12 +90,12 @@ class GitCheckpoints:
                 break
             _refuse_stale(checkpoint, tip)
             tip = self._try_to_save(checkpoint, data, sha256, tip)
-            if tip is not None and self._is_connected(tip, checkpoint):
+            if tip is not None and self._is_connected(tip, checkpoint, data):
                 break
         else:
             message = "objects of the checkpoint vanished while it was made, maybe by a `git gc` at the same time"
             raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
-        self._derive(tip, data)
+        self._derive(tip)
 
     def head(self, run_id: str) -> Checkpoint | None:
         """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
@@ -135,57 +137,79 @@ class GitCheckpoints:
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""
+        if self._is_settled(run_id):
+            return []
         tip = self._chain.tip(run_id)
         if tip is None:
-            return []
-        if self._is_complete(tip):
             return []
         tags = self._chain.tags(run_id)
         made = []
         for link in self._chain.links(run_id):
             made += self._make_tag(link) if link.tag not in tags else []
-            made += self._make_copy(link, self._chain.blob(link))
+            made += self._make_copy(link)
+        self._settle(tip)
         return made
 
-    def _is_complete(self, tip: Link) -> bool:
-        """Tell by counting names, since every command asks, whether no tag and no copy is missing."""
-        run_id = split_tag(tip.tag)[0]
-        copies = self._repository.root / "checkpoints" / run_id
-        loose = self._repository.common_dir / "refs/tags/churnflow" / run_id
-        if sum(path.suffix == ".yaml" for path in _names_in(copies)) < tip.number:
+    def _settle(self, tip: Link) -> None:
+        """Note that all that derives from `tip` is there; losing the note costs only a second look."""
+        with suppress(OSError):
+            (self._repository.state_dir / "derived").write_text(f"{tip.commit} {tip.number}")
+
+    def _is_settled(self, run_id: str) -> bool:
+        """Tell by a note and by counting names whether nothing is missing: every command asks, so no git is started."""
+        common = self._repository.common_dir
+        try:
+            commit, number = (self._repository.state_dir / "derived").read_text().split()
+            if (common / ref_of(run_id)).read_text().strip() != commit:
+                return False
+            copies = [path for path in self._copies(run_id).iterdir() if path.suffix == ".yaml"]
+            tags = [path for path in (common / "refs/tags/churnflow" / run_id).iterdir() if path.suffix != ".lock"]
+            return min(len(copies), len(tags)) >= int(number)
+        except (OSError, ValueError):
             return False
-        is_loose = sum(path.suffix != ".lock" for path in _names_in(loose)) >= tip.number
-        return is_loose or len(self._chain.tags(run_id)) >= tip.number
+
+    def _copies(self, run_id: str) -> Path:
+        return self._repository.root / "checkpoints" / run_id
 
     def _try_to_save(self, checkpoint: Checkpoint, data: bytes, sha256: str, tip: Link | None) -> Link | None:
         """Make the commit and move the ref. None when the objects were taken away beneath us."""
-        file = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
-        path = f"{self._repository.prefix}/{file}" if self._repository.prefix else file
         before = None if tip is None else tip.commit
-        parents = tuple(dict.fromkeys(commit for commit in (before, checkpoint.code.head) if commit))
-        revision = Revision(parents, message_of(checkpoint, sha256), checkpoint.created_at)
         try:
-            with self._plumbing.quarantine() as env:
-                tree = self._writer.tree_with(checkpoint.code.tree, path, data, before, env)
-                commit = self._writer.commit(tree, revision, env)
-            self._writer.advance(checkpoint.run.id, commit, before, checkpoint.tag)
+            link = self._written(checkpoint, data, sha256, before)
+            self._writer.advance(checkpoint.run.id, link.commit, before, checkpoint.tag)
         except GitFailure as failure:
             self._remake(checkpoint, failure)
             return None
+        return link
+
+    def _written(self, checkpoint: Checkpoint, data: bytes, sha256: str, before: str | None) -> Link:
+        """Write the objects of the checkpoint's commit, of which those that are there already stay."""
+        file = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
+        path = f"{self._repository.prefix}/{file}" if self._repository.prefix else file
+        parents = tuple(dict.fromkeys(commit for commit in (before, checkpoint.code.head) if commit))
+        revision = Revision(parents, message_of(checkpoint, sha256), checkpoint.created_at)
+        with self._plumbing.quarantine() as env:
+            tree = self._writer.tree_with(checkpoint.code.tree, path, data, before, env)
+            commit = self._writer.commit(tree, revision, env)
         return Link(commit, checkpoint.tag, sha256, parents)
 
-    def _is_connected(self, link: Link, checkpoint: Checkpoint) -> bool:
-        """Tell whether every object of the new commit is there; if `git gc` took one, take the step back."""
+    def _is_connected(self, link: Link, checkpoint: Checkpoint, data: bytes) -> bool:
+        """Tell whether every object of the new commit is there; if not, mend it or step back."""
         known = [f"^{parent}" for parent in link.parents]
+        if self._is_whole(link, known):
+            return True
+        # From here on the ref keeps what is written from being taken again.
         try:
-            self._plumbing.run("rev-list", "--objects", "--quiet", link.commit, *known)
-        except GitFailure as failure:
-            self._remake(checkpoint, failure)
-            if self._is_whole(link, known):
-                return True
+            self._remake(checkpoint, GitFailure("rev-list", 1, "objects are missing"))
+        except ConflictError:
             self._step_back(link)
-            return False
-        return True
+            raise
+        with suppress(GitFailure):
+            self._written(checkpoint, data, link.sha256, link.parents[0] if link.number > 1 else None)
+        if self._is_whole(link, known):
+            return True
+        self._step_back(link)
+        return False
 
     def _is_whole(self, link: Link, known: list[str]) -> bool:
         try:
@@ -196,9 +220,12 @@ class GitCheckpoints:
 
     def _step_back(self, link: Link) -> None:
         run_id, number, _ = split_tag(link.tag)
-        ref = f"refs/churnflow/runs/{run_id}"
+        ref = ref_of(run_id)
         if number > 1:
             self._plumbing.run("update-ref", ref, link.parents[0], link.commit)
+            # Forward and back: `git fsck` complains of a reflog that names a commit whose objects are gone.
+            for _ in range(2):
+                self._plumbing.run("reflog", "delete", "--rewrite", f"{ref}@{{0}}")
         else:
             self._plumbing.run("update-ref", "-d", ref, link.commit)
 
@@ -226,14 +253,15 @@ class GitCheckpoints:
             raise IntegrityError(message, hint=f"rm {name}; the next churnflow command writes the true one")
         return checkpoint
 
-    def _derive(self, link: Link, data: bytes) -> None:
+    def _derive(self, link: Link) -> None:
         (found,) = self._plumbing.read([f"refs/tags/{link.tag}^{{commit}}"])
         if found is None:
             self._make_tag(link)
         elif found.oid != link.commit:
             message = f"the tag {link.tag} was moved: it no longer names {link.commit[:12]}"
             raise IntegrityError(message, hint=f"git tag -d {link.tag}; the next churnflow command makes it again")
-        self._make_copy(link, data)
+        self._make_copy(link)
+        self._settle(link)
 
     def _make_tag(self, link: Link) -> list[str]:
         (found,) = self._plumbing.read([link.commit])
@@ -246,17 +274,22 @@ class GitCheckpoints:
             with self._plumbing.quarantine() as env:
                 oid = self._plumbing.line("mktag", stdin=text.encode(), env=env)
             self._writer.create_ref(f"refs/tags/{link.tag}", oid)
+            if self._plumbing.read([oid]) == [None]:
+                # A `git gc` took the object before the ref could hold it.
+                with self._plumbing.quarantine() as env:
+                    self._plumbing.run("mktag", stdin=text.encode(), env=env)
         except GitFailure as failure:
             message = f"the checkpoint is kept, but its tag could not be made: {failure}"
             hint = f"make room for the tag {link.tag}, then run churnflow status"
             raise ConflictError(message, hint=hint) from failure
         return [link.tag]
 
-    def _make_copy(self, link: Link, data: bytes) -> list[str]:
+    def _make_copy(self, link: Link) -> list[str]:
         name = file_of(*split_tag(link.tag))
         path = self._repository.root / name
         if path.exists():
             return []
+        data = self._chain.blob(link)
         with explained(path):
             make_folder(path.parent)
             remove_leftovers(path.parent, ".churnflow-*")
@@ -282,13 +315,6 @@ class GitCheckpoints:
         ref = next(name for name in (f"refs/churnflow/rescue/{n}" for n in count(len(known) + 1)) if name not in known)
         self._writer.create_ref(ref, commit)
         return ref
-
-
-def _names_in(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except FileNotFoundError:
-        return []
 
 
 def _refuse_stale(checkpoint: Checkpoint, tip: Link | None) -> None:

@@ -69,12 +69,13 @@ class CommitWriter:
         names.append(f"{kept_from}:{'/'.join(folders)}" if kept_from else f"{tree}:{'/'.join(folders)}")
         found = self._plumbing.read(names)
         if found[0] is None:
-            raise GitFailure("cat-file", 1, f"fatal: the tree {tree} is gone")
+            command, answer = "cat-file", f"fatal: the tree {tree} is gone"
+            raise GitFailure(command, 1, answer)
         trees = [_parse_tree(item) for item in found]
         entry = ("100644", self._plumbing.line("hash-object", "-w", "--stdin", stdin=data, env=env))
         for content, child in zip(reversed(trees), reversed([*folders, name]), strict=True):
             content[child] = entry
-            entry = ("40000", self._plumbing.line("mktree", "-z", stdin=_tree_lines(content), env=env))
+            entry = ("40000", self._plumbing.line("mktree", "-z", "--missing", stdin=_tree_lines(content), env=env))
         return entry[1]
 
     def commit(self, tree: str, revision: Revision, env: Mapping[str, str]) -> str:

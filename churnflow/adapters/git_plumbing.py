@@ -5,7 +5,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from git import Git
 
 DEADLINE_SECONDS = 600.0
+_MOST_MOVES = 20
 
 # Durability is ours, one barrier for all new objects (see `quarantine`), so that git need not sync each by itself; refs
 # are git's own, and it syncs them. Nothing here may run what the user has configured to run: hooks, monitors, upkeep.
@@ -44,12 +45,13 @@ _SETTINGS = (
 _OPTIONS = tuple(part for setting in _SETTINGS for part in ("-c", setting))
 
 
-class GitFailure(Exception):  # noqa: N818 - it is an answer to be looked at, seldom an error of the user's
-    """A git process ended with a failure; `status` and `stderr` say which."""
+class GitFailure(ConflictError):  # noqa: N818 - mostly an answer to be looked at, not an error of the user's
+    """A git process ended with a failure; `status` and `stderr` say which. Not caught, it is shown as a conflict."""
 
     def __init__(self, command: str, status: int, stderr: str) -> None:
         """Take the plumbing command's name, its exit status and what it said."""
-        super().__init__(f"git {command} failed: {_first_line(stderr)}")
+        message = f"git {command} failed: {_first_line(stderr)}"
+        super().__init__(message, hint="see what `git status` and `git fsck` say, then run the same command again")
         self.status = status
         self.stderr = stderr
 
@@ -179,15 +181,22 @@ def _move_in(folder: Path, objects: Path) -> None:
     found = sorted(whole, key=lambda path: path.suffix == ".idx")
     for path in found:
         sync_file(path)
-    touched = set()
-    for path in found:
-        target = objects / path.parent.name / path.name
-        make_folder(target.parent)
-        if not target.exists():
-            path.replace(target)
-            touched.add(target.parent)
-    for place in touched:
-        sync_folder(place)
+    places = {_moved(path, objects / path.parent.name / path.name) for path in found}
+    for place in places:
+        with suppress(FileNotFoundError):
+            sync_folder(place)
+
+
+def _moved(path: Path, target: Path) -> Path:
+    # A `git gc` at the same time removes the folders that it finds empty.
+    for _ in range(_MOST_MOVES):
+        with suppress(FileNotFoundError):
+            make_folder(target.parent)
+            if not target.exists():
+                path.replace(target)
+            return target.parent
+    message = f"git's folder {target.parent} is removed again and again"
+    raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
 
 
 def _fresh_folder(shared: Path) -> Path:

@@ -139,7 +139,18 @@ class Snapshots:
         # Not as arguments: `data` can be long, and a name may look like an option.
         listed = self._plumbing.run("ls-files", "-z", "-c", "--full-name")
         tracked = set(_paths(listed))
-        return [path for path in paths if path not in tracked]
+        open_paths = [path for path in paths if path not in tracked]
+        ignored = self._ignored_among(open_paths)
+        return [path for path in open_paths if path not in ignored]
+
+    def _ignored_among(self, paths: list[str]) -> set[str]:
+        """Return those that git ignores anyway: `git add` refuses a pathspec that names one, even to leave it out."""
+        try:
+            return set(_paths(self._plumbing.run("check-ignore", "-z", "--stdin", stdin=_listed(paths))))
+        except GitFailure as failure:
+            if failure.status == 1:
+                return set()
+            raise
 
     def _remembered(self, data: Iterable[str]) -> list[str]:
         known: list[str] = []

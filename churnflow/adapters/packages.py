@@ -8,7 +8,7 @@ from pathlib import Path
 def packages_sha256() -> str:
     """Return the sha256 over the sorted `name-version` of every installed distribution and the Python version.
 
-    Only folder names are read: reading each package's metadata takes a tenth of a second, which every command would pay.
+    Only folder names are read: each package's metadata would take a tenth of a second, which every command would pay.
     """
     installed = {
         entry.name.removesuffix(".dist-info").lower()

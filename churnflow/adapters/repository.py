@@ -93,7 +93,7 @@ def clean_environment() -> dict[str, str]:
 
 def _ask_git(start: Path) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(  # noqa: S603 - fixed arguments
+        return subprocess.run(
             _QUESTION,
             cwd=start,
             env=clean_environment(),

@@ -36,7 +36,9 @@ def approve(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The approval, as the workflow names it.")],
     reviewer: Annotated[str | None, typer.Option("--reviewer", metavar="NAME", help="Who answers.")] = None,
-    notes: Annotated[list[str] | None, typer.Option("--notes", metavar="TEXT", help="A note; ! opens an issue.")] = None,
+    notes: Annotated[
+        list[str] | None, typer.Option("--notes", metavar="TEXT", help="A note; ! opens an issue.")
+    ] = None,
     answers: AnswersOption = None,
     *,
     reject: Annotated[bool, typer.Option("--reject", help="Say no; this alone needs no terminal.")] = False,
@@ -91,7 +93,9 @@ def issues_close(
 def issues_waive(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="ID", help="The issue, as the list names it.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why it does not matter; the report says so.")],
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why it does not matter; the report says so.")
+    ],
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who waives it; default the account.")] = None,
 ) -> Answer:
     """Let an issue stand, in your name and for a reason that the report prints."""
@@ -128,7 +132,7 @@ def _run(project: Project) -> Run:
     return run
 
 
-def _reviewer(  # noqa: PLR0913 - what the command line offers, one name each
+def _reviewer(
     session: Session, name: str, reviewer: str | None, notes: tuple[str, ...], answers: Path | None, *, reject: bool
 ) -> Reviewer:
     if answers is not None:
@@ -142,5 +146,3 @@ def _reviewer(  # noqa: PLR0913 - what the command line offers, one name each
     from churnflow.adapters.console_reviewer import ConsoleReviewer  # noqa: PLC0415 - brings rich, for prompts only
 
     return ConsoleReviewer(reviewer, notes)
-
-

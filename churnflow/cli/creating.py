@@ -20,14 +20,20 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
-def new(  # noqa: PLR0913 - one option each, as the contract of the command line has them
+def new(
     context: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    template: Annotated[Literal["churn", "quickstart"], typer.Option("--template", help="churn or quickstart.")] = "churn",
+    template: Annotated[
+        Literal["churn", "quickstart"], typer.Option("--template", help="churn or quickstart.")
+    ] = "churn",
     data: Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Your customers, one row each.")] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="COL", help="The column that says who left.")] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COL", help="The column that says who left.")
+    ] = None,
     positive: Annotated[str | None, typer.Option("--positive", metavar="VALUE", help="Its value for who left.")] = None,
-    id_column: Annotated[str | None, typer.Option("--id", metavar="COL", help="The column that names a customer.")] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COL", help="The column that names a customer.")
+    ] = None,
 ) -> Answer:
     """Make a ready project: git repository, workflow, ignore file; with --data, for your own file."""
     session = session_of(context)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer, Given
 from churnflow.cli.answer import Answer, Next
-
 from churnflow.cli.phases import PHASES, run_data
 from churnflow.cli.reporting import render, write_report
 from churnflow.cli.screens import View, decision_view, lines_view, run_view, together
@@ -179,5 +178,3 @@ def _closing(folder: Path, run: Run, report: Path) -> View:
             f"workflow     {folder / 'workflows' / 'churn.yaml'}",
         ),
     )
-
-

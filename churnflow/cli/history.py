@@ -40,14 +40,19 @@ def status(context: typer.Context) -> Answer:
     project = session_of(context).project()
     run = project.journal.current()
     served = project.pointer.read()
-    serves = f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
+    serves = (
+        f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
+    )
     if run is None:
-        data = {"items": [], "served": None}
-        return Answer(data=data, view=lines_view("no run has begun", serves), next=(Next("churnflow plan"),))
+        return Answer(
+            data={"items": [], "served": None},
+            view=lines_view("no run has begun", serves),
+            next=(Next("churnflow plan"),),
+        )
     unsettled = open_issues(run)
     weighty = [line for line in unsettled if line.severity != "note"]
     tail = f"{len(weighty)} issue(s) of weight open, {len(unsettled) - len(weighty)} note(s); {serves}"
-    data = {
+    data: dict[str, Any] = {
         **run_data(run),
         "open_issues": [line.model_dump(mode="json") for line in unsettled],
         "served": served.model_dump(mode="json") if served else None,
@@ -82,7 +87,7 @@ def log(context: typer.Context) -> Answer:
 def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     """Show a checkpoint: every confidence as a sum, every metric, what it holds and how to come back."""
     project = session_of(context).project()
-    checkpoint = _load(project, ref)
+    checkpoint = load_checkpoint(project, ref)
     views: list[View] = [
         lines_view(
             f"{checkpoint.tag}",
@@ -98,8 +103,7 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     ):
         if confidence is not None:
             views.append(confidence_view(title, confidence))
-    for record in checkpoint.run.steps():
-        views.append(_step_view(record))
+    views.extend(_step_view(record) for record in checkpoint.run.steps())
     rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
     views.append(table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows))
     data = {"checkpoint": checkpoint.model_dump(mode="json", by_alias=True), "sha256": digest(checkpoint)}
@@ -114,7 +118,7 @@ def diff(
 ) -> Answer:
     """Say what differs between two checkpoints: code, data, parameters, metrics, environment, confidence."""
     project = session_of(context).project()
-    before, after = _load(project, older), _load(project, newer)
+    before, after = load_checkpoint(project, older), load_checkpoint(project, newer)
     differences = compare(before, after)
     files = list(project.checkpoints.differing_files(before, after))
     rows = [["code", path, "", "differs"] for path in files]
@@ -129,7 +133,7 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     """Follow every digest and link of the run's history; name the first one that is broken."""
     project = session_of(context).project()
     ports = _ports(project)
-    run_id = _load(project, ref).run.id if ref else _run(project).id
+    run_id = load_checkpoint(project, ref).run.id if ref else _run(project).id
     found = verify_run(run_id, ports)
     text = f"{found.checkpoints} checkpoints and {found.artifacts} artifacts hashed again, all whole"
     served = f"; serves {found.served}, bundle whole" if found.served else ""
@@ -149,7 +153,8 @@ def _ports(project: Project) -> Ports:
     return project.ports(AbsentReviewer(), Silent())
 
 
-def _load(project: Project, ref: str) -> Checkpoint:
+def load_checkpoint(project: Project, ref: str) -> Checkpoint:
+    """Return the checkpoint that `ref` means. Raises UsageError for one that means none."""
     ports = _ports(project)
     return project.checkpoints.load(resolve(ref, project.journal.current(), ports))
 
@@ -193,5 +198,6 @@ def _step_view(record: StepRecord) -> View:
     rows += [[name, text] for name, text in record.facts.items()]
     stated = f", says of itself {record.stated.score}: {record.stated.because}" if record.stated else ""
     return together(
-        confidence_view(f"step {record.name}{stated}", record.confidence), table_view("", ("metric or fact", "value"), rows)
+        confidence_view(f"step {record.name}{stated}", record.confidence),
+        table_view("", ("metric or fact", "value"), rows),
     )

@@ -100,7 +100,7 @@ def run(
     return proceed(session_of(context), (), workflow, settings, until, answers, begin=True, new=new)
 
 
-def proceed(  # noqa: PLR0913 - the options that five commands share, one name each
+def proceed(
     session: Session,
     phases: Collection[str],
     workflow: str | None,
@@ -225,5 +225,3 @@ def _assignment(text: str) -> tuple[str, str, object]:
         return step, parameter, json.loads(value)
     except ValueError:
         return step, parameter, value
-
-

@@ -3,21 +3,24 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from churnflow.adapters.durable import write_durably
 from churnflow.cli.answer import Answer, Next
+from churnflow.cli.history import load_checkpoint
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import session_of
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Run
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
-from churnflow.engine.refs import resolve
 from churnflow.errors import ConflictError
 from churnflow.project import Project
 from churnflow.reporting.document import ReportInput
+from churnflow.reporting.json_report import as_json
+from churnflow.reporting.markdown import markdown
+from churnflow.reporting.plots import CAPTIONS, plots
 
 FOLDER: Final = "reports"
 
@@ -36,7 +39,7 @@ def report(
     """Write the run as a document: steps, checkpoints, review, decision, every number from the records."""
     session = session_of(context)
     project = session.project()
-    run = _run(project, ref, session.directory)
+    run = _run(project, ref)
     path = output or project.root / FOLDER / run.id / f"report.{form}"
     text, plots = render(project, run, form)
     if str(path) == "-":
@@ -45,22 +48,31 @@ def report(
     written = write_report(path, text, plots if form != "json" else {})
     view = lines_view(f"report  {path}", f"plots   {len(written)} beside it" if written else "plots   none yet")
     data = {"report": str(path), "plots": [str(plot) for plot in written]}
-    return Answer(data=data, view=view, next=(Next(f"less {path}" if form == "md" else "churnflow status"),), run=run.id)
+    return Answer(
+        data=data, view=view, next=(Next(f"less {path}" if form == "md" else "churnflow status"),), run=run.id
+    )
 
 
 def render(project: Project, run: Run, form: str) -> tuple[str, dict[str, str]]:
     """Return the report's text in `form`, and its plots by file name, made from the records and artifacts alone."""
-    plots = _plots(project, run)
+    drawn = _plots(project, run)
     document = ReportInput(
         run=run,
         checkpoints=_checkpoints(project, run),
         served=project.pointer.read(),
-        plots=plots,
+        plots={name: CAPTIONS[name] for name in drawn},
         initial=initial_confidence(run),
         build=build_confidence(run),
         final=final_confidence(run),
     )
-    return json.dumps({}), {}
+    if form == "json":
+        return json.dumps(as_json(document), indent=2, ensure_ascii=False) + "\n", {}
+    text = markdown(document)
+    if form == "html":
+        from churnflow.reporting.html import html  # noqa: PLC0415 - brings a Markdown parser, for this form alone
+
+        text = html(text, drawn)
+    return text, drawn
 
 
 def write_report(path: Path, text: str, plots: dict[str, str]) -> list[Path]:
@@ -74,17 +86,25 @@ def write_report(path: Path, text: str, plots: dict[str, str]) -> list[Path]:
 
 
 def _plots(project: Project, run: Run) -> dict[str, str]:
-    return {}
+    """Draw what the evaluation and the leaderboard hold, if the run has come that far."""
+    at_hand = run.artifacts()
+    found = {
+        name: project.store.get(at_hand[name])
+        for name in ("evaluation", "leaderboard")
+        if name in at_hand and at_hand[name].codec == "json"
+    }
+    evaluation, leaderboard = (found.get(name) for name in ("evaluation", "leaderboard"))
+    if not isinstance(evaluation, dict):
+        return {}
+    return plots(evaluation, leaderboard if isinstance(leaderboard, dict) else {})
 
 
 def _checkpoints(project: Project, run: Run) -> tuple[Checkpoint, ...]:
     return tuple(project.checkpoints.history(run.id))
 
 
-def _run(project: Project, ref: str | None, here: Path) -> Run:
+def _run(project: Project, ref: str | None) -> Run:
     if ref is not None:
-        from churnflow.cli.history import load_checkpoint  # noqa: PLC0415
-
         return load_checkpoint(project, ref).run
     run = project.journal.current()
     if run is None:

@@ -46,7 +46,7 @@ def bundled_source() -> Source:
 
 
 def guess(file: Path) -> Any:
-    """Return what the columns of `file` seem to mean; the module that knows is reached by name, for it brings pandas."""
+    """Return what the columns of `file` seem to mean; the module that knows brings pandas, so it is reached by name."""
     return importlib.import_module("churnflow.modelling.profile").guess(file)
 
 

@@ -44,6 +44,7 @@ def server_command(project: Project) -> list[str]:
     """Return the command line of a server that follows the project's release."""
     return [
         sys.executable,
+        "-P",  # else a json.py in the folder where the command is called would shadow the standard library
         "-m",
         "churnflow.serving",
         "--pointer",

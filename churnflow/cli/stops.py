@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from churnflow.cli.answer import Failure, Next
-from churnflow.domain.journal import Approval, Decision, ItemEntry, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
 from churnflow.engine.advance import waiting_item
 from churnflow.engine.ports import Ports
@@ -37,7 +37,8 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
             return Failure(text, f"settle what the notes say, then `{again}`"), 4, (Next(again, "", "reviewer"),)
         case Decision():
             return None, VERDICTS[entry.verdict], (Next(_first_command(entry), entry.next_action),)
-    return None, 0, (Next(command),)
+        case Mark():
+            return None, 0, (Next(command),)
 
 
 def _failure(record: StepRecord, command: str) -> Failure:

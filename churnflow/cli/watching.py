@@ -38,7 +38,7 @@ class Silent:
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Say nothing."""
 
-    def progress(self, item: Item) -> Progress:
+    def progress(self, item: Item) -> Progress:  # noqa: ARG002 - the port's signature
         """Return a callable that says nothing."""
         return _ignore
 
@@ -54,7 +54,7 @@ class Lines:
         sys.stderr.write(f"{phase:9} {summary(entry)}\n")
         sys.stderr.flush()
 
-    def progress(self, item: Item) -> Progress:
+    def progress(self, item: Item) -> Progress:  # noqa: ARG002 - the port's signature
         """Return a callable that says nothing: a bar makes no sense in a log."""
         return _ignore
 
@@ -97,7 +97,13 @@ def live() -> Iterator[Live]:
     from rich.console import Console  # noqa: PLC0415 - only where a person watches
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         yield Live(bar)
 

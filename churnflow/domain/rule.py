@@ -47,7 +47,7 @@ class Rule(Frozen):
         measure = metrics.get(self.metric)
         if measure is None:
             return Check(claim=str(self), passed=False)
-        held = _COMPARE[self.op](measure.value, self.limit)
+        held = bool(_COMPARE[self.op](measure.value, self.limit))
         return Check(claim=str(self), observed=measure.value, low=measure.low, high=measure.high, passed=held)
 
     def within_noise(self, metrics: Mapping[str, Measure]) -> bool:
@@ -56,4 +56,4 @@ class Rule(Frozen):
         if measure is None or measure.low is None or measure.high is None:
             return False
         compare = _COMPARE[self.op]
-        return compare(measure.low, self.limit) != compare(measure.high, self.limit)
+        return bool(compare(measure.low, self.limit) != compare(measure.high, self.limit))

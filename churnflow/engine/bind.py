@@ -1,4 +1,4 @@
-"""How a step's parameters are filled: by name, from `with`, `needs` and earlier artifacts, checked against the types."""
+"""How a step's parameters are filled: by name, from `with`, `needs` and earlier artifacts, checked against types."""
 
 import inspect
 import json

@@ -1,13 +1,13 @@
 """Everything about a workflow that can be known wrong before it runs, each with line and remedy."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import Gate, Item, Step
-from churnflow.engine.bind import fill, missing, parameters, wrong_value
+from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, wrong_value
 from churnflow.engine.parse import Parsed, Place, Problem
 from churnflow.engine.ports import Files, StepCatalog
 from churnflow.errors import ChurnflowError
@@ -79,21 +79,22 @@ class _Checker:
 
     def _arguments(self, step: Step, function: Function, place: Place) -> Iterator[Problem]:
         known = parameters(function)
-        for name in step.params:
-            if name not in known:
-                what = f"{step.uses} takes no parameter {name!r}"
-                yield self._problem((*place, "with", name), what, nearest(name, known))
+        for section, names in (("with", step.params), ("needs", step.needs)):
+            for name in names:
+                if name not in known:
+                    what = f"{step.uses} takes no parameter {name!r}"
+                    yield self._problem((*place, section, name), what, nearest(name, known))
         for name, artifact in step.needs.items():
-            if name not in known:
-                what = f"{step.uses} takes no parameter {name!r}"
-                yield self._problem((*place, "needs", name), what, nearest(name, known))
-            elif artifact not in self._artifacts:
+            if artifact not in self._artifacts:
                 what = f"no earlier step produces {artifact!r}"
                 yield self._problem((*place, "needs", name), what, nearest(artifact, self._artifacts))
         filling = fill(step, known, self._artifacts)
         for name in missing(known, filling):
             what = f"{step.uses} needs {name!r}, which no earlier step produces and with: does not give"
             yield self._problem(place, what, nearest(name, self._artifacts))
+        yield from self._values(step, known, filling, place)
+
+    def _values(self, step: Step, known: Mapping[str, Parameter], filling: Filling, place: Place) -> Iterator[Problem]:
         for name, value in filling.named("value").items():
             reason = wrong_value(known[name], value)
             if reason is not None:

@@ -131,9 +131,7 @@ def requirement_checks(run: Run, rules: Iterable[Rule] | None = None) -> list[Ch
 
 def all_metrics(run: Run) -> dict[str, Measure]:
     """Return every metric of the run's current records as `step.metric`."""
-    return {
-        f"{record.name}.{name}": measure for record in run.steps() for name, measure in record.metrics.items()
-    }
+    return {f"{record.name}.{name}": measure for record in run.steps() for name, measure in record.metrics.items()}
 
 
 def critical_issues(run: Run) -> list[LedgerLine]:
@@ -184,7 +182,9 @@ def _approval_state(run: Run, name: str) -> str:
 def _band(score: int, gate: Gate) -> str:
     if score >= gate.ship:
         return f"{gate.ship}-100 (ship)"
-    return f"{gate.fix}-{gate.ship - 1} (fix critical issues first)" if score >= gate.fix else f"below {gate.fix} (rework)"
+    return (
+        f"{gate.fix}-{gate.ship - 1} (fix critical issues first)" if score >= gate.fix else f"below {gate.fix} (rework)"
+    )
 
 
 def _build_records(run: Run) -> list[StepRecord]:

@@ -50,9 +50,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports) -> Check
 
 def source_files(run: Run) -> dict[str, Artifact]:
     """Return the files that the run's steps read, by path."""
-    return {
-        artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"
-    }
+    return {artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"}
 
 
 def serve_release(checkpoint: Checkpoint, ports: Ports) -> None:

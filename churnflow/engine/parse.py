@@ -89,7 +89,7 @@ class _Loader(Reader, Scanner, Parser, Composer, SafeConstructor, BaseResolver):
         self._depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.events.AliasEvent):
             raise _Refused(event, "aliases are not allowed", "write the value out where it is used")
         if getattr(event, "anchor", None) is not None:
@@ -108,10 +108,11 @@ for _tag, _pattern, _first in IMPLICIT:
     _Loader.add_implicit_resolver(_tag, _pattern, _first)
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - it carries a problem out of the composer, and is caught here
     def __init__(self, event: yaml.events.Event, what: str, remedy: str) -> None:
         super().__init__(what)
-        self.problem = Problem(line=event.start_mark.line + 1, what=what, remedy=remedy)
+        line = event.start_mark.line if event.start_mark else 0
+        self.problem = Problem(line=line + 1, what=what, remedy=remedy)
 
 
 def read(path: Path, shown: str) -> Parsed:
@@ -257,15 +258,15 @@ def _problem(detail: Any, lines: Mapping[Place, int], place: Place, known: list[
         inner = inner[:-1]
     line = lines.get(inner, 1)
     field = ".".join(str(part) for part in detail["loc"])
-    match detail["type"]:
-        case "extra_forbidden":
-            near = get_close_matches(str(detail["loc"][-1]), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-            return Problem(line=line, what=f"unknown key {field!r}", remedy=remedy)
-        case "missing":
-            return Problem(line=line, what=f"{field!r} is missing", remedy=f"add {field}:")
-        case "string_pattern_mismatch":
-            remedy = "use small letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
-            return Problem(line=line, what=f"{field}: {detail['input']!r} is not a name", remedy=remedy)
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        near = get_close_matches(str(detail["loc"][-1]), known, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        return Problem(line=line, what=f"unknown key {field!r}", remedy=remedy)
+    if kind == "missing":
+        return Problem(line=line, what=f"{field!r} is missing", remedy=f"add {field}:")
+    if kind == "string_pattern_mismatch":
+        remedy = "use small letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+        return Problem(line=line, what=f"{field}: {detail['input']!r} is not a name", remedy=remedy)
     message = detail["msg"].removeprefix("Value error, ")
     return Problem(line=line, what=f"{field}: {message}" if field else message, remedy="correct the value on this line")

@@ -9,7 +9,7 @@ from churnflow.domain.evidence import Artifact, Check, Issue, Measure, StepResul
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
-from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, typed_value
+from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
 from churnflow.engine.check import nearest
 from churnflow.engine.judge import approvals_before, raised_confidence, step_confidence, verdict
 from churnflow.engine.keep import keep_checkpoint
@@ -48,9 +48,7 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
     previous = ports.checkpoints.head(run.id) if any(isinstance(entry, Mark) for entry in run.entries) else None
     changes = ports.checkpoints.changes(previous) if previous else ()
-    asked = tuple(
-        line.claim for record in run.steps() for line in record.findings if line.state == "ask"
-    )
+    asked = tuple(line.claim for record in run.steps() for line in record.findings if line.state == "ask")
     return Brief(
         request=request,
         run=run,
@@ -199,33 +197,22 @@ class _Call:
 
     def _arguments(self) -> dict[str, Any]:
         artifacts = self._run.artifacts()
-        given: dict[str, Any] = {}
-        for name, (source, detail) in self._filling.sources.items():
-            match source:
-                case "value":
-                    given[name] = typed_value(self._known[name], detail)
-                case "file":
-                    given[name] = self._ports.files.resolve(detail)
-                case "artifact":
-                    given[name] = self._ports.store.get(artifacts[detail])
-                case "evidence":
-                    given[name] = Evidence(requirements=self._run.declared.requirements, steps=self._run.steps())
-                case "progress":
-                    given[name] = self._ports.listener.progress(self._step)
-                case "default":
-                    pass
-                case _ as never:
-                    assert_never(never)
-        return given
+        make: Mapping[Source, Callable[[str, Any], Any]] = {
+            "value": lambda name, value: typed_value(self._known[name], value),
+            "file": lambda _, relative: self._ports.files.resolve(relative),
+            "artifact": lambda _, artifact: self._ports.store.get(artifacts[artifact]),
+            "evidence": lambda *_: Evidence(requirements=self._run.declared.requirements, steps=self._run.steps()),
+            "progress": lambda *_: self._ports.listener.progress(self._step),
+            "default": lambda _, default: default,
+        }
+        return {name: make[source](name, detail) for name, (source, detail) in self._filling.sources.items()}
 
     def _stored(self, outputs: Mapping[str, object]) -> tuple[Artifact, ...]:
         absent = [name for name in self._step.produces if name not in outputs]
         if absent:
             message = f"{self._step.uses} did not return the output {absent[0]!r}"
             raise UsageError(message, hint=nearest(absent[0], outputs))
-        return tuple(
-            self._ports.store.put(name, outputs[name], codec) for name, codec in self._step.produces.items()
-        )
+        return tuple(self._ports.store.put(name, outputs[name], codec) for name, codec in self._step.produces.items())
 
     def _record(self, **measured: Any) -> StepRecord:
         return StepRecord(

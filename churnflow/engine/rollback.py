@@ -148,5 +148,3 @@ def _needed(target: Checkpoint) -> Sequence[Artifact]:
     released = [target.release.artifact] if target.release else []
     named = [*target.artifacts, *target.data.values(), *released]
     return list({artifact.sha256: artifact for artifact in named}.values())
-
-

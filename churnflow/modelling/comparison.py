@@ -4,7 +4,8 @@ The folds of a cross-validation share training rows, so that the usual t-test fi
 variance is corrected as in Nadeau and Bengio, "Inference for the Generalization Error" (2003): 1/k + n_test/n_train.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -36,12 +37,28 @@ def p_value(first: Sequence[float], second: Sequence[float]) -> float:
     return float(2 * student.sf(abs(statistic), len(differences) - 1))
 
 
-def simplest_within_noise(scores: dict[str, Sequence[float]], simplest_first: Sequence[str]) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class Scores:
+    """One model over the folds: the score that ranks it (higher is better), and its loss (lower is better)."""
+
+    ranking: Sequence[float]
+    loss: Sequence[float]
+
+
+def simplest_within_noise(scores: Mapping[str, Scores], simplest_first: Sequence[str]) -> tuple[str, list[str]]:
     """Return the model to choose, and all that are within noise of the best: best mean score first.
 
-    Chosen is the simplest of those; scores: one per fold, higher is better, for each model.
+    Within noise is what is neither ranked lower nor has a higher loss than the best by more than noise; chosen is the
+    simplest of those.
     """
-    ranked = sorted(scores, key=lambda name: -float(np.mean(scores[name])))
-    best = ranked[0]
-    tied = [name for name in ranked if name == best or p_value(scores[best], scores[name]) >= SIGNIFICANCE]
+    ranked = sorted(scores, key=lambda name: -float(np.mean(scores[name].ranking)))
+    best = scores[ranked[0]]
+    tied = [name for name in ranked if not _is_worse(scores[name], best)]
     return min(tied, key=list(simplest_first).index), tied
+
+
+def _is_worse(scores: Scores, best: Scores) -> bool:
+    loses_more = float(np.mean(scores.loss)) > float(np.mean(best.loss))
+    return p_value(best.ranking, scores.ranking) < SIGNIFICANCE or (
+        loses_more and p_value(best.loss, scores.loss) < SIGNIFICANCE
+    )

@@ -1,6 +1,6 @@
 """How the encoding of a table is learned from training rows; as a transformer of scikit-learn for use inside folds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ def unscaled(encoding: Encoding) -> Encoding:
     return Encoding(tuple(replace(column, mean=0.0, scale=1.0) for column in encoding.columns))
 
 
-def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Sequence[Any]]:
+def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Any]:
     """Return the columns of a frame as `Encoding.encode` and `PortableModel.score` take them."""
     return {
         column.name: frame[column.name].to_numpy(dtype=np.float64, na_value=np.nan)

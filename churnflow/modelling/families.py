@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.scorer import FARTHEST, Family, log_odds
+from churnflow.modelling.scorer import FARTHEST, Family, add_hinges, log_odds
 from churnflow.modelling.split import Ints
 
 ModelName = Literal["logistic_regression", "random_forest", "xgboost", "svm"]
@@ -54,10 +54,15 @@ class Recipe:
 
 
 def fit_logistic(matrix: Floats, target: Ints, params: Params, seed: int) -> Fitted:
-    """Fit a logistic regression with an L2 penalty."""
+    """Fit a logistic regression with an L2 penalty, straight or with each number's line bent at `knots` quantiles."""
     model = LogisticRegression(C=params["C"], max_iter=1000, tol=1e-5, random_state=seed)
-    model.fit(matrix, target)
-    return Fitted(model.decision_function, "linear", _linear_arrays(model))
+    place, knot = _hinges(matrix, params["knots"])
+    if not len(place):
+        _fit_quietly(model, matrix, target)
+        return Fitted(model.decision_function, "linear", _linear_arrays(model))
+    _fit_quietly(model, add_hinges(matrix, place, knot), target)
+    arrays = {"place": place.astype("<i4"), "knot": _doubles(knot), **_linear_arrays(model)}
+    return Fitted(lambda rows: model.decision_function(add_hinges(rows, place, knot)), "hinged", arrays)
 
 
 def fit_svm(matrix: Floats, target: Ints, params: Params, seed: int) -> Fitted:
@@ -115,7 +120,10 @@ def fit_xgboost(matrix: Floats, target: Ints, params: Params, seed: int) -> Fitt
 
 
 def _suggest_logistic(trial: Trial) -> Params:
-    return {"C": trial.suggest_float("logistic_regression.C", 1e-3, 1e2, log=True)}
+    return {
+        "C": trial.suggest_float("logistic_regression.C", 1e-3, 1e2, log=True),
+        "knots": trial.suggest_int("logistic_regression.knots", 0, 8),
+    }
 
 
 def _suggest_svm(trial: Trial) -> Params:
@@ -157,13 +165,14 @@ _XGBOOST_FIRST: Final = {
     "subsample": 0.8,
     "colsample_bytree": 0.8,
 }
+_LOGISTIC_FIRST: Final = ({"C": 0.3, "knots": 4}, {"C": 1.0, "knots": 0})
 _FOREST_FIRST: Final = {"max_depth": 10, "min_samples_leaf": 5, "max_features": 0.2}
 _SVM_FIRST: Final = ({"kernel": "linear", "C": 0.05}, {"kernel": "fourier", "C": 0.05, "gamma": 0.01})
 
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
-        Recipe("logistic_regression", True, True, ({"C": 1.0},), _suggest_logistic, fit_logistic),  # noqa: FBT003
+        Recipe("logistic_regression", True, True, _LOGISTIC_FIRST, _suggest_logistic, fit_logistic),  # noqa: FBT003
         Recipe("svm", True, False, _SVM_FIRST, _suggest_svm, fit_svm),  # noqa: FBT003
         Recipe("random_forest", False, True, (_FOREST_FIRST,), _suggest_forest, fit_forest),  # noqa: FBT003
         Recipe("xgboost", False, True, (_XGBOOST_FIRST,), _suggest_xgboost, fit_xgboost),  # noqa: FBT003
@@ -171,11 +180,23 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 }
 
 
-def _fit_quietly(model: LinearSVC, matrix: Floats, target: Ints) -> None:
+def _fit_quietly(model: LogisticRegression | LinearSVC, matrix: Floats, target: Ints) -> None:
     with warnings.catch_warnings():
         # A search tries penalties that do not converge; they lose by their score.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(matrix, target)
+
+
+def _hinges(matrix: Floats, knots: int) -> tuple[Ints, Floats]:
+    """Return column and position of each hinge: the inner quantiles of every column that is more than a flag."""
+    places, positions = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
+    for column in range(matrix.shape[1]):
+        values = matrix[:, column]
+        found = np.unique(np.quantile(values, np.linspace(0, 1, knots + 2)[1:-1])) if knots else np.zeros(0)
+        inner = found[(found > values.min()) & (found < values.max())]
+        places.append(np.full(len(inner), column, dtype=np.int64))
+        positions.append(inner)
+    return np.concatenate(places), np.concatenate(positions)
 
 
 def _linear_arrays(model: LogisticRegression | LinearSVC) -> dict[str, npt.NDArray[Any]]:

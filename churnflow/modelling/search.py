@@ -14,7 +14,7 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.encoding import TableEncoder, as_columns, unscaled
@@ -197,11 +197,6 @@ def _said(model: str, candidate: Candidate | None, outcome: Outcome) -> str:
     best = max(outcome.best.values(), key=lambda known: known.mean)
     now = "stopped early" if candidate is None else f"{candidate.mean:.4f}"
     return f"{model} {now}; best {best.model} {best.mean:.4f}"
-
-
-def within_folds(values: Floats, folded: Folded, measure: Callable[[Floats, Ints], float]) -> Sequence[float]:
-    """Return `measure` of out-of-fold `values` (n,) for each fold."""
-    return [measure(values[part.rows], part.valid_target) for part in folded.parts]
 
 
 def plain(params: Params) -> dict[str, Any]:

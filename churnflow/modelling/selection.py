@@ -1,12 +1,12 @@
 """From a search to one model: calibrated, compared, chosen, fitted on all training rows, and written portably."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from churnflow.modelling.calibration import (
     NONE,
@@ -14,15 +14,14 @@ from churnflow.modelling.calibration import (
     apply,
     cross_fit_platt,
     fit_platt,
-    log_losses,
     mean_log_loss,
 )
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.comparison import interval, p_value, simplest_within_noise
+from churnflow.modelling.comparison import Scores, interval, p_value, simplest_within_noise
 from churnflow.modelling.encoding import as_columns, fit_encoding, unscaled
 from churnflow.modelling.families import RECIPES, SIMPLEST_FIRST
 from churnflow.modelling.scorer import PortableModel
-from churnflow.modelling.search import Candidate, Folded, Outcome, plain, within_folds
+from churnflow.modelling.search import Candidate, Folded, Outcome, plain
 from churnflow.modelling.split import Ints
 from churnflow.modelling.thresholds import Objective, choose_threshold
 
@@ -31,12 +30,20 @@ SCHEMA = "churnflow/leaderboard@1"
 
 @dataclass(frozen=True)
 class Contender:
-    """The best candidate of one model, calibrated; probabilities (n,) are out-of-fold, calibration included."""
+    """The best candidate of one model, calibrated; probabilities (n,) are out-of-fold, calibration included.
+
+    log_losses: the mean log loss of each fold.
+    """
 
     candidate: Candidate
     calibration: Calibration
     probabilities: Floats
-    log_loss: float
+    log_losses: tuple[float, ...]
+
+    @property
+    def log_loss(self) -> float:
+        """The mean log loss over the folds."""
+        return float(np.mean(self.log_losses))
 
 
 @dataclass(frozen=True)
@@ -60,14 +67,18 @@ def contend(candidate: Candidate, folded: Folded) -> Contender:
     scaled = cross_fit_platt(candidate.margins, folded.target, folded.folds)
     raw = apply(NONE, candidate.margins)
     if RECIPES[candidate.model].proper and mean_log_loss(raw, folded.target) <= mean_log_loss(scaled, folded.target):
-        return Contender(candidate, NONE, raw, mean_log_loss(raw, folded.target))
+        return Contender(candidate, NONE, raw, _by_fold(raw, folded))
     calibration = fit_platt(candidate.margins, folded.target)
-    return Contender(candidate, calibration, scaled, mean_log_loss(scaled, folded.target))
+    return Contender(candidate, calibration, scaled, _by_fold(scaled, folded))
+
+
+def _by_fold(probabilities: Floats, folded: Folded) -> tuple[float, ...]:
+    return tuple(mean_log_loss(probabilities[part.rows], part.valid_target) for part in folded.parts)
 
 
 def choose(contenders: Mapping[str, Contender]) -> Choice:
-    """Choose the simplest model whose ROC AUC over the folds is within noise of the best."""
-    scores: dict[str, Sequence[float]] = {name: entry.candidate.scores for name, entry in contenders.items()}
+    """Choose the simplest model that, over the folds, is within noise of the best in ROC AUC and in log loss."""
+    scores = {name: Scores(entry.candidate.scores, entry.log_losses) for name, entry in contenders.items()}
     chosen, tied = simplest_within_noise(scores, SIMPLEST_FIRST)
     return Choice(contenders[chosen], tuple(tied))
 
@@ -132,9 +143,7 @@ def leaderboard(
                 "high": min(1.0, high),
                 "scores": list(entry.candidate.scores),
                 "log_loss": entry.log_loss,
-                "log_loss_scores": list(
-                    within_folds(entry.probabilities, folded, lambda p, y: float(log_losses(p, y).mean()))
-                ),
+                "log_loss_scores": list(entry.log_losses),
                 "calibrated": entry.calibration != NONE,
                 "p_value": p_value(best.candidate.scores, entry.candidate.scores),
                 "trials": outcome.trials[name],

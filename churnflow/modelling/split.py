@@ -19,8 +19,7 @@ def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
     Numbers run from 0 in order of first appearance.
     """
     codes = frame[list(features)].groupby(list(features), dropna=False, sort=False).ngroup()
-    numbers: Ints = codes.to_numpy(dtype=np.int64)
-    return numbers
+    return np.asarray(codes, dtype=np.int64)
 
 
 def hold_out(groups: Ints, target: Ints, share: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Decision trees as flat arrays, and their vectorised traversal; numpy only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,11 +53,11 @@ class Trees:
         inputs = np.where(leaf, 0, feature).astype(np.int32)
         return cls(roots, inputs, arrays["threshold"], children, arrays["value"], _depth(roots, leaf, children))
 
-    def total(self, matrix: Floats) -> Floats:
-        """Return the sum over the trees of the value each row (n, width) ends at, as (n,) float64."""
+    def total(self, matrix: Floats, add: Callable[[Floats], Floats]) -> Floats:
+        """Return what `add` makes, (n,), of the values (n, trees) that the rows (n, width) end at."""
         singles = matrix.astype(np.float32)
         step = max(1, _CELLS // len(self.roots))
-        parts = [self._walk(singles[start : start + step]) for start in range(0, len(singles), step)]
+        parts = [add(self._walk(singles[start : start + step])) for start in range(0, len(singles), step)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _walk(self, rows: npt.NDArray[np.float32]) -> Floats:
@@ -68,8 +68,7 @@ class Trees:
         for _ in range(self.depth):
             goes_left = cells.take(start + self.feature.take(node)) <= self.threshold.take(node)
             node = self.children.take(2 * node + goes_left)
-        total: Floats = self.value.take(node).sum(axis=1)
-        return total
+        return self.value.take(node)
 
 
 def _depth(roots: Ints, leaf: npt.NDArray[np.bool_], children: Ints) -> int:

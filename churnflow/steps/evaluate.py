@@ -59,29 +59,13 @@ def evaluate(
     encoded = model.encoding.encode(as_columns(test, model.encoding))
     scored = Scored.at(model.probability(encoded.matrix), _target(test, schema), model.threshold)
     known = Scored.at(model.score(as_columns(train, model.encoding)), _target(train, schema), model.threshold)
-    base_rate = np.full(len(test), known.target.mean())
     rates, gaps = _groups(test, groups, scored, seed)
-    estimates = {
-        **measure(scored, seed),
-        "train_roc_auc": bootstrap(known, {"roc_auc": roc_auc}, seed, _ROUGH_DRAWS)["roc_auc"],
-        "log_loss_gain": loss_gain(scored.target, scored.probabilities, base_rate, seed),
-        **gaps,
-    }
+    estimates = {**_estimates(scored, known, seed), **gaps}
     importance = permutation_importance(model, encoded.matrix, scored.target, seed)
     evaluation = {
-        "schema": SCHEMA,
-        "model": model.name,
-        "n_test": len(test),
-        "n_train": len(train),
-        "positive": model.positive,
-        "negative": model.negative,
-        "threshold": model.threshold,
-        "confusion": confusion(scored),
-        **all_curves(scored),
+        **_described(model, scored, known, estimates),
         "importance": [asdict(entry) for entry in importance],
         "groups": rates,
-        "baseline": {"probability": float(base_rate[0]), "log_loss_gain": asdict(estimates["log_loss_gain"])},
-        "metrics": {name: asdict(value) for name, value in estimates.items()},
         "cross_validated": _cross_validated(model, leaderboard),
         "missing_values": encoded.missing,
         "unseen_values": encoded.unseen,
@@ -89,9 +73,38 @@ def evaluate(
     return StepResult(
         outputs={"predictions": _predictions(model, scored), "evaluation": evaluation},
         metrics={name: Measure(**asdict(value)) for name, value in estimates.items()},
-        facts=_facts(model, [entry.feature for entry in importance], encoded.unseen, encoded.missing),
+        facts=_facts(model, [entry.feature for entry in importance], evaluation),
         issues=_issues(estimates, int(scored.target.sum())),
     )
+
+
+def _estimates(scored: Scored, known: Scored, seed: int) -> dict[str, Estimate]:
+    """Return the metrics of the test rows `scored`, beside those of the training rows `known`."""
+    base_rate = np.full(len(scored.target), known.target.mean())
+    return {
+        **measure(scored, seed),
+        "train_roc_auc": bootstrap(known, {"roc_auc": roc_auc}, seed, _ROUGH_DRAWS)["roc_auc"],
+        "log_loss_gain": loss_gain(scored.target, scored.probabilities, base_rate, seed),
+    }
+
+
+def _described(
+    model: PortableModel, scored: Scored, known: Scored, estimates: Mapping[str, Estimate]
+) -> dict[str, Any]:
+    gain = asdict(estimates["log_loss_gain"])
+    return {
+        "schema": SCHEMA,
+        "model": model.name,
+        "n_test": len(scored.target),
+        "n_train": len(known.target),
+        "positive": model.positive,
+        "negative": model.negative,
+        "threshold": model.threshold,
+        "confusion": confusion(scored),
+        **all_curves(scored),
+        "baseline": {"probability": float(known.target.mean()), "log_loss_gain": gain},
+        "metrics": {name: asdict(value) for name, value in estimates.items()},
+    }
 
 
 def _check_fits(model: PortableModel, features: Mapping[str, Any]) -> None:
@@ -145,7 +158,8 @@ def _named(column: str, gap: Gap) -> dict[str, Estimate]:
     return {name: estimate for name, estimate in both.items() if estimate is not None}
 
 
-def _facts(model: PortableModel, ranked: Sequence[str], unseen: int, missing: int) -> dict[str, str]:
+def _facts(model: PortableModel, ranked: Sequence[str], evaluation: Mapping[str, Any]) -> dict[str, str]:
+    missing, unseen = evaluation["missing_values"], evaluation["unseen_values"]
     return {
         "model": f"{model.name}, scored by the stored model itself",
         "threshold": f"{model.threshold:.4f}, chosen on training folds",

@@ -17,7 +17,6 @@ from churnflow.modelling.split import digest_rows, equal_rows, hold_out
 
 SCHEMA = "churnflow/features@1"
 MIN_PER_CLASS = 10
-FEW_POSITIVES = 30
 
 
 @reports(
@@ -26,7 +25,6 @@ FEW_POSITIVES = 30
     "test_rows",
     "train_positive_ratio",
     "test_positive_ratio",
-    "encoded_columns",
     "missing_ratio",
     "correlated_pairs",
     "leaking_features",
@@ -57,30 +55,37 @@ def features(
     test = customers.loc[held, kept].reset_index(drop=True)
     pairs = correlated_pairs(train, [name for name, kind in kinds.items() if kind == "number"])
     leaks = leaking_features(train, kinds, target[~held], seed)
-    encoding = fit_encoding(train, kinds)
     parts = {"train": _part(train, schema), "test": _part(test, schema)}
     described = {
-        "schema": SCHEMA,
-        "features": [{"name": name, "kind": kind} for name, kind in kinds.items()],
+        **_described(train, kinds, pairs, leaks),
         "dropped": sorted(drop),
-        "encoding": [column.as_json() for column in encoding.columns],
-        "correlated_pairs": [asdict(pair) for pair in pairs],
-        "leaking_features": [asdict(leak) for leak in leaks],
         "split": {"test_share": test_share, "seed": seed, **parts},
     }
-    metrics: dict[str, float | Measure] = {
-        **_counts(train, test, schema, list(kinds)),
-        "encoded_columns": encoding.width,
-        "correlated_pairs": len(pairs),
-        "leaking_features": len(leaks),
-        "repeated_rows": len(groups) - len(np.unique(groups)),
-    }
+    counts = _counts(train, test, schema, list(kinds))
+    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": _repeated(groups)}
     return StepResult(
         outputs={"train": train, "test": test, "features": described},
-        metrics=metrics,
+        metrics={**counts, **found},
         facts=_facts(kinds, drop, len(train), len(test)),
-        issues=[*_leak_issues(leaks), *_pair_issues(pairs), *_size_issues(parts["test"]["positives"])],
+        issues=[*_leak_issues(leaks), *_pair_issues(pairs)],
     )
+
+
+def _described(
+    train: pd.DataFrame, kinds: Mapping[str, str], pairs: Sequence[Pair], leaks: Sequence[Leak]
+) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "features": [{"name": name, "kind": kind} for name, kind in kinds.items()],
+        "encoding": [column.as_json() for column in fit_encoding(train, kinds).columns],
+        "correlated_pairs": [asdict(pair) for pair in pairs],
+        "leaking_features": [asdict(leak) for leak in leaks],
+    }
+
+
+def _repeated(groups: np.typing.NDArray[np.int64]) -> int:
+    """Count the rows that equal an earlier one."""
+    return len(groups) - len(np.unique(groups))
 
 
 def _part(part: pd.DataFrame, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,10 +164,3 @@ def _pair_issues(pairs: Sequence[Pair]) -> list[Issue]:
         Issue(text=f"{pair.first} and {pair.second} say nearly the same (r = {pair.r:.3f}); one of them would do")
         for pair in pairs
     ]
-
-
-def _size_issues(positives: int) -> list[Issue]:
-    if positives >= FEW_POSITIVES:
-        return []
-    text = f"the test part holds only {positives} positives, so that its metrics are rough; give more customers"
-    return [Issue(text=text, severity="warning")]

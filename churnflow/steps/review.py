@@ -181,7 +181,7 @@ def _generalises(measures: Measures, leaderboard: Mapping[str, Any]) -> Iterator
     noise = _Z * (_error(folds) ** 2 + _error(test) ** 2) ** 0.5
     text = (
         f"ROC AUC: {seen}cross-validation {_shown(folds)} over {leaderboard['folds']} folds, test {_shown(test)}; "
-        f"falls by {gap:.3f}, noise up to {noise:.3f}"
+        f"{'falls' if gap > 0 else 'rises'} by {abs(gap):.3f}, noise up to {noise:.3f}"
     )
     yield _judged(MODEL_QUALITY, claim, text, passed=gap <= max(noise, GENERALISES_WITHIN), severity="warning")
 

@@ -10,7 +10,7 @@ from churnflow import InputError, Issue, Measure, Progress, StepResult, reports
 from churnflow.modelling.comparison import interval
 from churnflow.modelling.families import ModelName
 from churnflow.modelling.search import Outcome, Plan, deal, plain, search
-from churnflow.modelling.selection import Choice, Contender, Settings, choose, contend, fit_final, leaderboard
+from churnflow.modelling.selection import Choice, Contender, Final, Settings, choose, contend, fit_final, leaderboard
 from churnflow.modelling.thresholds import Objective
 
 PARITY_LIMIT = 1e-6
@@ -60,16 +60,7 @@ def train(
     final = fit_final(train, kinds, target, settings)
     return StepResult(
         outputs={"model": final.model, "leaderboard": leaderboard(contenders, choice, outcome, folded)},
-        metrics={
-            **_metrics(choice.contender, len(target)),
-            "threshold": final.model.threshold,
-            "trials": outcome.done,
-            "trials_pruned": outcome.pruned,
-            "models": len(contenders),
-            "models_tied": len(choice.tied),
-            "parity_max_abs_diff": Measure(value=final.parity, n=len(target)),
-            "model_bytes": len(final.model.to_bytes()),
-        },
+        metrics={**_search_metrics(outcome, choice), **_model_metrics(choice.contender, final, len(target))},
         facts=_facts(contenders, choice),
         issues=[*_search_issues(outcome, plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )
@@ -85,13 +76,25 @@ def _check(target: np.typing.NDArray[np.int64], models: tuple[str, ...], folds: 
         raise InputError(message, hint="name at least one of logistic_regression, random_forest, xgboost, svm")
 
 
-def _metrics(chosen: Contender, rows: int) -> dict[str, float | Measure]:
+def _search_metrics(outcome: Outcome, choice: Choice) -> dict[str, float | Measure]:
+    return {
+        "trials": outcome.done,
+        "trials_pruned": outcome.pruned,
+        "models": len(outcome.best),
+        "models_tied": len(choice.tied),
+    }
+
+
+def _model_metrics(chosen: Contender, final: Final, rows: int) -> dict[str, float | Measure]:
     scores = chosen.candidate.scores
     mean, low, high = interval(scores)
     return {
         "cv_roc_auc": Measure(value=mean, low=max(0.0, low), high=min(1.0, high), n=rows),
         "cv_roc_auc_sd": Measure(value=float(np.std(scores, ddof=1)), n=len(scores)),
         "cv_log_loss": Measure(value=chosen.log_loss, n=rows),
+        "threshold": final.model.threshold,
+        "parity_max_abs_diff": Measure(value=final.parity, n=rows),
+        "model_bytes": len(final.model.to_bytes()),
     }
 
 

@@ -168,7 +168,9 @@ def test_a_critical_note_of_the_reviewer_is_fix_until_it_is_closed(project: Path
 
 def test_a_second_writer_is_refused_and_told_who_writes(project: Path, cli: Cli) -> None:
     (project / "steps.py").write_text(
-        (project / "steps.py").read_text().replace("    lines = source", "    __import__('time').sleep(30)\n    lines = source")
+        (project / "steps.py")
+        .read_text()
+        .replace("    lines = source", "    __import__('time').sleep(30)\n    lines = source")
     )
     command = [sys.executable, "-m", "churnflow", "run"]
     with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.PIPE) as first:
@@ -188,10 +190,11 @@ def test_a_second_writer_is_refused_and_told_who_writes(project: Path, cli: Cli)
         assert b"churnflow run` goes on from there" in first.stderr.read()
 
 
-
 def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(project: Path, cli: Cli) -> None:
     slow = (project / "steps.py").read_text()
-    (project / "steps.py").write_text(slow.replace("    number = int", "    __import__('time').sleep(30)\n    number = int"))
+    (project / "steps.py").write_text(
+        slow.replace("    number = int", "    __import__('time').sleep(30)\n    number = int")
+    )
     command = [sys.executable, "-m", "churnflow", "run", "--answers", "answers.yaml"]
     with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.DEVNULL) as first:
         tag = project / ".git" / "refs" / "tags" / "churnflow"

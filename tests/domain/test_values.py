@@ -55,7 +55,7 @@ def approval(*notes: str) -> Approval:
         ("a.b-c_1 <= 1e-3", 0.002, False),
     ],
 )
-def test_a_rule_holds_at_its_limit_or_not(text: str, value: float, held: bool) -> None:  # noqa: FBT001
+def test_a_rule_holds_at_its_limit_or_not(text: str, value: float, held: bool) -> None:
     rule = Rule.model_validate(text)
     check = rule.judge({rule.metric: Measure(value=value, low=0.1, high=0.9, n=5)})
     assert (check.passed, check.observed, check.low, check.high) == (held, value, 0.1, 0.9)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from churnflow import Confidence, Evidence, InputError, Issue, Measure, Progress, StepResult
+from churnflow import Confidence, Evidence, Finding, InputError, Issue, Measure, Progress, StepResult
 from churnflow.domain.journal import Approval, Decision, Mark, StepRecord
 from churnflow.engine.advance import advance, answer, override, waiting_item
 from churnflow.engine.perform import perform
@@ -72,7 +72,16 @@ def world() -> World:
 def test_a_run_goes_through_all_items_in_order_and_keeps_each(world: World) -> None:
     run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
 
-    assert [entry.name for entry in run.entries] == ["look", "plan", "planned", "one", "double", "built", "ship", "shipped"]
+    assert [entry.name for entry in run.entries] == [
+        "look",
+        "plan",
+        "planned",
+        "one",
+        "double",
+        "built",
+        "ship",
+        "shipped",
+    ]
     assert world.journal.current() == run
     assert all(entry.passed for entry in run.entries)
     assert [checkpoint.name for checkpoint in world.checkpoints.history(run.id)] == ["planned", "built", "shipped"]
@@ -267,11 +276,10 @@ def test_the_reviewer_is_shown_what_changed_since_the_last_checkpoint(world: Wor
 
 
 def test_what_the_checklist_leaves_open_is_asked_at_the_next_approval(world: World) -> None:
-    from churnflow import Finding
-
     text = WORKFLOW.replace(
         "  decision:\n",
-        "  review:\n    - step: judge\n      uses: judge\n    - approval: release\n    - approval: second\n  decision:\n",
+        "  review:\n    - step: judge\n      uses: judge\n"
+        "    - approval: release\n    - approval: second\n  decision:\n",
     )
 
     def judge(evidence: Evidence) -> StepResult:

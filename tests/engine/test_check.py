@@ -23,7 +23,11 @@ def load(source: Path, target: str, drop: tuple[str, ...] = (), share: float = 0
 
 
 def shape(
-    table: Any, progress: Progress, evidence: Evidence, kind: Literal["a", "b"] = "a", odd: "Unknown" = None  # noqa: F821
+    table: Any,
+    progress: Progress,
+    evidence: Evidence,
+    kind: Literal["a", "b"] = "a",
+    odd: "Unknown" = None,  # noqa: F821
 ) -> StepResult:
     return StepResult()
 
@@ -80,7 +84,7 @@ def test_a_right_workflow_has_no_problem(world: World) -> None:
         ("rows >= 1", "rowz >= 1", 9, "never reports 'rowz'", "did you mean 'rows'?"),
     ],
 )
-def test_each_problem_has_line_and_remedy(  # noqa: PLR0913 - one column of the table each
+def test_each_problem_has_line_and_remedy(
     world: World, old: str, new: str, line: int, what: str, remedy: str
 ) -> None:
     problems = found(world, LOAD.replace(old, new))
@@ -94,7 +98,11 @@ def test_inputs_that_no_earlier_step_produces_are_found(world: World) -> None:
         "    - step: wrong\n      uses: shape\n      needs: {table: tabel, nothing: tabel}\n"
     )
     problems = found(world, body)
-    assert (10, "shape needs 'table', which no earlier step produces and with: does not give", "did you mean 'tabel'?") in problems
+    assert (
+        10,
+        "shape needs 'table', which no earlier step produces and with: does not give",
+        "did you mean 'tabel'?",
+    ) in problems
     assert (14, "no earlier step produces 'tabl'", "did you mean 'tabel'?") in problems
     assert any(line == 17 and "takes no parameter 'nothing'" in what for line, what, _ in problems)
 

@@ -4,6 +4,7 @@ import pytest
 
 from churnflow.domain.evidence import Check, Finding, Issue, Measure
 from churnflow.domain.journal import Run, StepRecord
+from churnflow.domain.workflow import Gate
 from churnflow.engine.judge import (
     blockers,
     build_confidence,
@@ -13,7 +14,6 @@ from churnflow.engine.judge import (
     step_confidence,
     verdict,
 )
-from churnflow.domain.workflow import Gate
 from tests.fakes import START, World
 
 WORKFLOW = """
@@ -112,7 +112,11 @@ def test_the_final_score_is_the_mean_of_build_and_review_less_noise() -> None:
     ],
 )
 def test_the_verdict_follows_the_bands_and_the_caps(
-    roc: Measure | None, findings: tuple[Finding, ...], critical: bool, expected: str, score: int  # noqa: FBT001
+    roc: Measure | None,
+    findings: tuple[Finding, ...],
+    critical: bool,
+    expected: str,
+    score: int,
 ) -> None:
     run = run_with(roc=roc, findings=findings, critical=critical)
     decided, confidence, reasons, action = verdict(run, Gate(name="ship"), [])

@@ -45,7 +45,9 @@ def world() -> World:
 
 
 def shipped(world: World, run_id: str = "261123-aaaa") -> Run:
-    return advance(world.begin(WORKFLOW.replace("gate: ship", "gate: ship\n      ship: 60"), run_id), world.ports, phases=ALL)
+    return advance(
+        world.begin(WORKFLOW.replace("gate: ship", "gate: ship\n      ship: 60"), run_id), world.ports, phases=ALL
+    )
 
 
 def test_rollback_restores_files_data_and_journal_by_adding_a_checkpoint(world: World) -> None:

@@ -21,7 +21,7 @@ def make_scored(rows: int = 500, seed: int = 0, *, ties: bool = False) -> Scored
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_every_metric_equals_scikit_learns(seed: int, ties: bool) -> None:  # noqa: FBT001
+def test_every_metric_equals_scikit_learns(seed: int, ties: bool) -> None:
     scored = make_scored(seed=seed, ties=ties)
     y, p, d = scored.target, scored.probabilities, scored.decisions.astype(int)
     ours = {name: estimate.value for name, estimate in measure(scored, 0).items()}

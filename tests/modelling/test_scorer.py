@@ -22,7 +22,8 @@ from tests.customers import make_customers, read_telco
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
 CASES = {
-    "logistic_regression": {"C": 1.0},
+    "logistic_regression": {"C": 1.0, "knots": 0},
+    "logistic_regression hinged": {"C": 1.0, "knots": 5},
     "svm": {"kernel": "linear", "C": 0.05},
     "svm fourier": {"kernel": "fourier", "C": 0.05, "gamma": 0.01},
     "random_forest": {"max_depth": 10, "min_samples_leaf": 3, "max_features": 0.4},
@@ -33,7 +34,7 @@ CASES = {
 def fit_case(
     case: str, frame: pd.DataFrame, kinds: dict[str, str], target: str
 ) -> tuple[PortableModel, families.Fitted]:
-    recipe = families.RECIPES[case.split()[0]]
+    recipe = families.RECIPES[case.split(maxsplit=1)[0]]
     learned = fit_encoding(frame, kinds)
     encoding = learned if recipe.scaled else unscaled(learned)
     matrix = encoding.encode(as_columns(frame, encoding)).matrix
@@ -109,6 +110,13 @@ def test_equal_models_make_equal_bytes_and_come_back_whole(case: str) -> None:
         back.arrays["bias"][0] = 1
 
 
+def test_boosted_trees_are_added_up_exactly_as_xgboost_does() -> None:
+    frame = make_customers(500)
+    model, fitted = fit_case("xgboost", frame, KINDS, "churn")
+    matrix = model.encoding.encode(as_columns(frame, model.encoding)).matrix
+    np.testing.assert_array_equal(model.margin(matrix), fitted.margin(matrix))
+
+
 def test_one_row_is_scored_in_well_under_a_few_milliseconds() -> None:
     frame = make_customers(400)
     for case, limit in (("logistic_regression", 0.0015), ("xgboost", 0.006), ("random_forest", 0.006)):
@@ -175,6 +183,8 @@ def test_the_small_tree_itself_is_accepted() -> None:
         small_tree(roots=np.array([], "<i4")),
         small_tree(value=np.array([0.0, np.nan, 1.0])),
         small_tree(value=np.array([0.0, 1.0])),
+        small_tree(value=np.array([0.0, 1e40, 1.0])),
+        small_tree(bias=np.array([-1e50])),
         small_tree(bias=np.array([0.0, 0.0])),
         small_tree(threshold=np.array([np.inf, 0, 0], "<f4")),
         small_tree(feature=np.array([0, -1, -1], "<f8")),
@@ -230,13 +240,15 @@ def test_a_tree_too_deep_to_walk_is_refused() -> None:
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(changed: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="model|encoding"):
+    with pytest.raises(ValueError, match=r"model|encoding"):
         PortableModel.from_bytes(packed(small_tree(), **changed))
 
 
 def test_weights_must_fit_the_columns() -> None:
     for family, arrays in (
         ("linear", {"weights": np.zeros(2), "bias": np.zeros(1)}),
+        ("hinged", {"place": np.zeros(1, "<i4"), "knot": np.zeros(1), "weights": np.zeros(1), "bias": np.zeros(1)}),
+        ("hinged", {"place": np.ones(1, "<i4"), "knot": np.zeros(1), "weights": np.zeros(2), "bias": np.zeros(1)}),
         ("fourier", {"omega": np.zeros((1, 3)), "offset": np.zeros(3), "weights": np.zeros(2), "bias": np.zeros(1)}),
         ("forest", small_tree()),
     ):

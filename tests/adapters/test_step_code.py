@@ -1,0 +1,97 @@
+"""Step functions found, imported and hashed from a real project folder."""
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+from churnflow.adapters.step_code import StepCode
+from churnflow.errors import UsageError
+
+_SERIAL = itertools.count()
+
+
+class Project:
+    """A project folder with a package of a name that no other test has imported."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.package = f"team_{next(_SERIAL)}"
+
+    def write(self, name: str, text: str) -> None:
+        file = self.root / self.package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def sha256(self, uses: str = "steps:run") -> str:
+        return self.catalog().code_sha256(f"{self.package}.{uses}")
+
+    def catalog(self) -> StepCode:
+        return StepCode(self.root, {"churn.known": f"{self.package}.steps:run"})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    project = Project(tmp_path)
+    project.write("__init__.py", "raise SystemExit('imported')\n")
+    project.write("steps.py", "from .near import helper\nimport json\n\ndef run():\n    return helper()\n")
+    project.write("near.py", "def late():\n    from . import far\n    return far\n\ndef helper():\n    return 1\n")
+    project.write("far.py", "x = 1\n")
+    project.write("other.py", "y = 1\n")
+    return project
+
+
+@pytest.mark.parametrize("file", ["steps.py", "near.py", "far.py", "__init__.py"])
+def test_a_change_in_what_the_function_is_made_of_changes_the_digest(project: Project, file: str) -> None:
+    before = project.sha256()
+    project.write(file, "\nfrom .near import helper  # changed\n")
+    assert project.sha256() != before
+
+
+def test_a_change_elsewhere_or_another_function_is_another_matter(project: Project) -> None:
+    before = project.sha256()
+    project.write("other.py", "y = 2\n")
+    assert project.sha256() == before
+    assert project.sha256("steps:other") != before
+    assert StepCode(project.root, {"known": f"{project.package}.steps:run"}).code_sha256("known") == before
+
+
+def test_hashing_does_not_import(project: Project) -> None:
+    project.sha256()
+    assert project.package not in sys.modules
+
+
+def test_a_function_is_imported_by_name_or_place(project: Project) -> None:
+    project.write("__init__.py", "")
+    catalog = project.catalog()
+    assert catalog.function("churn.known")() == 1
+    assert catalog.function(f"{project.package}.steps:run") is catalog.function("churn.known")
+    assert catalog.names() == ["churn.known"]
+
+
+def test_unknown_names_are_met_with_the_nearest(project: Project) -> None:
+    project.write("__init__.py", "")
+    catalog = project.catalog()
+    with pytest.raises(UsageError) as caught:
+        catalog.function("churn.knwon")
+    assert "churn.known" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        catalog.function(f"{project.package}.steps:rum")
+    assert caught.value.hint == f"did you mean {project.package}.steps:run?"
+    for wrong in ("no_such_module_at_all:run", f"{project.package}.none:run", "a b:c", ":", "steps", "../x:y"):
+        with pytest.raises(UsageError, match="unknown step function"):
+            catalog.code_sha256(wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("x = 1\nx = 1 / 0\n", r"steps\.py:2: ZeroDivisionError"), ("def run(:\n", r"steps\.py:1: Syn")],
+)
+def test_an_import_that_fails_names_the_line(project: Project, source: str, said: str) -> None:
+    project.write("__init__.py", "")
+    project.write("steps.py", source)
+    assert len(project.sha256()) == 64
+    with pytest.raises(UsageError, match=said):
+        project.catalog().function(f"{project.package}.steps:run")

@@ -1,0 +1,115 @@
+"""The step `evaluate`: the stored model on rows it has not seen, with groups, importance and honest issues."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import recall_score, roc_auc_score
+
+from churnflow import InputError, Measure, StepResult
+from churnflow.steps.evaluate import evaluate
+from churnflow.steps.features import features
+from churnflow.steps.train import train
+from tests.customers import make_customers, schema_of
+
+
+def quiet(done: int, total: int, text: str = "") -> None:
+    """Say nothing."""
+
+
+def build(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return everything that evaluate takes, from the steps before it."""
+    schema = schema_of(frame, "churn", "customer_id")
+    prepared = features(frame, schema)
+    outputs = prepared.outputs
+    settings: dict[str, Any] = {"models": ("logistic_regression",), "trials": 1, "folds": 3}
+    trained = train(outputs["train"], schema, outputs["features"], quiet, **settings)
+    return {"schema": schema, **outputs, **trained.outputs}
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, Any]:
+    return build(make_customers(600))
+
+
+@pytest.fixture(scope="module")
+def result(given: dict[str, Any]) -> StepResult:
+    return evaluate(**given, groups=("plan", "tenure"))
+
+
+def test_the_metrics_are_those_of_the_stored_model_at_its_threshold(given: dict[str, Any], result: StepResult) -> None:
+    shown: Any = result.outputs["predictions"]
+    truth = given["test"]["churn"].to_numpy()
+    assert result.metrics["roc_auc"].value == pytest.approx(roc_auc_score(truth, shown["probability"]))
+    decided = (shown["probability"] >= given["model"].threshold).to_numpy()
+    assert (np.where(decided, "yes", "no") == shown["decision"]).all()
+    assert result.metrics["recall"].value == pytest.approx(recall_score(truth, decided))
+    cells = result.outputs["evaluation"]["confusion"]
+    assert sum(cells.values()) == len(truth)
+
+
+def test_every_metric_has_a_count_and_an_interval(result: StepResult) -> None:
+    for measure in result.metrics.values():
+        assert isinstance(measure, Measure)
+        assert measure.n
+        assert measure.low is not None
+        assert measure.high is not None
+        assert measure.low <= measure.value <= measure.high
+
+
+def test_predictions_hold_no_customer(given: dict[str, Any], result: StepResult) -> None:
+    shown: Any = result.outputs["predictions"]
+    assert list(shown.columns) == ["row", "label", "probability", "decision"]
+    assert shown["row"].tolist() == list(range(1, len(given["test"]) + 1))
+    text = json.dumps([result.outputs["evaluation"], dict(result.facts), [issue.text for issue in result.issues]])
+    assert "C00" not in text
+
+
+def test_importance_is_complete_and_groups_are_measured(given: dict[str, Any], result: StepResult) -> None:
+    evaluation: Any = result.outputs["evaluation"]
+    names = {feature["name"] for feature in given["features"]["features"]}
+    assert {entry["feature"] for entry in evaluation["importance"]} == names
+    assert {line["group"] for line in evaluation["groups"] if line["column"] == "plan"} >= {"basic", "plus", "family"}
+    assert {"recall_gap_plan", "selection_gap_plan", "selection_gap_tenure"} <= set(result.metrics)
+    assert evaluation["cross_validated"]["mean"] > 0.7
+    assert evaluation["baseline"]["probability"] == pytest.approx(given["train"]["churn"].mean())
+    assert (evaluation["n_train"], evaluation["n_test"]) == (480, 120)
+
+
+def test_the_same_inputs_give_the_same_evaluation(given: dict[str, Any], result: StepResult) -> None:
+    again = evaluate(**given, groups=("plan", "tenure"))
+    assert again.outputs["evaluation"] == result.outputs["evaluation"]
+    assert again.metrics == result.metrics
+
+
+def test_a_model_no_better_than_the_base_rate_is_said_to_be_so() -> None:
+    frame = make_customers(300)
+    frame["churn"] = (np.random.default_rng(3).random(300) < 0.3).astype(np.int64)
+    found = evaluate(**build(frame))
+    texts = [issue.text for issue in found.issues if issue.severity in {"critical", "warning"}]
+    assert any("no better than the base rate" in text or "within noise of guessing" in text for text in texts)
+    assert any("positives in the test part" in text for text in texts)
+
+
+def test_a_good_model_on_enough_customers_raises_no_issue(given: dict[str, Any], result: StepResult) -> None:
+    assert given["test"]["churn"].sum() >= 30
+    assert not result.issues
+
+
+def test_an_unknown_group_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="'region'") as raised:
+        evaluate(**given, groups=("region",))
+    assert "plan" in raised.value.hint
+
+
+def test_a_test_part_of_one_class_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="one class only"):
+        evaluate(**{**given, "test": given["test"][given["test"]["churn"] == 1]})
+
+
+def test_a_model_of_other_features_is_refused(given: dict[str, Any]) -> None:
+    other = {**given["features"], "features": given["features"]["features"][1:]}
+    with pytest.raises(InputError, match="other features"):
+        evaluate(**{**given, "features": other})

@@ -1,0 +1,112 @@
+"""The step `features`: a clean split, what was learned from training rows only, and leaks named."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churnflow import InputError, Measure
+from churnflow.modelling.encoding import fit_encoding
+from churnflow.steps.features import features
+from tests.customers import make_customers, read_telco, schema_of
+
+
+def number(metrics: Any, name: str) -> float:
+    value = metrics[name]
+    return value.value if isinstance(value, Measure) else value
+
+
+def run(frame: pd.DataFrame, **given: Any) -> Any:
+    return features(frame, schema_of(frame, "churn", "customer_id"), **given)
+
+
+def test_the_parts_hold_every_customer_once_with_id_features_and_target() -> None:
+    frame = make_customers(400)
+    result = run(frame)
+    train, test = result.outputs["train"], result.outputs["test"]
+    assert list(train.columns) == ["customer_id", "tenure", "bill", "plan", "noise", "churn"]
+    together = pd.concat([train, test]).sort_values("customer_id", ignore_index=True)
+    pd.testing.assert_frame_equal(together, frame)
+    assert (number(result.metrics, "train_rows"), number(result.metrics, "test_rows")) == (320, 80)
+    rates = [number(result.metrics, f"{part}_positive_ratio") for part in ("train", "test")]
+    assert rates[0] == pytest.approx(rates[1], abs=0.01)
+
+
+def test_the_encoding_and_pairs_come_from_training_rows_only() -> None:
+    frame = make_customers(400)
+    result = run(frame)
+    described = result.outputs["features"]
+    kinds = {column["name"]: column["kind"] for column in described["features"]}
+    learned = fit_encoding(result.outputs["train"], kinds)
+    assert described["encoding"] == [column.as_json() for column in learned.columns]
+    twin = frame.assign(twin=frame["tenure"])
+    held = twin["customer_id"].isin(result.outputs["test"]["customer_id"])
+    twin.loc[held, "twin"] = np.random.default_rng(0).normal(size=held.sum())
+    again = run(twin)
+    assert set(again.outputs["test"]["customer_id"]) == set(result.outputs["test"]["customer_id"])
+    assert [(pair["first"], pair["second"]) for pair in again.outputs["features"]["correlated_pairs"]] == [
+        ("tenure", "twin")
+    ]
+    assert any("tenure and twin" in issue.text and issue.severity == "note" for issue in again.issues)
+
+
+def test_equal_rows_stay_together_and_are_counted() -> None:
+    frame = make_customers(300)
+    doubled = pd.concat([frame, frame], ignore_index=True)
+    doubled["customer_id"] = [f"D{row}" for row in range(600)]
+    result = run(doubled.astype({"customer_id": "str"}))
+    assert number(result.metrics, "shared_rows") == 0
+    assert number(result.metrics, "repeated_rows") == 300
+
+
+def test_a_leak_is_a_critical_issue_with_the_remedy_and_dropping_it_helps() -> None:
+    frame = make_customers(400)
+    frame["cancelled_on"] = frame["churn"] * 100.0 + frame["noise"]
+    result = run(frame)
+    assert number(result.metrics, "leaking_features") == 1
+    critical = [issue.text for issue in result.issues if issue.severity == "critical"]
+    assert len(critical) == 1
+    assert "drop: [cancelled_on]" in critical[0]
+    dropped = run(frame, drop=("cancelled_on",))
+    assert number(dropped.metrics, "leaking_features") == 0
+    assert "cancelled_on" not in dropped.outputs["train"].columns
+    assert dropped.outputs["features"]["dropped"] == ["cancelled_on"]
+
+
+def test_what_is_recorded_holds_no_customer_and_is_plain_json() -> None:
+    result = run(make_customers(400))
+    text = json.dumps([result.outputs["features"], dict(result.facts), [issue.text for issue in result.issues]])
+    assert "C00" not in text
+
+
+def test_the_same_seed_makes_the_same_split() -> None:
+    first, again, other = (run(make_customers(300), seed=seed).outputs["features"]["split"] for seed in (0, 0, 1))
+    assert first == again
+    assert first["train"]["sha256"] != other["train"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"drop": ("tenura",)}, "tenura"), ({"drop": ("tenure", "bill", "plan", "noise")}, "no feature remains")],
+)
+def test_a_wrong_drop_is_refused_with_the_next_action(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said) as raised:
+        run(make_customers(200), **given)
+    assert raised.value.hint
+
+
+def test_a_class_too_rare_to_split_is_refused() -> None:
+    frame = make_customers(200)
+    frame["churn"] = (np.arange(200) < 5).astype(np.int64)
+    with pytest.raises(InputError, match="rarer class has 5 rows"):
+        run(frame)
+
+
+def test_real_customers_without_an_id_are_split_too() -> None:
+    frame, schema = read_telco()
+    result = features(frame, schema)
+    assert number(result.metrics, "shared_rows") == 0
+    assert number(result.metrics, "leaking_features") == 0
+    assert not [issue for issue in result.issues if issue.severity == "critical"]
