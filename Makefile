@@ -2,17 +2,23 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-DEMO := build/demo
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# `make demo` removes this folder first, so that nobody's own can be named instead.
+override DEMO := build/demo
 
 .PHONY: setup demo test check format lock bench clean
 
 setup: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml
+# Everything comes from the lock, by hash, into a new environment; again only when the lock has changed.
+.venv/locked: requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 found"; echo "hint: install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/installed: .venv/locked pyproject.toml
+	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: setup

@@ -8,6 +8,7 @@ import threading
 import time
 
 import psutil
+
 from measure import BUILD, CHURNFLOW, Row, table
 
 SECONDS = 180.0

@@ -104,6 +104,10 @@ class Project:
         """The checkpoints; git is reached only when one of them is."""
         return cast("CheckpointStore", _Late(self._git_checkpoints))
 
+    def identity_note(self) -> str | None:
+        """Say under which name checkpoints are made, where the user has configured none."""
+        return cast("str | None", getattr(self.checkpoints, "identity_note", None))
+
     def ports(self, reviewer: Reviewer, listener: Listener) -> Ports:
         """Return what the engine works with."""
         return Ports(

@@ -23,8 +23,12 @@ def shares(report: Path) -> dict[str, float]:
 
 
 def main() -> int:
-    """Print each package's share and return 1 if one is below what is promised."""
-    found = shares(Path(sys.argv[1]))
+    """Print each package's share and return 1 if one is below what is promised, or if nothing was measured."""
+    report = Path(sys.argv[1])
+    found = shares(report) if report.exists() else {}
+    if missing := [package for package in WHOLE if package not in found]:
+        sys.stdout.write(f"{report}: nothing measured for {', '.join(missing)}\n")
+        return 1
     low = 0
     for package, share in sorted(found.items()):
         wanted = 100.0 if package in WHOLE else REST

@@ -120,6 +120,11 @@ class GitCheckpoints:
         differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
         return [Change(difference.path[start:], difference.action) for difference in differences]
 
+    def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
+        """Return the paths whose content differs between two checkpoints, their own records left out."""
+        start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
+        return [difference.path[start:] for difference in self._restorer.compare(older.code.tree, newer.code.tree)]
+
     def restore_files(self, checkpoint: Checkpoint) -> int:
         """Bring back the files of the snapshot, each whole; return how many were verified by hash.
 

@@ -19,7 +19,7 @@ from churnflow.domain.ledger import ledger
 from churnflow.engine.advance import answer
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Reviewer
-from churnflow.engine.rollback import finish
+from churnflow.engine.settle import settle
 from churnflow.errors import ConflictError, UsageError, WaitingError
 from churnflow.project import Project, SystemClock
 
@@ -49,7 +49,7 @@ def approve(
     with project.lock(f"churnflow approve {name}"):
         who = _reviewer(session, name, reviewer, tuple(notes or ()), answers, reject=reject)
         ports = project.ports(who, Silent())
-        finish(ports)
+        settle(ports)
         run = answer(_run(project), name, ports)
         failure, code, steps = ending(run, ports, (), None)
         entry = run.latest(name)

@@ -11,9 +11,10 @@ from churnflow.cli.screens import View, lines_view, table_view, together
 from churnflow.cli.session import session_of
 from churnflow.cli.watching import Silent
 from churnflow.engine.refs import resolve
-from churnflow.engine.rollback import Outcome, Plan, finish, plan_rollback
+from churnflow.engine.rollback import Outcome, Plan, plan_rollback
 from churnflow.engine.rollback import rollback as roll_back
 from churnflow.engine.rollback import undo as undo_rollback
+from churnflow.engine.settle import settle
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +39,7 @@ def rollback(
         view = together(_plan_view(plan, "would"), lines_view("nothing was changed"))
         return Answer(data=_plan_data(plan), view=view, next=(step,), run=plan.target.run.id)
     with project.lock(f"churnflow rollback {ref}"):
-        finish(ports)
+        settle(ports)
         return _done(roll_back(resolve(ref, project.journal.current(), ports), ports, reason))
 
 
@@ -47,7 +48,7 @@ def undo(context: typer.Context) -> Answer:
     project = session_of(context).project()
     ports = project.ports(AbsentReviewer(), Silent())
     with project.lock("churnflow undo"):
-        finish(ports)
+        settle(ports)
         return _done(undo_rollback(ports))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,12 +15,12 @@ from churnflow.cli.session import Session, session_of
 from churnflow.cli.stops import ending
 from churnflow.cli.watching import watch
 from churnflow.domain.base import digest
-from churnflow.domain.journal import Run
+from churnflow.domain.journal import Mark, Run
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
 from churnflow.engine.parse import Parsed, WorkflowError
 from churnflow.engine.ports import Ports, Reviewer
-from churnflow.engine.rollback import finish
+from churnflow.engine.settle import settle
 from churnflow.errors import ConflictError, UsageError, WaitingError
 from churnflow.project import Project
 
@@ -119,8 +120,9 @@ def proceed(
     reviewer = reviewer_for(session, answers)
     with project.lock(f"churnflow {session.command}"), watch(session) as listener:
         ports = project.ports(reviewer, listener)
-        finish(ports)
+        settle(ports)
         current = _current(project, parsed, begin=begin, new=new)
+        kept = _marks(current)
         current = override(current, [_assignment(text) for text in settings or ()], ports)
         wanted = tuple(phases) or tuple(current.declared.phases)
         try:
@@ -128,7 +130,9 @@ def proceed(
         except WaitingError as waiting:
             waiting.answer = _answer(project, _fresh(project), ports)  # type: ignore[attr-defined]
             raise
-        return _answer(project, current, ports, wanted, until)
+        answer = _answer(project, current, ports, wanted, until)
+        note = project.identity_note() if _marks(current) > kept else None
+        return replace(answer, warnings=(note,)) if note else answer
 
 
 def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
@@ -160,6 +164,10 @@ def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run
     started = project.new_run(parsed)
     project.journal.start(started)
     return started
+
+
+def _marks(current: Run) -> int:
+    return sum(isinstance(entry, Mark) for entry in current.entries)
 
 
 def _fresh(project: Project) -> Run:

@@ -40,7 +40,8 @@ class Rule(Frozen):
 
     def __str__(self) -> str:
         """Write the rule as the workflow writes it."""
-        return f"{self.metric} {self.op} {self.limit:g}"
+        short = f"{self.limit:g}"
+        return f"{self.metric} {self.op} {short if float(short) == self.limit else repr(self.limit)}"
 
     def judge(self, metrics: Mapping[str, Measure]) -> Check:
         """Test the rule on `metrics`; unmeasured means failed, with nothing observed."""

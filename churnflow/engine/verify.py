@@ -24,6 +24,8 @@ def verify(run_id: str, ports: Ports) -> Verified:
     _links(history)
     seen: set[str] = set()
     for checkpoint in history:
+        # Loading by tag also finds a moved or deleted tag, and a copy in the work tree that was edited by hand.
+        ports.checkpoints.load(checkpoint.tag)
         released = [checkpoint.release.artifact] if checkpoint.release else []
         for artifact in [*checkpoint.artifacts, *checkpoint.data.values(), *released]:
             if artifact.sha256 not in seen:

@@ -52,6 +52,7 @@ def approval(*notes: str) -> Approval:
         ("auc <= 0.85", 0.85, True),
         ("auc < 0.85", 0.85, False),
         ("auc == 0.85", 0.85, True),
+        ("auc >= 0.1234567", 0.1234566, False),
         ("a.b-c_1 <= 1e-3", 0.002, False),
     ],
 )

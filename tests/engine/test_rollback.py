@@ -9,6 +9,7 @@ from churnflow.engine.compare import compare
 from churnflow.engine.ports import Intent
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import finish, plan_rollback, rollback, undo
+from churnflow.engine.settle import settle
 from churnflow.engine.verify import verify
 from churnflow.errors import IntegrityError, UsageError
 from tests.fakes import World
@@ -241,3 +242,12 @@ def test_what_differs_between_two_checkpoints(world: World) -> None:
     changed = {(item.section, item.name) for item in compare(history[0], later)}
     assert ("data", "data.txt") in changed
     assert all(item.older != item.newer for item in compare(history[0], later))
+
+
+def test_what_a_killed_command_left_is_settled_by_the_next(world: World) -> None:
+    settle(world.ports)
+    run = shipped(world)
+    world.journal.intend(Intent(target=resolve("made", run, world.ports), before="x", reason=None))
+    settle(world.ports)
+    assert world.journal.intended is None
+    assert [item.name for item in world.checkpoints.history(run.id)][-1] == "made"

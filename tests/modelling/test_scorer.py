@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import time
 import zipfile
 from typing import Any
@@ -310,6 +312,13 @@ def test_no_altered_byte_and_no_cut_crashes_or_goes_unbounded() -> None:
             assert 0 <= model.score(columns)[0] <= 1
         except ValueError:
             continue
+
+
+def test_scoring_needs_no_library_of_training() -> None:
+    code = "import sys, churnflow.modelling.scorer; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    assert not {"sklearn", "xgboost", "pandas", "scipy", "optuna"} & set(loaded)
 
 
 def test_no_customer_is_stored_in_a_model() -> None:

@@ -1,5 +1,6 @@
 """The step `evaluate`: the stored model on rows it has not seen, with groups, importance and honest issues."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -91,6 +92,15 @@ def test_a_model_no_better_than_the_base_rate_is_said_to_be_so() -> None:
     texts = [issue.text for issue in found.issues if issue.severity in {"critical", "warning"}]
     assert any("no better than the base rate" in text or "within noise of guessing" in text for text in texts)
     assert any("positives in the test part" in text for text in texts)
+
+
+def test_a_model_worse_than_the_base_rate_is_a_critical_issue(given: dict[str, Any]) -> None:
+    slope, intercept = given["model"].calibration
+    backwards = dataclasses.replace(given["model"], calibration=(-slope, -intercept))
+    found = evaluate(**{**given, "model": backwards})
+    assert found.metrics["log_loss_gain"].value < 0
+    assert [issue.severity for issue in found.issues] == ["critical"]
+    assert "no better than the base rate" in found.issues[0].text
 
 
 def test_a_good_model_on_enough_customers_raises_no_issue(given: dict[str, Any], result: StepResult) -> None:

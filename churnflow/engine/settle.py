@@ -1,0 +1,13 @@
+"""What a killed command left undone is done before the next one writes."""
+
+from churnflow.domain.journal import Mark
+from churnflow.engine.ports import Ports
+from churnflow.engine.rollback import finish
+
+
+def settle(ports: Ports) -> None:
+    """Finish an interrupted rollback, and make again the tags and copies that derive from the run's checkpoints."""
+    finish(ports)
+    run = ports.journal.current()
+    if run is not None and any(isinstance(entry, Mark) for entry in run.entries):
+        ports.checkpoints.repair(run.id)
