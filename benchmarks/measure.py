@@ -49,11 +49,16 @@ def dvc() -> str:
     return str(program)
 
 
+def environment() -> dict[str, str]:
+    """Return what both sides run in: as at a user's, with compiled modules kept and git's own defaults."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTHONDONTWRITE"))}
+    return {**inherited, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+
 def run(command: Sequence[str], folder: Path, *, allowed: Sequence[int] = (0,)) -> float:
     """Run a command and return its seconds; an exit code that is not allowed ends the benchmark with its output."""
-    environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode not in allowed:
         sys.stderr.write(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
@@ -64,8 +69,8 @@ def run(command: Sequence[str], folder: Path, *, allowed: Sequence[int] = (0,)) 
 def side_by_side(
     ours: Callable[[int], float], peer: Callable[[int], float], rounds: int = ROUNDS
 ) -> tuple[float, float]:
-    """Call both in turn and return the medians of the seconds that they report."""
-    pairs = [(ours(number), peer(number)) for number in range(rounds)]
+    """Call both in turn, once unmeasured to warm up, and return the medians of the seconds that they report."""
+    pairs = [(ours(number), peer(number)) for number in range(rounds + 1)][1:]
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
 

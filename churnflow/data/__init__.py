@@ -1,0 +1,1 @@
+"""The real data set that comes with churnflow, for `churnflow demo` and `churnflow new`."""

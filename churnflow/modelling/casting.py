@@ -1,0 +1,139 @@
+"""From rows of text to a typed table by a recorded schema; rows that do not fit are set apart with their reason."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnflow.modelling.profile import LARGEST, Column, Labels, as_number, describe, is_missing
+from churnflow.modelling.table import Table
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why one row is not used; `column` names where, never what."""
+
+    line: int
+    rule: str
+    reason: str
+    row: str
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A typed table, the rows that were set apart, and the schema that both follow."""
+
+    customers: pd.DataFrame
+    rejections: tuple[Rejection, ...]
+    schema: dict[str, Any]
+
+    def rejected(self) -> pd.DataFrame:
+        """Return the rows that were set apart: line, rule, reason, and the row as text."""
+        fields = ("line", "rule", "reason", "row")
+        columns = {field: [getattr(rejection, field) for rejection in self.rejections] for field in fields}
+        types = {"line": "int64", "rule": "str", "reason": "str", "row": "str"}
+        return pd.DataFrame(columns).astype(types)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each rule set apart."""
+        return dict(Counter(rejection.rule for rejection in self.rejections))
+
+
+def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
+    """Cast every row, and set apart what is ragged, unlabelled, no number, out of range, or a contradicting id.
+
+    Columns keep the order of the file; the id stays text, numbers become float64, the target 0 and 1.
+    """
+    rejections = [
+        Rejection(row.line, "ragged", f"{row.fields} fields where the header has {len(table.header)}", row.text)
+        for row in table.ragged
+    ]
+    bad = {**_repeated(table, columns), **_unfit(table, columns)}
+    for place, (rule, reason) in sorted(bad.items()):
+        rejections.append(Rejection(table.lines[place], rule, reason, table.separator.join(table.rows[place])))
+    keep = [place for place in range(len(table.rows)) if place not in bad]
+    frame, numbers = _frame(table, columns, keep, found)
+    schema = {
+        "schema": "churnflow/table@1",
+        "target": next(column.name for column in columns if column.role == "target"),
+        "positive": found.positive,
+        "negative": found.negative,
+        "id": next((column.name for column in columns if column.role == "id"), None),
+        "columns": [describe(column, numbers.get(column.name, [])) for column in columns],
+    }
+    return Cast(frame, tuple(sorted(rejections, key=lambda rejection: rejection.line)), schema)
+
+
+def _frame(
+    table: Table, columns: Sequence[Column], keep: list[int], found: Labels
+) -> tuple[pd.DataFrame, dict[str, list[float]]]:
+    data: dict[str, pd.Series[Any]] = {}
+    numbers: dict[str, list[float]] = {}
+    for column in columns:
+        if column.role == "dropped":
+            continue
+        whole = table.column(column.name)
+        values = [whole[place].strip() for place in keep]
+        if column.role == "target":
+            data[column.name] = pd.Series([int(value == found.positive) for value in values], dtype="int64")
+        elif column.role == "feature" and column.kind == "number":
+            cast_values = [np.nan if is_missing(value) else float(value) for value in values]
+            data[column.name] = pd.Series(cast_values, dtype="float64")
+            numbers[column.name] = [value for value in cast_values if value == value]  # noqa: PLR0124 - NaN is not itself
+        else:
+            texts = [None if is_missing(value) and column.role == "feature" else value for value in values]
+            data[column.name] = pd.Series(texts, dtype="str")
+    return pd.DataFrame(data), numbers
+
+
+def _unfit(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]]:
+    """Return the rows with a value that their column can not hold: by place, rule and reason."""
+    bad: dict[int, tuple[str, str]] = {}
+    for column in columns:
+        if column.role == "target":
+            for place, value in enumerate(table.column(column.name)):
+                if is_missing(value):
+                    bad[place] = ("no_label", f"{column.name} is blank")
+        elif column.role == "feature" and column.kind == "number":
+            for place, value in enumerate(table.column(column.name)):
+                rule = _wrong_number(value)
+                if rule is not None:
+                    bad.setdefault(place, (rule, f"{column.name} is {rule.replace('_', ' ')}"))
+    return bad
+
+
+def _wrong_number(value: str) -> str | None:
+    if is_missing(value):
+        return None
+    number = as_number(value)
+    if number is None:
+        return "not_a_number"
+    if number in {float("inf"), float("-inf")}:
+        return "infinite"
+    return "out_of_range" if abs(number) > LARGEST else None
+
+
+def _repeated(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]]:
+    """Return the rows whose id stands elsewhere: all of them if the labels contradict, else all but the first."""
+    identifier = next((column.name for column in columns if column.role == "id"), None)
+    if identifier is None:
+        return {}
+    target = next(column.name for column in columns if column.role == "target")
+    targets = table.column(target)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, value in enumerate(table.column(identifier)):
+        if not is_missing(value):
+            places[value.strip()].append(place)
+    bad: dict[int, tuple[str, str]] = {}
+    for same in places.values():
+        if len({targets[place].strip() for place in same}) > 1:
+            first = table.lines[same[0]]
+            reason = f"the same {identifier} with different labels (first on line {first})"
+            bad.update(dict.fromkeys(same, ("conflicting_label", reason)))
+        elif len(same) > 1:
+            reason = f"the same {identifier} as line {table.lines[same[0]]}"
+            bad.update(dict.fromkeys(same[1:], ("duplicate_id", reason)))
+    return bad

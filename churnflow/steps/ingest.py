@@ -1,0 +1,79 @@
+"""The step that reads the customers: every value as text, cast by a recorded schema, invalid rows set apart."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from churnflow import Issue, StepResult, reports
+from churnflow.modelling.casting import Cast, cast
+from churnflow.modelling.profile import labels, profile
+from churnflow.modelling.table import Table, read_table
+
+MOST_UNLABELLED = 0.05
+SHOWN = 5
+
+
+@reports("records", "invalid_rows", "invalid_ratio", "duplicate_rows", "features", "rejected_*")
+def ingest(
+    source: Path,
+    target: str,
+    id: str | None = None,  # noqa: A002 - the word that users expect in the workflow
+    positive: str | None = None,
+    drop: tuple[str, ...] = (),
+    separator: str = "auto",
+    encoding: str = "auto",
+) -> StepResult:
+    """Read a table of customers, set invalid rows apart with a reason each, and record the schema.
+
+    Outputs: `customers` (one row each: id, features, target as 0 and 1), `rejected` (line, rule, reason, row),
+    `schema` (role, kind, range, levels of each column, and why). Raises InputError for a file that is no such table.
+    """
+    table = read_table(source, separator, encoding)
+    columns = profile(table, target, id, drop)
+    done = cast(table, columns, labels(table, target, positive))
+    total = len(table.rows) + len(table.ragged)
+    invalid = len(done.rejections)
+    features = [column.name for column in columns if column.role == "feature"]
+    return StepResult(
+        outputs={"customers": done.customers, "rejected": done.rejected(), "schema": done.schema},
+        metrics={
+            "records": len(done.customers),
+            "invalid_ratio": invalid / total,
+            "invalid_rows": invalid,
+            "features": len(features),
+            "duplicate_rows": int(done.customers[features].duplicated().sum()),
+            **{f"rejected_{rule}": count for rule, count in sorted(done.counts().items())},
+        },
+        facts={
+            "positive class": f"{done.schema['positive']} (against {done.schema['negative']})",
+            "read as": f"{table.encoding}, separated by {table.separator!r}",
+        },
+        issues=[*_rejections(done, total), *_columns(done), *_file(table)],
+    )
+
+
+def _rejections(done: Cast, total: int) -> list[Issue]:
+    issues = []
+    for rule, count in sorted(done.counts().items()):
+        lines = [rejection.line for rejection in done.rejections if rejection.rule == rule]
+        shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", ..." if count > SHOWN else "")
+        grave = rule == "no_label" and count > MOST_UNLABELLED * total
+        text = f"{count} row(s) set apart as {rule.replace('_', ' ')} (line {shown})"
+        issues.append(Issue(text=text, severity="critical" if grave else "warning"))
+    return issues
+
+
+def _columns(done: Cast) -> list[Issue]:
+    return [
+        Issue(text=f"the column {column['name']} is left out: {column['reason']}")
+        for column in done.schema["columns"]
+        if column["role"] == "dropped"
+    ]
+
+
+def _file(table: Table) -> Sequence[Issue]:
+    issues = []
+    if table.folded:
+        issues.append(Issue(text=f"blanks in column names were folded: {', '.join(table.folded)}"))
+    if table.encoding == "cp1252":
+        issues.append(Issue(text="the file is not UTF-8; it was read as cp1252", severity="warning"))
+    return issues
