@@ -1,128 +1,154 @@
 """What keeping and bringing back costs: 100 MB of artifacts, ten checkpoints that share most bytes, 300 against 10."""
 
-import shutil
-import statistics
 import sys
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from measure import CHURNFLOW, Row, dvc, fresh, run, side_by_side, table
 
-SIZE = 20_000_000
-STEPS = '''"""Five steps that write 20 MB each, different bytes for each seed."""
+SIZES = (20_000_000,) * 5
+MOSTLY_EQUAL = (4_500_000, 4_500_000, 2_000_000, 4_500_000, 4_500_000)
+SMALL = (1_000,) * 5
+CHANGED = 3
+STEPS = '''"""A step that writes bytes, different ones for each number and seed."""
 
 import random
 
 from churnflow import StepResult
 
 
-def make(number: int, seed: int) -> StepResult:
-    """Write 20 MB."""
-    return StepResult(outputs={f"out{number}": random.Random(f"{number}-{seed}").randbytes(20_000_000)})
+def make(number: int, seed: int, size: int) -> StepResult:
+    """Write `size` bytes."""
+    return StepResult(outputs={f"out{number}": random.Random(f"{number}-{seed}").randbytes(size)})
 '''
 MAKER = """import random, sys
 from pathlib import Path
-number, seed = sys.argv[1:3]
-Path(f"out{number}").write_bytes(random.Random(f"{number}-{seed}").randbytes(20_000_000))
+number, seed, size = sys.argv[1:]
+Path(f"out{number}").write_bytes(random.Random(f"{number}-{seed}").randbytes(int(size)))
+"""
+# Only to make many checkpoints quickly; what is timed is always the program in its own process.
+MANY = """import contextlib, io, sys
+from churnflow.cli.app import run
+for seed in range(1, int(sys.argv[1])):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        code = run(["-q", "run", "--set", f"s3.seed={seed}"])
+    if code:
+        sys.exit(code)
 """
 ROUNDS = 5
+OPERATIONS = (
+    ("status",),
+    ("log",),
+    ("show", "HEAD"),
+    ("diff", "HEAD~1", "HEAD"),
+    ("rollback", "HEAD~1", "--dry-run"),
+    ("rollback", "HEAD~1"),
+    ("verify", "HEAD"),
+)
 
 
-def workflow(seed: int, *, sizes: str = "") -> str:
-    """Return the workflow whose third step has this seed."""
-    lines = ["name: bench", "task: Keep 100 MB", "phases:", "  build:"]
-    for number in range(1, 6):
-        value = seed if number == 3 else 0
-        step = f"    - {{step: s{number}, uses: 'bench_steps:make', with: {{number: {number}, seed: {value}}}, "
-        lines.append(step + f"produces: {{out{number}: bytes}}}}")
-    return "\n".join([*lines, "    - checkpoint: kept", sizes]) + "\n"
+def our_project(folder: Path, sizes: tuple[int, ...]) -> None:
+    """Write a workflow of five steps with outputs of these sizes and a checkpoint, and run it once."""
+    lines = ["name: bench", "task: Keep five artifacts", "phases:", "  build:"]
+    for number, size in enumerate(sizes, 1):
+        lines += [
+            f"    - step: s{number}",
+            "      uses: bench_steps:make",
+            f"      with: {{number: {number}, seed: 0, size: {size}}}",
+            f"      produces: {{out{number}: bytes}}",
+        ]
+    (folder / "workflows").mkdir()
+    (folder / "workflows" / "churn.yaml").write_text("\n".join([*lines, "    - checkpoint: kept"]) + "\n")
+    (folder / "bench_steps.py").write_text(STEPS)
+    run([*CHURNFLOW, "run"], folder)
+
+
+def keep_ours(folder: Path, seed: int) -> float:
+    """Change the third step, run what that concerns, and make a checkpoint; return the seconds."""
+    return run([*CHURNFLOW, "run", "--set", f"s{CHANGED}.seed={seed}"], folder)
 
 
 def stages(seed: int) -> str:
-    """Return the same for DVC."""
+    """Return the same five steps for DVC, the third with this seed."""
     lines = ["stages:"]
-    for number in range(1, 6):
-        value = seed if number == 3 else 0
+    for number, size in enumerate(SIZES, 1):
+        value = seed if number == CHANGED else 0
         lines += [
             f"  s{number}:",
-            f"    cmd: {sys.executable} -S make.py {number} {value}",
+            f"    cmd: {sys.executable} -S make.py {number} {value} {size}",
             "    deps: [make.py]",
             f"    outs: [out{number}]",
         ]
     return "\n".join(lines) + "\n"
 
 
-def main() -> bool:
-    """Print the comparisons; return whether the targets were held."""
+def keep_theirs(folder: Path, peer: str, seed: int) -> float:
+    """Change the third stage, reproduce, and commit; return the seconds."""
+    (folder / "dvc.yaml").write_text(stages(seed))
+    seconds = run([peer, "repro"], folder)
+    seconds += run(["git", "add", "-A"], folder)
+    return seconds + run(["git", "commit", "-q", "-m", f"seed {seed}"], folder)
+
+
+def back_theirs(folder: Path, peer: str, target: str) -> float:
+    """Return to the commit `target` with its outputs; return the seconds."""
+    return run(["git", "checkout", "-q", target], folder) + run([peer, "checkout", "-q"], folder)
+
+
+def large() -> bool:
+    """Compare a changed step with its checkpoint, and a restore, at 100 MB."""
     peer = dvc()
     ours, theirs = fresh("checkpoints"), fresh("checkpoints-dvc")
-    (ours / "workflows").mkdir()
-    (ours / "bench_steps.py").write_text(STEPS)
-    _keep_ours(ours, 0)
+    our_project(ours, SIZES)
     (theirs / "make.py").write_text(MAKER)
     run([peer, "init", "-q"], theirs)
-    _keep_theirs(theirs, peer, 0)
-    changed = side_by_side(lambda n: _keep_ours(ours, n + 1), lambda n: _keep_theirs(theirs, peer, n + 1), ROUNDS)
-    back = side_by_side(lambda n: _back_ours(ours, n), lambda n: _back_theirs(theirs, peer, n), ROUNDS)
-    rows = [Row("third of five steps changed, checkpoint", *changed, 0.4), Row("restore", *back, 0.4)]
-    held = table("100 MB of artifacts", rows)
-    return disk() & many() & held
+    keep_theirs(theirs, peer, 0)
+    changed = side_by_side(lambda n: keep_ours(ours, n + 1), lambda n: keep_theirs(theirs, peer, n + 1), ROUNDS)
+    run(["git", "tag", "newest"], theirs)
+    run(["git", "tag", "before", "HEAD~1"], theirs)
+    back = side_by_side(
+        lambda _: run([*CHURNFLOW, "rollback", "HEAD~1"], ours),
+        lambda n: back_theirs(theirs, peer, "newest" if n % 2 else "before"),
+        ROUNDS,
+    )
+    rows = [Row("third of five steps changed, checkpoint", *changed, 0.4), Row("restore the one before", *back, 0.4)]
+    return table("100 MB of artifacts", rows)
 
 
 def disk() -> bool:
-    """Compare the bytes on disk after ten checkpoints, of which nine tenths are the same, to the unique bytes."""
+    """Compare the space that ten checkpoints take, of which nine tenths of the bytes are the same, to unique bytes."""
     folder = fresh("disk")
-    (folder / "workflows").mkdir()
-    (folder / "bench_steps.py").write_text(STEPS.replace("20_000_000", "{3: 2_000_000}.get(number, 4_500_000)"))
-    for seed in range(10):
-        _keep_ours(folder, seed)
-    used = sum(path.stat().st_size for path in (folder / ".git").rglob("*") if path.is_file())
-    unique = 4 * 4_500_000 + 10 * 2_000_000
-    row = Row("bytes on disk | unique bytes", used / 1e6, unique / 1e6, 1.1)
+    our_project(folder, MOSTLY_EQUAL)
+    for seed in range(1, 10):
+        keep_ours(folder, seed)
+    used = sum(path.stat().st_blocks * 512 for path in (folder / ".git").rglob("*") if path.is_file())
+    unique = sum(MOSTLY_EQUAL) + 9 * MOSTLY_EQUAL[CHANGED - 1]
+    row = Row("space in .git | unique bytes", used / 1e6, unique / 1e6, 1.1)
     return table("Ten checkpoints, 90% the same", [row], peer="unique", unit="MB")
 
 
 def many() -> bool:
     """Compare what each operation costs at 300 checkpoints to what it costs at 10."""
     few, lots = fresh("ten"), fresh("three-hundred")
-    for folder, count in ((few, 10), (lots, 300)):
-        (folder / "workflows").mkdir()
-        (folder / "bench_steps.py").write_text(STEPS.replace("20_000_000", "1_000"))
-        (folder / "workflows" / "churn.yaml").write_text(workflow(0))
-        run([*CHURNFLOW, "run"], folder)
-        for _ in range(count - 1):
-            run([*CHURNFLOW, "rollback", "HEAD"], folder)
-    commands = (["status"], ["show", "HEAD"], ["rollback", "HEAD~1", "--dry-run"], ["rollback", "HEAD"])
-    rows = []
-    for command in commands:
-        pairs = [(run([*CHURNFLOW, *command], lots), run([*CHURNFLOW, *command], few)) for _ in range(ROUNDS)]
-        at_many, at_few = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
-        rows.append(Row(" ".join(command), at_many, at_few, 1.5))
-    return table("300 checkpoints against 10", rows, peer="at 10")
+    for folder, number in ((few, 10), (lots, 300)):
+        our_project(folder, SMALL)
+        run([sys.executable, "-c", MANY, str(number)], folder)
+    seeds = count(1000)
+    rows = [_row("save", lambda folder: keep_ours(folder, next(seeds)), lots, few)]
+    rows += [_row(" ".join(each), partial(run, [*CHURNFLOW, *each]), lots, few) for each in OPERATIONS]
+    return table("At 300 checkpoints against at 10", rows, ours="at 300", peer="at 10")
 
 
-def _keep_ours(folder: Path, seed: int) -> float:
-    (folder / "workflows" / "churn.yaml").write_text(workflow(seed))
-    return run([*CHURNFLOW, "run"], folder)
+def _row(what: str, operation: Callable[[Path], float], lots: Path, few: Path) -> Row:
+    seconds = side_by_side(lambda _: operation(lots), lambda _: operation(few), ROUNDS)
+    return Row(what, *seconds, 1.5)
 
 
-def _keep_theirs(folder: Path, peer: str, seed: int) -> float:
-    (folder / "dvc.yaml").write_text(stages(seed))
-    seconds = run([peer, "repro"], folder)
-    seconds += run(["git", "add", "-A"], folder)
-    seconds += run(["git", "commit", "-q", "-m", f"seed {seed}"], folder)
-    return seconds + run(["git", "tag", f"seed-{seed}"], folder)
-
-
-def _back_ours(folder: Path, number: int) -> float:
-    """Return to one of the runs' checkpoints."""
-    tags = sorted(path for path in (folder / ".git" / "refs" / "tags" / "churnflow").iterdir())
-    return run([*CHURNFLOW, "rollback", f"churnflow/{tags[number % len(tags)].name}/01-kept"], folder)
-
-
-def _back_theirs(folder: Path, peer: str, number: int) -> float:
-    """Return to one of the tags, with the outputs out of the way as they are with churnflow."""
-    shutil.rmtree(folder / ".dvc" / "tmp", ignore_errors=True)
-    return run(["git", "checkout", "-q", f"seed-{number}"], folder) + run([peer, "checkout", "-q"], folder)
+def main() -> bool:
+    """Print the comparisons; return whether the targets were held."""
+    return all([large(), disk(), many()])
 
 
 if __name__ == "__main__":

@@ -74,13 +74,13 @@ def side_by_side(
     return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
 
 
-def table(title: str, rows: Sequence[Row], peer: str = "DVC", unit: str = "s") -> bool:
+def table(title: str, rows: Sequence[Row], *, ours: str = "churnflow", peer: str = "DVC", unit: str = "s") -> bool:
     """Print the comparisons and return whether all targets were held."""
-    print(f"\n{title}\n{'':44} {'churnflow':>12} {peer:>12} {'ratio':>7} {'target':>7}")
+    print(f"\n{title}\n{'':44} {ours:>12} {peer:>12} {'ratio':>7} {'target':>7}")
     for row in rows:
         mark = "ok" if row.held else "MISSED"
-        ours, other = f"{row.ours:,.3f} {unit}", f"{row.peer:,.3f} {unit}"
-        print(f"{row.what:44} {ours:>12} {other:>12} {row.ratio:7.2f} {row.target:7.2f}  {mark}")
+        first, other = f"{row.ours:,.3f} {unit}", f"{row.peer:,.3f} {unit}"
+        print(f"{row.what:44} {first:>12} {other:>12} {row.ratio:7.2f} {row.target:7.2f}  {mark}")
     return all(row.held for row in rows)
 
 

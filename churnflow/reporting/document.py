@@ -1,6 +1,37 @@
-"""temp"""
-from dataclasses import dataclass
-from typing import Any
-@dataclass
+"""What a report is made from: records, and nothing that changes between two calls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from churnflow.domain.base import Frozen
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.evidence import Confidence
+from churnflow.domain.journal import Run
+from churnflow.domain.release import Release
+
+
+class PerformanceRow(Frozen):
+    """What the served model did in one period; f1 where labels have arrived, the rates as shares of 1."""
+
+    period: str
+    f1: float | None = None
+    f1_low: float | None = None
+    f1_high: float | None = None
+    requests: int
+    avg_latency_ms: float
+    error_rate: float
+    uptime: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportInput:
-    run: Any; checkpoints: Any; served: Any; plots: Any; initial: Any; build: Any; final: Any
+    """A run with its checkpoints (oldest first), what is served, the scores, and the captions of its plots by file."""
+
+    run: Run
+    checkpoints: Sequence[Checkpoint] = ()
+    served: Release | None = None
+    plots: Mapping[str, str] = field(default_factory=dict)
+    initial: Confidence | None = None
+    build: Confidence | None = None
+    final: Confidence | None = None
+    performance: Sequence[PerformanceRow] = ()

@@ -1,0 +1,115 @@
+"""The figures of the report, drawn from the evaluation and the leaderboard; what was not measured is left out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from churnflow.reporting.svg import GREY, ORANGE, Plot, cells
+
+Values = Mapping[str, Any]
+
+CAPTIONS: Final[Mapping[str, str]] = {
+    "roc.svg": "Receiver operating characteristic on the test part, against chance",
+    "precision-recall.svg": "Precision against recall on the test part, against the share of churners",
+    "calibration.svg": "Observed against predicted share of churners, with 95% intervals",
+    "confusion.svg": "Confusion matrix on the test part at the decision threshold",
+    "importance.svg": "Permutation importance: how much the ROC AUC drops when one column is shuffled",
+    "lift.svg": "Lift: how many times more churners than at random among the highest scores",
+    "leaderboard.svg": "Cross-validated ROC AUC of each model with its interval",
+}
+MOST_BARS: Final = 12
+
+
+def plots(evaluation: Values, leaderboard: Values) -> dict[str, str]:
+    """Return the figures as SVG by file name, in the order of `CAPTIONS`."""
+    makers: Mapping[str, Callable[[], str | None]] = {
+        "roc.svg": lambda: _roc(evaluation.get("roc", {})),
+        "precision-recall.svg": lambda: _precision_recall(evaluation),
+        "calibration.svg": lambda: _calibration(evaluation.get("calibration", [])),
+        "confusion.svg": lambda: _confusion(evaluation),
+        "importance.svg": lambda: _importance(evaluation.get("importance", [])),
+        "lift.svg": lambda: _lift(evaluation.get("lift", [])),
+        "leaderboard.svg": lambda: _leaderboard(leaderboard.get("models", [])),
+    }
+    drawn = {name: make() for name, make in makers.items()}
+    return {name: text for name, text in drawn.items() if text is not None}
+
+
+def _roc(curve: Values) -> str | None:
+    points = list(zip(curve.get("fpr", []), curve.get("tpr", []), strict=False))
+    if not points:
+        return None
+    plot = Plot("ROC curve", "false positive rate", "true positive rate (recall)")
+    plot.line([(0, 0), (1, 1)], GREY, name="chance", dashed=True)
+    plot.line(points, name="model")
+    return plot.svg()
+
+
+def _precision_recall(evaluation: Values) -> str | None:
+    curve = evaluation.get("pr", {})
+    points = list(zip(curve.get("recall", []), curve.get("precision", []), strict=False))
+    if not points:
+        return None
+    plot = Plot("Precision and recall", "recall", "precision")
+    counts = evaluation.get("confusion", {})
+    total = sum(counts.values())
+    if total:
+        share = (counts["tp"] + counts["fn"]) / total
+        plot.line([(0, share), (1, share)], GREY, name="share of churners", dashed=True)
+    plot.line(points, name="model")
+    return plot.svg()
+
+
+def _calibration(bins: Sequence[Values]) -> str | None:
+    if not bins:
+        return None
+    plot = Plot("Calibration", "predicted probability", "observed share of churners")
+    plot.line([(0, 0), (1, 1)], GREY, name="perfect", dashed=True)
+    for each in bins:
+        plot.point((each["predicted"], each["observed"]), (each["low"], each["high"]))
+    return plot.svg()
+
+
+def _confusion(evaluation: Values) -> str | None:
+    counts = evaluation.get("confusion")
+    if not counts:
+        return None
+    positive, negative = evaluation.get("positive", "positive"), evaluation.get("negative", "negative")
+    title = f"Confusion at the threshold {evaluation.get('threshold', 0.5):.3f}"
+    rows = [(f"was {positive}", [counts["tp"], counts["fn"]]), (f"was {negative}", [counts["fp"], counts["tn"]])]
+    return cells(title, [f"predicted {positive}", f"predicted {negative}"], rows)
+
+
+def _importance(features: Sequence[Values]) -> str | None:
+    top = sorted(features, key=lambda each: (-each["mean"], each["feature"]))[:MOST_BARS]
+    if not top:
+        return None
+    high = max(0.001, *(max(each["mean"], each["high"]) for each in top))
+    plot = Plot("Permutation importance", "drop of ROC AUC", "", x=(0.0, high * 1.05), left=168)
+    for place, each in enumerate(top):
+        plot.bar((place, len(top)), str(each["feature"])[:24], max(0.0, each["mean"]), (each["low"], each["high"]))
+    return plot.svg(y_ticks=False)
+
+
+def _lift(steps: Sequence[Values]) -> str | None:
+    if not steps:
+        return None
+    high = max(each["lift"] for each in steps)
+    plot = Plot("Lift", "share of customers contacted, highest scores first", "lift", y=(0.0, max(2.0, high * 1.1)))
+    width = 0.8 / max(10, len(steps))
+    for each in steps:
+        plot.column((each["share"] - 0.05, each["lift"]), width)
+    plot.line([(0, 1), (1, 1)], ORANGE, name="at random", dashed=True)
+    return plot.svg()
+
+
+def _leaderboard(models: Sequence[Values]) -> str | None:
+    ranked = sorted(models, key=lambda each: (-each["mean"], each["model"]))
+    if not ranked:
+        return None
+    bounds = [(each.get("low", each["mean"]), each.get("high", each["mean"])) for each in ranked]
+    low, high = min(each[0] for each in bounds), max(each[1] for each in bounds)
+    margin = max(0.01, (high - low) * 0.2)
+    plot = Plot("Models, cross-validated", "ROC AUC", "", x=(max(0.0, low - margin), min(1.0, high + margin)), left=168)
+    for place, (each, bound) in enumerate(zip(ranked, bounds, strict=True)):
+        plot.bar((place, len(ranked)), str(each["model"]), each["mean"], bound)
+    return plot.svg(y_ticks=False)

@@ -1,0 +1,171 @@
+"""Small plots as SVG text: axes, lines, points with error bars, bars and cells; equal data give equal bytes.
+
+A plotting library would add some 75 MB and a second of import for seven figures whose bytes change with its version.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from xml.sax.saxutils import escape, quoteattr
+
+WIDTH: Final = 520
+HEIGHT: Final = 380
+LEFT: Final = 64
+RIGHT: Final = 18
+TOP: Final = 40
+BOTTOM: Final = 52
+INK: Final = "#1c2733"
+FAINT: Final = "#dfe6ee"
+BLUE: Final = "#1f6fb2"
+GREY: Final = "#8795a5"
+ORANGE: Final = "#c8641b"
+
+Point = tuple[float, float]
+
+
+@dataclass
+class Plot:
+    """A plot in the making: linear axes over `x` and `y`, drawn upon piece by piece."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x: Point = (0.0, 1.0)
+    y: Point = (0.0, 1.0)
+    left: int = LEFT
+    _pieces: list[str] = field(default_factory=list)
+    _legend: list[tuple[str, str]] = field(default_factory=list)
+
+    def line(self, points: Sequence[Point], colour: str = BLUE, *, name: str = "", dashed: bool = False) -> None:
+        """Draw a line through points in data units."""
+        path = " ".join(f"{self._at_x(x):.1f},{self._at_y(y):.1f}" for x, y in points)
+        dash = ' stroke-dasharray="5 4"' if dashed else ""
+        self._pieces.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
+        if name:
+            self._legend.append((name, colour))
+
+    def point(self, at: Point, interval: Point | None = None, colour: str = BLUE) -> None:
+        """Draw a point, with its interval in y as a bar."""
+        x, y = self._at_x(at[0]), self._at_y(at[1])
+        if interval is not None:
+            low, high = (self._at_y(value) for value in interval)
+            self._pieces.append(_stroke((x, low), (x, high), colour, 1.5))
+        self._pieces.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
+
+    def bar(self, row: tuple[int, int], label: str, value: float, interval: Point | None = None) -> None:
+        """Draw a horizontal bar as row `row[0]` of `row[1]`, with its interval, and its label at the left."""
+        height = (HEIGHT - TOP - BOTTOM) / row[1]
+        top = TOP + row[0] * height + height * 0.18
+        start, end = sorted((self._at_x(max(0.0, self.x[0])), self._at_x(value)))
+        box = f'x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{height * 0.64:.1f}"'
+        self._pieces.append(f'<rect {box} fill="{BLUE}"/>')
+        middle = top + height * 0.32
+        if interval is not None:
+            low, high = (self._at_x(bound) for bound in interval)
+            self._pieces.append(_stroke((low, middle), (high, middle), INK, 1.5))
+        self._pieces.append(_text(self.left - 8, middle + 4, label, anchor="end"))
+
+    def column(self, at: Point, width: float, colour: str = BLUE) -> None:
+        """Draw a vertical bar of a width in data units, its middle at `at[0]` and its top at `at[1]`."""
+        start, end = self._at_x(at[0] - width / 2), self._at_x(at[0] + width / 2)
+        top, foot = self._at_y(at[1]), self._at_y(self.y[0])
+        self._pieces.append(
+            f'<rect x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{foot - top:.1f}" fill="{colour}"/>'
+        )
+
+    def svg(self, *, x_ticks: bool = True, y_ticks: bool = True) -> str:
+        """Return the finished plot."""
+        grid = [self._x_tick(value) for value in ticks(*self.x)] if x_ticks else []
+        grid += [self._y_tick(value) for value in ticks(*self.y)] if y_ticks else []
+        middle = (self.left + WIDTH - RIGHT) / 2
+        frame = [
+            _stroke((self.left, HEIGHT - BOTTOM), (WIDTH - RIGHT, HEIGHT - BOTTOM), INK, 1),
+            _stroke((self.left, TOP), (self.left, HEIGHT - BOTTOM), INK, 1),
+            _text(middle, HEIGHT - 12, self.x_label, anchor="middle"),
+            _turned(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label),
+        ]
+        return page(self.title, [*grid, *self._pieces, *frame, *self._names()])
+
+    def _names(self) -> list[str]:
+        lines: list[str] = []
+        for place, (name, colour) in enumerate(self._legend):
+            y = HEIGHT - BOTTOM - 14 - 18 * (len(self._legend) - 1 - place)
+            lines.append(_stroke((WIDTH - RIGHT - 190, y - 4), (WIDTH - RIGHT - 168, y - 4), colour, 2))
+            lines.append(_text(WIDTH - RIGHT - 162, y, name))
+        return lines
+
+    def _x_tick(self, value: float) -> str:
+        x = self._at_x(value)
+        label = _text(x, HEIGHT - BOTTOM + 16, f"{value:g}", anchor="middle")
+        return _stroke((x, TOP), (x, HEIGHT - BOTTOM), FAINT, 1) + label
+
+    def _y_tick(self, value: float) -> str:
+        y = self._at_y(value)
+        label = _text(self.left - 8, y + 4, f"{value:g}", anchor="end")
+        return _stroke((self.left, y), (WIDTH - RIGHT, y), FAINT, 1) + label
+
+    def _at_x(self, value: float) -> float:
+        share = (value - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
+        return self.left + min(1.0, max(0.0, share)) * (WIDTH - RIGHT - self.left)
+
+    def _at_y(self, value: float) -> float:
+        share = (value - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - BOTTOM - TOP)
+
+
+def cells(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[float]]]) -> str:
+    """Return a table of counts, each cell shaded by its share of all."""
+    total = sum(value for _, values in rows for value in values) or 1.0
+    wide, high = (WIDTH - 150 - RIGHT) / len(columns), (HEIGHT - TOP - 60) / len(rows)
+    pieces = [_text(150 + (place + 0.5) * wide, TOP + 24, name, anchor="middle") for place, name in enumerate(columns)]
+    for line, (name, values) in enumerate(rows):
+        top = TOP + 36 + line * high
+        pieces.append(_text(140, top + high / 2, name, anchor="end"))
+        for place, value in enumerate(values):
+            x, share = 150 + place * wide, value / total
+            fill = f'fill="{BLUE}" fill-opacity="{0.08 + 0.8 * share:.3f}"'
+            pieces.append(f'<rect x="{x:.1f}" y="{top:.1f}" width="{wide - 4:.1f}" height="{high - 4:.1f}" {fill}/>')
+            pieces.append(_text(x + wide / 2, top + high / 2 - 2, f"{value:,.0f}", anchor="middle", size=20))
+            pieces.append(_text(x + wide / 2, top + high / 2 + 18, f"{share:.1%}", anchor="middle"))
+    return page(title, pieces)
+
+
+def page(title: str, pieces: Sequence[str]) -> str:
+    """Return an SVG document with a title above the pieces."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'role="img" aria-label={quoteattr(title)} font-family="system-ui, sans-serif" font-size="12">'
+    )
+    ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
+    return "\n".join([head, ground, _text(14, 24, title, size=16), *pieces, "</svg>"]) + "\n"
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Return about `count` round numbers within the range."""
+    span = (high - low) or 1.0
+    step = 10.0 ** len(str(int(span)))
+    steps = [
+        step * part
+        for power in range(12)
+        for part in (10.0**-power, 5 * 10.0 ** -(power + 1), 2 * 10.0 ** -(power + 1))
+    ]
+    chosen = next(each for each in steps if span / each >= count - 1)
+    first = int(low / chosen)
+    values = [round((first + place) * chosen, 10) for place in range(count * 4)]
+    return [value for value in values if low - 1e-9 <= value <= high + 1e-9]
+
+
+def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 12) -> str:
+    clean = escape("".join(character for character in words if character.isprintable()))
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{INK}">{clean}</text>'
+
+
+def _turned(x: float, y: float, words: str) -> str:
+    return f'<g transform="rotate(-90 {x:.1f} {y:.1f})">{_text(x, y, words, anchor="middle")}</g>'
+
+
+def _stroke(start: Point, end: Point, colour: str, width: float) -> str:
+    return (
+        f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" '
+        f'stroke="{colour}" stroke-width="{width:g}"/>'
+    )
