@@ -11,10 +11,12 @@ override DEMO := build/demo
 setup: .venv/installed
 
 # Everything comes from the lock, by hash, into a new environment; again only when the lock has changed.
+# Nothing is resolved again: older pips look up a package with extras anew, and stop at a release newer than the lock.
 .venv/locked: requirements.lock
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 found"; echo "hint: install one, or name it: make PYTHON=/path/to/python3"; exit 2; }
 	$(PYTHON) -m venv --clear .venv
-	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
 .venv/installed: .venv/locked pyproject.toml
@@ -43,7 +45,7 @@ format: setup
 # Pins every version with its hashes for Python 3.11 and later; needs `uv` on the PATH.
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements.lock
+		--no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.lock
 
 bench: setup
 	$(BIN)/python benchmarks/run.py

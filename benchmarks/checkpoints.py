@@ -12,28 +12,31 @@ SIZES = (20_000_000,) * 5
 MOSTLY_EQUAL = (4_500_000, 4_500_000, 2_000_000, 4_500_000, 4_500_000)
 SMALL = (1_000,) * 5
 CHANGED = 3
-STEPS = '''"""A step that writes bytes, different ones for each number and seed."""
+STEPS = '''"""A step that writes bytes, different ones for each number and content of the seed's file."""
 
 import random
+from pathlib import Path
 
 from churnflow import StepResult
 
 
-def make(number: int, seed: int, size: int) -> StepResult:
+def make(number: int, seed: Path, size: int) -> StepResult:
     """Write `size` bytes."""
-    return StepResult(outputs={f"out{number}": random.Random(f"{number}-{seed}").randbytes(size)})
+    return StepResult(outputs={f"out{number}": random.Random(f"{number}-{seed.read_text()}").randbytes(size)})
 '''
 MAKER = """import random, sys
 from pathlib import Path
 number, seed, size = sys.argv[1:]
-Path(f"out{number}").write_bytes(random.Random(f"{number}-{seed}").randbytes(int(size)))
+Path(f"out{number}").write_bytes(random.Random(f"{number}-{Path(seed).read_text()}").randbytes(int(size)))
 """
 # Only to make many checkpoints quickly; what is timed is always the program in its own process.
 MANY = """import contextlib, io, sys
+from pathlib import Path
 from churnflow.cli.app import run
 for seed in range(1, int(sys.argv[1])):
+    Path("seed3").write_text(str(seed))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        code = run(["-q", "run", "--set", f"s3.seed={seed}"])
+        code = run(["-q", "run"])
     if code:
         sys.exit(code)
 """
@@ -56,37 +59,48 @@ def our_project(folder: Path, sizes: tuple[int, ...]) -> None:
         lines += [
             f"    - step: s{number}",
             "      uses: bench_steps:make",
-            f"      with: {{number: {number}, seed: 0, size: {size}}}",
+            f"      with: {{number: {number}, seed: seed{number}, size: {size}}}",
             f"      produces: {{out{number}: bytes}}",
         ]
     (folder / "workflows").mkdir()
     (folder / "workflows" / "churn.yaml").write_text("\n".join([*lines, "    - checkpoint: kept"]) + "\n")
     (folder / "bench_steps.py").write_text(STEPS)
+    write_seeds(folder)
     run([*CHURNFLOW, "run"], folder)
 
 
 def keep_ours(folder: Path, seed: int) -> float:
     """Change the third step, run what that concerns, and make a checkpoint; return the seconds."""
-    return run([*CHURNFLOW, "run", "--set", f"s{CHANGED}.seed={seed}"], folder)
+    (folder / f"seed{CHANGED}").write_text(str(seed))
+    return run([*CHURNFLOW, "run"], folder)
 
 
-def stages(seed: int) -> str:
-    """Return the same five steps for DVC, the third with this seed."""
+def write_seeds(folder: Path) -> None:
+    """Write the file that each step reads."""
+    for number in range(1, len(SIZES) + 1):
+        (folder / f"seed{number}").write_text("0")
+
+
+def their_project(folder: Path, peer: str) -> None:
+    """Write the same five steps for DVC, reproduce them once, and commit."""
     lines = ["stages:"]
     for number, size in enumerate(SIZES, 1):
-        value = seed if number == CHANGED else 0
         lines += [
             f"  s{number}:",
-            f"    cmd: {sys.executable} -S make.py {number} {value} {size}",
-            "    deps: [make.py]",
+            f"    cmd: {sys.executable} -S make.py {number} seed{number} {size}",
+            f"    deps: [make.py, seed{number}]",
             f"    outs: [out{number}]",
         ]
-    return "\n".join(lines) + "\n"
+    (folder / "dvc.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "make.py").write_text(MAKER)
+    write_seeds(folder)
+    run([peer, "init", "-q"], folder)
+    keep_theirs(folder, peer, 0)
 
 
 def keep_theirs(folder: Path, peer: str, seed: int) -> float:
     """Change the third stage, reproduce, and commit; return the seconds."""
-    (folder / "dvc.yaml").write_text(stages(seed))
+    (folder / f"seed{CHANGED}").write_text(str(seed))
     seconds = run([peer, "repro"], folder)
     seconds += run(["git", "add", "-A"], folder)
     return seconds + run(["git", "commit", "-q", "-m", f"seed {seed}"], folder)
@@ -102,9 +116,7 @@ def large() -> bool:
     peer = dvc()
     ours, theirs = fresh("checkpoints"), fresh("checkpoints-dvc")
     our_project(ours, SIZES)
-    (theirs / "make.py").write_text(MAKER)
-    run([peer, "init", "-q"], theirs)
-    keep_theirs(theirs, peer, 0)
+    their_project(theirs, peer)
     changed = side_by_side(lambda n: keep_ours(ours, n + 1), lambda n: keep_theirs(theirs, peer, n + 1), ROUNDS)
     run(["git", "tag", "newest"], theirs)
     run(["git", "tag", "before", "HEAD~1"], theirs)

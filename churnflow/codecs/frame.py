@@ -40,7 +40,9 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     for name in frame.columns:
         column = frame[name]
         is_text = isinstance(column.dtype, pd.StringDtype | pd.CategoricalDtype) or column.dtype == object
-        columns[name] = pd.Series(column.astype(object).where(column.notna(), None), dtype=object) if is_text else column
+        columns[name] = (
+            pd.Series(column.astype(object).where(column.notna(), None), dtype=object) if is_text else column
+        )
     return pd.DataFrame(columns, index=frame.index)
 
 

@@ -7,7 +7,7 @@ SUFFIX = ".json"
 
 
 def dump(value: object, path: Path) -> None:
-    """Write a value of dictionaries, lists, texts, finite numbers and None. Raises ValueError or TypeError otherwise."""
+    """Write a value of dictionaries, lists, texts, finite numbers and None; else raises ValueError or TypeError."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     path.write_text(text + "\n", encoding="utf-8")
 

@@ -77,7 +77,7 @@ def _encode(value: object) -> bytes:
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: Any) -> Any:
     """Return `value` as JSON can hold it: numbers of numpy as Python's, what is not finite as null."""
     match value:
         case Mapping():

@@ -1,7 +1,7 @@
 """From rows of text to a typed table by a recorded schema; rows that do not fit are set apart with their reason."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +93,17 @@ def _unfit(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]
     """Return the rows with a value that their column can not hold: by place, rule and reason."""
     bad: dict[int, tuple[str, str]] = {}
     for column in columns:
-        if column.role == "target":
-            for place, value in enumerate(table.column(column.name)):
-                if is_missing(value):
-                    bad[place] = ("no_label", f"{column.name} is blank")
-        elif column.role == "feature" and column.kind == "number":
-            for place, value in enumerate(table.column(column.name)):
-                rule = _wrong_number(value)
-                if rule is not None:
-                    bad.setdefault(place, (rule, f"{column.name} is {rule.replace('_', ' ')}"))
+        for place, rule in _broken_rules(column, table.column(column.name)):
+            bad.setdefault(place, (rule, f"{column.name} is {rule.replace('_', ' ')}"))
     return bad
+
+
+def _broken_rules(column: Column, values: Sequence[str]) -> Iterator[tuple[int, str]]:
+    if column.role == "target":
+        yield from ((place, "no_label") for place, value in enumerate(values) if is_missing(value))
+    elif column.role == "feature" and column.kind == "number":
+        found = ((place, _wrong_number(value)) for place, value in enumerate(values))
+        yield from ((place, rule) for place, rule in found if rule is not None)
 
 
 def _wrong_number(value: str) -> str | None:

@@ -48,15 +48,15 @@ def issues(lines: Sequence[LedgerLine]) -> Iterator[str]:
 def decision(entry: Decision, document: ReportInput) -> Iterator[str]:
     """Write the verdict: the band that holds, the reasons, the next action, and the release."""
     fix, ship = entry.bands
-    holds = {"ship": "<- holds"} if entry.verdict == "ship" else {entry.verdict: "<- holds"}
+    marks = {name: "<- holds" if name == entry.verdict else "" for name in ("ship", "fix", "rework")}
     yield f"**{entry.verdict.upper()}** with a confidence of {entry.confidence.score}, {stamp(entry.at)}."
     yield ""
     yield from table(
         ("band", "verdict", ""),
         [
-            [f"{ship}-100", "ship", holds.get("ship", "")],
-            [f"{fix}-{ship - 1}", "fix critical issues first", holds.get("fix", "")],
-            [f"below {fix}", "rework", holds.get("rework", "")],
+            [f"{ship}-100", "ship", marks["ship"]],
+            [f"{fix}-{ship - 1}", "fix critical issues first", marks["fix"]],
+            [f"below {fix}", "rework", marks["rework"]],
         ],
     )
     yield "Reasons:"

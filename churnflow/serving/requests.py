@@ -211,7 +211,7 @@ def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
     return RequestSchema(fields, ids[0] if ids else None, unused)
 
 
-def parse_strictly(body: bytes) -> Any:  # noqa: ANN401
+def parse_strictly(body: bytes) -> Any:
     """Return the JSON value of `body`; objects with a repeated key come as `RepeatedKeyDict`.
 
     NaN, Infinity and numbers beyond a double come as floats that are not finite, so that the check of the field can

@@ -54,7 +54,7 @@ LEVEL = 0.95
     "ready_seconds",
     "bad_requests_refused_ratio",
 )
-def rehearse(  # noqa: PLR0913
+def rehearse(
     model: PortableModel,
     schema: dict[str, Any],
     test: pd.DataFrame,
@@ -173,7 +173,7 @@ def serving(bundle: Path) -> Iterator[_Api]:
     started = time.perf_counter()
     # Its standard input is our pipe: should this process be killed, the API sees the end of it and stops.
     command = [sys.executable, "-P", "-m", "churnflow.serving", "--bundle", str(bundle), "--port", "0"]
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [*command, "--stop-with-stdin"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -379,7 +379,7 @@ def _check(test: pd.DataFrame, requests: int, concurrency: int) -> None:
         raise InputError(message, hint="give features a larger test share")
 
 
-def _json_value(value: Any, column: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _json_value(value: Any, column: Mapping[str, Any]) -> Any:
     if pd.isna(value):
         return None
     if column["kind"] == "category":

@@ -70,7 +70,11 @@ def _risks(metrics: dict[str, float], positives: int, unlabelled: int, ragged: i
         (share > 0.5, 5, f"most customers ({share:.0%}) are positive: is the right class named?"),  # noqa: PLR2004
         (min(share, 1 - share) < RARE, 5, f"the rarer class is {min(share, 1 - share):.1%} of the customers"),
         (metrics["missing_ratio"] > MUCH_MISSING, 10, f"{metrics['missing_ratio']:.1%} of the values are missing"),
-        (metrics["duplicate_rows"] > MANY_EQUAL * metrics["rows"], 5, f"{metrics['duplicate_rows']:,.0f} rows equal others"),
+        (
+            metrics["duplicate_rows"] > MANY_EQUAL * metrics["rows"],
+            5,
+            f"{metrics['duplicate_rows']:,.0f} rows equal others",
+        ),
         (metrics["suspicious_columns"] > 0, 2, f"{metrics['suspicious_columns']:.0f} column(s) of no use as they are"),
         (unlabelled > 0, 5, f"{unlabelled:,} rows have no label"),
         (ragged > 0, 5, f"{ragged:,} rows have the wrong number of fields"),

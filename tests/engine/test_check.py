@@ -84,9 +84,7 @@ def test_a_right_workflow_has_no_problem(world: World) -> None:
         ("rows >= 1", "rowz >= 1", 9, "never reports 'rowz'", "did you mean 'rows'?"),
     ],
 )
-def test_each_problem_has_line_and_remedy(
-    world: World, old: str, new: str, line: int, what: str, remedy: str
-) -> None:
+def test_each_problem_has_line_and_remedy(world: World, old: str, new: str, line: int, what: str, remedy: str) -> None:
     problems = found(world, LOAD.replace(old, new))
     assert any(number == line and what in text and remedy in cure for number, text, cure in problems)
 
