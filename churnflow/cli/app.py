@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from churnflow.cli import approving, back, creating, history, inspecting, phases, reporting, serving
 from churnflow.cli.answer import Answer, Failure, Next
+from churnflow.cli.commands import CommandGroup
 from churnflow.cli.session import Session
 from churnflow.errors import ChurnflowError
 
@@ -18,8 +18,8 @@ USAGE: Final = 2
 
 app = typer.Typer(
     name="churnflow",
+    cls=CommandGroup,
     help="Take a tabular model from plan to production: every step with evidence, every checkpoint with a way back.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -46,10 +46,6 @@ def options(
     session.verbose = verbose
 
 
-for module in (creating, inspecting, phases, approving, history, back, reporting, serving):
-    module.register(app)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with the documented exit code."""
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -59,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; print its answer or its error; return the exit code."""
     session = Session(as_json="--json" in arguments)
     try:
-        outcome = app(args=list(arguments), prog_name="churnflow", standalone_mode=False, obj=session)
+        outcome = app(args=list(arguments) or ["--help"], prog_name="churnflow", standalone_mode=False, obj=session)
     except ChurnflowError as error:
         return session.show(_failed(error, session))
     except typer.TyperException as error:

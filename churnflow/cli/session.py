@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from churnflow.cli.answer import Answer
-from churnflow.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from churnflow.project import Project
 
 
 @dataclass
@@ -35,6 +36,8 @@ class Session:
 
     def project(self) -> Project:
         """Open the project in which the command was called."""
+        from churnflow.project import Project  # noqa: PLC0415 - half of the start-up, which `--help` need not pay
+
         return Project.open(self.directory)
 
     def show(self, answer: Answer) -> int:

@@ -16,7 +16,7 @@ Moment = AwareDatetime
 class Frozen(BaseModel):
     """An immutable value that refuses unknown fields and non-finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False, defer_build=True)
 
 
 def canonical_json(value: object) -> bytes:
