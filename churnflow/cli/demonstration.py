@@ -89,7 +89,7 @@ def _all_phases(session: Session, project: Project) -> Run:
         project.journal.start(run)
         for command, phase in PHASES.items():
             _say(session, command, f"churnflow {command}")
-            with watch(session) as listener:
+            with watch(session, parsed.workflow.requirements) as listener:
                 run = advance(run, project.ports(Scripted(), listener), phases=(phase,))
     return run
 
@@ -169,7 +169,6 @@ def _say(session: Session, what: str, text: str) -> None:
 def _closing(folder: Path, run: Run, report: Path) -> View:
     decision = next(entry for entry in reversed(run.current()) if isinstance(entry, Decision))
     return together(
-        run_view(run),
         decision_view(decision),
         lines_view(
             f"report       {report}",

@@ -118,7 +118,7 @@ def proceed(
     _known_phases(parsed, phases)
     _known_item(parsed, until)
     reviewer = reviewer_for(session, answers)
-    with project.lock(f"churnflow {session.command}"), watch(session) as listener:
+    with project.lock(f"churnflow {session.command}"), watch(session, parsed.workflow.requirements) as listener:
         ports = project.ports(reviewer, listener)
         settle(ports)
         current = _current(project, parsed, begin=begin, new=new)

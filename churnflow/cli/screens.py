@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from churnflow.domain.base import stamp
 from churnflow.domain.evidence import Confidence, Measure
-from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
+from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ STYLES: Final = {
     "reused": "green",
     "kept": "green",
     "ship": "bold green",
+    "approved": "green",
     "failed": "bold red",
-    "reject": "bold red",
+    "rejected": "bold red",
+    "waits": "bold yellow",
     "rework": "bold red",
     "fix": "bold yellow",
     "pass": "green",
@@ -30,6 +33,8 @@ STYLES: Final = {
     "critical": "bold red",
     "warning": "yellow",
 }
+
+SAID: Final[dict[Answer, str]] = {"approve": "approved", "approve-with-notes": "approved", "reject": "rejected"}
 
 
 def table_view(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
@@ -72,7 +77,8 @@ def together(*views: View) -> View:
 
 def run_view(run: Run) -> View:
     """Return the table of a run's items, and the decision if there is one."""
-    rows = [_row(phase, item, run.latest(item.name)) for phase, item in run.workflow.placed_items()]
+    due = next((item.name for item in run.declared.items() if run.latest(item.name) is None), None)
+    rows = [_row(phase, item, run, due) for phase, item in run.workflow.placed_items()]
     title = f"{run.declared.task}   run {run.id}"
     views = [table_view(title, ("phase", "item", "state", "seconds", "confidence", "evidence"), rows)]
     decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
@@ -113,18 +119,33 @@ def measure_text(measure: Measure) -> str:
     return f"{measure.value:.4g}{interval}{count}"
 
 
-def _row(phase: str, item: Item, entry: ItemEntry | None) -> list[str]:
+def key_metrics(record: StepRecord, requirements: Collection[Rule], most: int) -> str:
+    """Return the metrics of a step that say most, in one line: those that a rule tests, then the first reported."""
+    tested = {Rule.model_validate(check.claim).metric for check in record.checks}
+    tested |= {rule.metric.removeprefix(f"{record.name}.") for rule in requirements}
+    names = sorted(record.metrics, key=lambda name: name not in tested)
+    return "  ".join(f"{name} {record.metrics[name].value:.4g}" for name in names[:most])
+
+
+def approval_text(entry: Approval) -> str:
+    """Return who answered an approval, how, and whether with notes."""
+    return f"{entry.reviewer} ({entry.how})" + (", with notes" if entry.notes else "")
+
+
+def _row(phase: str, item: Item, run: Run, due: str | None) -> list[str]:
+    entry: ItemEntry | None = run.latest(item.name)
     if entry is None:
-        return [phase, item.name, "waits" if isinstance(item, ApprovalRequest) else "-", "", "", _kind(item)]
+        waits = isinstance(item, ApprovalRequest) and item.name == due
+        return [phase, item.name, "waits" if waits else "-", "", "", _kind(item)]
     match entry:
         case StepRecord():
             state = "failed" if not entry.passed else "reused" if entry.reused else "done"
-            evidence = "  ".join(f"{name} {measure.value:.4g}" for name, measure in list(entry.metrics.items())[:3])
+            evidence = key_metrics(entry, run.declared.requirements, 2)
             return [phase, item.name, state, f"{entry.seconds:.1f}", str(entry.confidence.score), evidence]
         case Mark():
             return [phase, item.name, "kept", "", "", f"checkpoint, {stamp(entry.at)}"]
         case Approval():
-            return [phase, item.name, entry.answer, "", "", f"{entry.reviewer}, {entry.how}, {stamp(entry.at)}"]
+            return [phase, item.name, SAID[entry.answer], "", "", approval_text(entry)]
         case Decision():
             return [phase, item.name, entry.verdict, "", str(entry.confidence.score), f"{len(entry.reasons)} reason(s)"]
 

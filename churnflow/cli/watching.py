@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from churnflow.cli.screens import SAID, approval_text, key_metrics
 from churnflow.cli.session import Session, one_line
 from churnflow.domain.contract import Progress
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, StepRecord
+from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, Item
 from churnflow.engine.ports import Listener
 
@@ -18,15 +20,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watch(session: Session) -> Iterator[Listener]:
-    """Yield the listener that suits where the output goes."""
+def watch(session: Session, requirements: Collection[Rule]) -> Iterator[Listener]:
+    """Yield the listener that suits where the output goes; of a step it shows first what `requirements` test."""
     if session.quiet or session.as_json:
         yield Silent()
     elif sys.stderr.isatty():
-        with live() as listener:
+        with live(requirements) as listener:
             yield listener
     else:
-        yield Lines()
+        yield Lines(requirements)
 
 
 class Silent:
@@ -46,12 +48,16 @@ class Silent:
 class Lines:
     """One line on stderr when an item ends."""
 
+    def __init__(self, requirements: Collection[Rule]) -> None:
+        """Take the rules whose metrics are shown first."""
+        self._requirements = requirements
+
     def started(self, phase: str, item: Item) -> None:
         """Say nothing yet."""
 
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Say how the item ended."""
-        sys.stderr.write(f"{phase:9} {summary(entry)}\n")
+        sys.stderr.write(f"{phase:9} {summary(entry, self._requirements)}\n")
         sys.stderr.flush()
 
     def progress(self, item: Item) -> Progress:  # noqa: ARG002 - the port's signature
@@ -62,9 +68,10 @@ class Lines:
 class Live:
     """A bar for the running item, and a line above it for each that ended."""
 
-    def __init__(self, bar: Bar) -> None:
-        """Take the bar to draw on."""
+    def __init__(self, bar: Bar, requirements: Collection[Rule]) -> None:
+        """Take the bar to draw on, and the rules whose metrics are shown first."""
         self._bar = bar
+        self._requirements = requirements
         self._task = bar.add_task("", visible=False, total=None)
 
     def started(self, phase: str, item: Item) -> None:
@@ -78,7 +85,9 @@ class Live:
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Print how the item ended, above the bar."""
         self._bar.update(self._task, visible=False)
-        self._bar.console.print(f"{phase:9} {summary(entry)}", markup=False, highlight=False, no_wrap=True)
+        self._bar.console.print(
+            f"{phase:9} {summary(entry, self._requirements)}", markup=False, highlight=False, no_wrap=True
+        )
 
     def progress(self, item: Item) -> Progress:
         """Return a callable that moves the bar."""
@@ -92,7 +101,7 @@ class Live:
 
 
 @contextmanager
-def live() -> Iterator[Live]:
+def live(requirements: Collection[Rule]) -> Iterator[Live]:
     """Yield a listener that draws on the terminal of stderr."""
     from rich.console import Console  # noqa: PLC0415 - only where a person watches
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -105,22 +114,22 @@ def live() -> Iterator[Live]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        yield Live(bar)
+        yield Live(bar, requirements)
 
 
-def summary(entry: ItemEntry) -> str:
+def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:
     """Return one line that says how an item ended: state, name, seconds, confidence, key metrics."""
     match entry:
         case StepRecord():
             state = "failed" if not entry.passed else "reused" if entry.reused else "done"
-            metrics = "  ".join(f"{name}={measure.value:.4g}" for name, measure in list(entry.metrics.items())[:4])
-            return f"{state:8} {entry.name:18} {entry.seconds:7.1f} s  confidence {entry.confidence.score:3}  {metrics}"
+            score = f"{entry.seconds:6.1f} s  confidence {entry.confidence.score:3}"
+            return f"{state:8} {entry.name:18} {score}  {key_metrics(entry, requirements, 3)}"
         case Mark():
-            return f"{'kept':8} checkpoint {entry.name}"
+            return f"{'kept':8} {entry.name}"
         case Approval():
-            return f"{entry.answer:8} {entry.name} by {entry.reviewer} ({entry.how})"
+            return f"{SAID[entry.answer]:8} {entry.name} by {approval_text(entry)}"
         case Decision():
-            return f"{entry.verdict:8} {entry.name}: confidence {entry.confidence.score}"
+            return f"{entry.verdict:8} {entry.name:18} {'':8}  confidence {entry.confidence.score:3}"
 
 
 def _ignore(done: int, total: int, text: str = "") -> None:
