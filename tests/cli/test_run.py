@@ -98,7 +98,7 @@ def test_set_and_until(cli: Cli) -> None:
         (["plan", "nowhere.yaml"], "there is no workflow file"),
         (["plan", "--answers", "none.yaml"], "can not be read"),
         (["plan", "--answers", "steps.py"], "malformed"),
-        (["nonsense"], "No such command 'nonsense'"),
+        (["nonsense"], "there is no command 'nonsense'"),
         (["plan", "--nonsense"], "No such option: --nonsense"),
         (["show", "nowhere"], "no checkpoint is called 'nowhere'"),
         (["-C", "nowhere", "status"], "nowhere"),
