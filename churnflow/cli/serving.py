@@ -33,9 +33,6 @@ def serve(
         raise _nothing_to_serve(project)
     project.store.verify(release.artifact)
     arguments = [*server_command(project), "--host", host, "--port", str(port), "--workers", str(workers)]
-    sys.stderr.write(f"serving {release.version} ({release.artifact.sha256[:12]}) of {release.checkpoint}\n")
-    sys.stderr.write(f"  docs  http://{host}:{port}/docs    stop with Ctrl-C\n")
-    sys.stderr.flush()
     # The server takes this process over, so that signals reach it and nothing of the command line stays in memory.
     os.execv(sys.executable, arguments)  # noqa: S606 - fixed program, arguments of our own making
 
@@ -58,6 +55,9 @@ def _nothing_to_serve(project: Project) -> RefusedError:
     run = project.journal.current()
     if run is None:
         return RefusedError("nothing to serve: no run has begun", hint="`churnflow run` leads to a release")
+    if run_ships(run) and all(artifact.codec != "release" for artifact in run.artifacts().values()):
+        text = "nothing to serve: the gate passed, and no step of the workflow produces a release"
+        return RefusedError(text, hint="let one do so as the step churn.rehearse does: produces: {candidate: release}")
     if run_ships(run):
         text = "nothing to serve: the gate passed, and the checkpoint that ships is missing"
         return RefusedError(text, hint="`churnflow decide` makes it")

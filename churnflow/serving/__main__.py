@@ -2,12 +2,13 @@
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -21,49 +22,58 @@ from churnflow.serving.current import Current, Source
 STOP_SECONDS = 10
 START_SECONDS = 60.0
 MAX_WORKERS = 64
+MAX_PORT = 65535
 
 
 class OneProcess(Server):
     """A server in this process that says where it listens, and ends without an error at SIGTERM or SIGINT."""
 
-    def __init__(self, config: Config, url: str) -> None:
-        """Take the configuration and the address to announce."""
+    def __init__(self, config: Config, greeting: str) -> None:
+        """Take the configuration and what to say once it listens."""
         super().__init__(config)
-        self._url = url
+        self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then announce the address."""
+        """Start, then say so."""
         await super().startup(sockets)
         if self.started:
-            announce(self._url)
+            announce(self._greeting)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to stop. A graceful stop is a success, so the signal is not raised again when it is done."""
+        """Begin to stop; a second Ctrl-C waits for no client.
+
+        A graceful stop is a success, so the signal is not raised again when it is done.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
 class SeveralProcesses(Multiprocess):
     """Workers on one socket that are announced once all of them answer."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket], url: str) -> None:
-        """Take the configuration, the shared socket and the address to announce."""
+    def __init__(self, config: Config, sockets: list[socket.socket], greeting: str) -> None:
+        """Take the configuration, the shared socket and what to say once all listen."""
         super().__init__(config, sockets)
-        self._url = url
-        self.failed = False
+        self._greeting = greeting
+        self.stopped = False
 
     def init_processes(self) -> None:
-        """Start the workers, and announce the address when they are ready."""
+        """Start the workers, and say so when they are ready."""
         super().init_processes()
         if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
-            announce(self._url)
+            announce(self._greeting)
         elif not self.signal_queue:
-            self.failed = True
             self.should_exit.set()
 
+    def handle_signals(self) -> None:
+        """Begin to stop when a signal says so; `stopped` tells that from workers that gave up."""
+        super().handle_signals()
+        self.stopped = self.should_exit.is_set()
 
-def announce(url: str) -> None:
-    """Print the one line that tells a starting process that the API answers."""
-    sys.stderr.write(f"listening on {url}\n")
+
+def announce(greeting: str) -> None:
+    """Print what tells a person, or the process that started this one, that the API answers."""
+    sys.stderr.write(greeting)
     sys.stderr.flush()
 
 
@@ -82,24 +92,24 @@ def _serve(options: argparse.Namespace) -> int:
     current = Current(source)
     current.refresh()
     with _bind(options.host, options.port) as listener:
-        url = _url(options.host, listener.getsockname()[1])
+        greeting = _greeting(current, _url(options.host, listener.getsockname()[1]))
         if options.stop_with_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         if options.workers == 1:
             # Ctrl-C comes through handle_exit; one before it is installed ends the start, which is no failure either.
             with contextlib.suppress(KeyboardInterrupt):
-                OneProcess(_config(create_app(current)), url).run([listener])
+                OneProcess(_config(create_app(current)), greeting).run([listener])
             return 0
-        return _run_workers(source, options.workers, listener, url)
+        return _run_workers(source, options.workers, listener, greeting)
 
 
-def _run_workers(source: Source, workers: int, listener: socket.socket, url: str) -> int:
+def _run_workers(source: Source, workers: int, listener: socket.socket, greeting: str) -> int:
     named = {POINTER_VARIABLE: source.pointer, STORE_VARIABLE: source.store, BUNDLE_VARIABLE: source.bundle}
     os.environ.update({name: str(path.resolve()) for name, path in named.items() if path})
-    processes = SeveralProcesses(_config("churnflow.serving.app:create", workers), [listener], url)
+    processes = SeveralProcesses(_config("churnflow.serving.app:create", workers), [listener], greeting)
     processes.run()
-    if processes.failed:
-        message = f"the {workers} workers did not start within {START_SECONDS:g} seconds"
+    if not processes.stopped:
+        message = f"not all of the {workers} workers started within {START_SECONDS:g} seconds"
         raise ConflictError(message, hint="see the lines above; start with --workers 1")
     return 0
 
@@ -121,7 +131,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except (OSError, OverflowError):
+    except (OSError, UnicodeError):
         message = f"cannot listen on {host} port {port}"
         raise UsageError(message, hint="give --host an address of this machine, 127.0.0.1 for one") from None
     try:
@@ -131,9 +141,16 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         message = f"cannot listen on {host} port {port}: {error.strerror}"
-        raise ConflictError(message, hint="stop what uses it, or give --port 0 for a free one") from None
+        if error.errno == errno.EADDRINUSE:
+            raise ConflictError(message, hint="stop what uses it, or give --port 0 for a free one") from None
+        hint = "give --host an address of this machine, 127.0.0.1 for one, and a --port above 1023"
+        raise UsageError(message, hint=hint) from None
     listener.set_inheritable(True)
     return listener
+
+
+def _greeting(current: Current, url: str) -> str:
+    return f"listening on {url}\nserving {current.label()}; docs at {url}/docs; stop with Ctrl-C\n"
 
 
 def _url(host: str, port: int) -> str:
@@ -162,18 +179,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", type=Path, help="the folder of the objects that the pointer names by digest")
     parser.add_argument("--bundle", type=Path, help="one release bundle, instead of a pointer")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--workers", type=_workers, default=1, help="processes that answer (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=_whole(0, MAX_PORT), default=8000, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=_whole(1, MAX_WORKERS), default=1, help="processes that answer (default: %(default)s)"
+    )
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when standard input is closed")
     return parser
 
 
-def _workers(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MAX_WORKERS:
-        message = f"must be 1 to {MAX_WORKERS}"
-        raise argparse.ArgumentTypeError(message)
-    return number
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            message = f"must be {low} to {high}"
+            raise argparse.ArgumentTypeError(message)
+        return int(text)
+
+    return read
 
 
 if __name__ == "__main__":

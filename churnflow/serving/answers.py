@@ -55,6 +55,7 @@ class Version(ReleaseName):
     run: str | None
     approval_sha256: str | None
     released_at: str | None
+    refused: str | None = Field(description="Why the release that was to be served now is not; null when it is")
 
 
 class ModelDescription(BaseModel):
@@ -97,12 +98,13 @@ def predict(served: Served, batch: Batch) -> dict[str, Any]:
     return {"predictions": predictions, "release": served.name}
 
 
-def version(served: Served) -> dict[str, str | None]:
-    """Return the release in full: its name, run, approval and time."""
+def version(served: Served, refused: str | None) -> dict[str, str | None]:
+    """Return the release in full: its name, run, approval and time, and why a newer one was refused, if one was."""
     known = served.release
     return {
         **served.name,
         "run": known.run if known else None,
         "approval_sha256": known.approval_sha256 if known else None,
         "released_at": known.at.isoformat() if known else None,
+        "refused": refused,
     }

@@ -110,7 +110,7 @@ def _add_predict(app: FastAPI, current: Current) -> None:
         """Predict one customer, or up to 1000 of them in `customers`, with the release that is served now."""
         served = current.served
         if served is None:
-            return _refusal(503, [Problem("release", NOT_READY)])
+            return _unready(current)
         try:
             batch = served.request.read(await _body(request))
         except RefusedBodyError as refused:
@@ -124,7 +124,7 @@ def _add_descriptions(app: FastAPI, current: Current) -> None:
     @app.get("/api/v1/version", response_model=answers.Version, responses=UNREADY, tags=["release"])
     async def version() -> Response:
         """Name the served release by digest and version, with the checkpoint and approval that justify it."""
-        return _answer(current, answers.version)
+        return _answer(current, lambda served: answers.version(served, current.refused))
 
     @app.get("/api/v1/model", response_model=answers.ModelDescription, responses=UNREADY, tags=["release"])
     async def model() -> Response:
@@ -186,7 +186,11 @@ async def _received(request: Request) -> bytes | None:
 
 def _answer(current: Current, answer: Answer) -> Response:
     served = current.served
-    return _refusal(503, [Problem("release", NOT_READY)]) if served is None else _json(answer(served))
+    return _unready(current) if served is None else _json(answer(served))
+
+
+def _unready(current: Current) -> Response:
+    return _refusal(503, [Problem("release", current.refused or NOT_READY)])
 
 
 def _refusal(status: int, problems: tuple[Problem, ...] | list[Problem]) -> Response:

@@ -63,6 +63,7 @@ class Current:
         self._source = source
         self._served: Served | None = None
         self._seen: object = None
+        self._refused: str | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -71,20 +72,29 @@ class Current:
         """The release being served, None before the first."""
         return self._served
 
+    @property
+    def refused(self) -> str | None:
+        """Why what the source names now is not served, None when it is."""
+        return self._refused
+
+    def label(self) -> str:
+        """Say what is served in words, for logs and terminals."""
+        served = self._served
+        if served is None:
+            return "no release yet"
+        digest = served.sha256[:12]
+        return f"{served.release.version} ({digest}) of {served.release.checkpoint}" if served.release else digest
+
     def refresh(self) -> None:
         """Serve what the source names now; without a pointer file, go on as before.
 
         Raises UsageError or IntegrityError when that cannot be served; what was served before goes on.
         """
-        target = self._target()
-        if target is None:
-            return
-        release, path = target
-        seen = (release, _identity(path))
-        if seen != self._seen:
-            # Noted before loading: what was refused is not read again until it changes.
-            self._seen = seen
-            self._served = load_release(path, release)
+        try:
+            self._look()
+        except ChurnflowError as error:
+            self._refused = str(error)
+            raise
 
     def start(self) -> None:
         """Follow the source in a thread of its own, looking every POLL_SECONDS."""
@@ -96,6 +106,23 @@ class Current:
         self._stopped.set()
         if self._thread:
             self._thread.join()
+
+    def _look(self) -> None:
+        try:
+            target = self._target()
+        except UsageError:
+            # Once it is mended, the pointer counts as moved, even if it then names what was served before.
+            self._seen = None
+            raise
+        if target is None:
+            return
+        release, path = target
+        seen = (release, _identity(path))
+        if seen != self._seen:
+            # Noted before loading: what was refused is not read again until it changes.
+            self._seen = seen
+            self._served = load_release(path, release)
+            self._refused = None
 
     def _target(self) -> tuple[Release | None, Path] | None:
         if self._source.bundle:
@@ -121,17 +148,11 @@ class Current:
                 # Only what changed is logged, as the same complaint comes back at every look.
                 if str(error) != complaint:
                     complaint = str(error)
-                    logger.warning("refused a release: %s; serving goes on with %s", error, self._label())
+                    logger.warning("refused a release: %s; serving goes on with %s", error, self.label())
             except Exception:  # the thread must outlive a bug: a follower that died would serve the old for ever
-                logger.exception("following the release failed; serving goes on with %s", self._label())
+                logger.exception("following the release failed; serving goes on with %s", self.label())
             else:
                 complaint = ""
-
-    def _label(self) -> str:
-        served = self._served
-        if served is None:
-            return "none"
-        return served.release.version if served.release else served.sha256[:12]
 
 
 def load_release(path: Path, release: Release | None) -> Served:
@@ -160,6 +181,7 @@ def _served(files: Mapping[str, bytes], sha256: str, release: Release | None) ->
         message = f"{missing[0]} is missing"
         raise ValueError(message)
     schema, card = json.loads(files["schema.json"]), json.loads(files["card.json"])
+    json.dumps([schema, card], allow_nan=False)  # both are answered as JSON, which knows no NaN
     model, request = PortableModel.from_bytes(files["model.bin"]), compile_schema(schema)
     _check_fit(model, request)
     return Served(sha256, release, model, schema, card, request)
@@ -188,7 +210,7 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_ctime_ns
 
 
 def _reason(error: Exception) -> str:

@@ -79,8 +79,8 @@ def _schemas(served: Served) -> dict[str, Any]:
 
 def _property(column: Field) -> dict[str, Any]:
     match column:
-        case NumberField(integer=integer, low=low, high=high):
-            kind, seen = "integer" if integer else "number", f"Seen in training: {low} to {high}"
-        case CategoryField(levels=levels):
-            kind, seen = "string", "Seen in training: " + ", ".join(sorted(levels)[:30])
-    return {"type": kind if column.required else [kind, "null"], "description": seen}
+        case NumberField(integer=integer):
+            kind = "integer" if integer else "number"
+        case CategoryField():
+            kind = "string"
+    return {"type": kind if column.required else [kind, "null"], "description": f"Seen in training: {column.seen}"}

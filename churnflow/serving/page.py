@@ -42,13 +42,9 @@ def _release(served: Served, base_url: str) -> str:
 
 
 def _row(column: Field) -> str:
-    if isinstance(column, NumberField):
-        kind = "whole number" if column.integer else "number"
-        seen = f"{column.low} to {column.high}"
-    else:
-        kind, seen = "text", ", ".join(sorted(column.levels))
+    kind = ("whole number" if column.integer else "number") if isinstance(column, NumberField) else "text"
     null = "refused" if column.required else "allowed"
-    return f"<tr><td><code>{escape(column.name)}</code><td>{kind}<td>{null}<td>{escape(seen)}</tr>"
+    return f"<tr><td><code>{escape(column.name)}</code><td>{kind}<td>{null}<td>{escape(column.seen)}</tr>"
 
 
 def _endpoints(api: dict[str, Any]) -> str:

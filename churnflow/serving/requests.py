@@ -8,11 +8,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 MAX_CUSTOMERS = 1000
 MAX_PROBLEMS = 50
 MAX_ID_CHARS = 200
+MAX_DIGITS = 400
+SHOWN_LEVELS = 30
 BATCH = "customers"
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -61,6 +64,11 @@ class NumberField:
     low: float | None
     high: float | None
 
+    @property
+    def seen(self) -> str:
+        """The range seen in training, in words."""
+        return f"{_plain(self.low)} to {_plain(self.high)}"
+
     def problem(self, value: object) -> str | None:
         """Return why the value is refused: not a number, not finite, or a fraction in a column of whole numbers."""
         # bool is a subclass of int, and `true` is not a number of months.
@@ -75,7 +83,7 @@ class NumberField:
     def warning(self, value: float) -> str | None:
         """Return the trained range when the value lies outside."""
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            return f"outside the range seen in training, {_plain(self.low)} to {_plain(self.high)}"
+            return f"outside the range seen in training, {self.seen}"
         return None
 
 
@@ -87,6 +95,12 @@ class CategoryField:
     name: str
     required: bool
     levels: frozenset[str]
+
+    @property
+    def seen(self) -> str:
+        """The levels seen in training, the first of them where they are many."""
+        more = len(self.levels) - SHOWN_LEVELS
+        return ", ".join(sorted(self.levels)[:SHOWN_LEVELS]) + (f" and {more} more" if more > 0 else "")
 
     def problem(self, value: object) -> str | None:
         """Return why the value is refused: it is not a text."""
@@ -128,7 +142,8 @@ class RequestSchema:
         document = parse_strictly(body)
         if not isinstance(document, dict):
             raise RefusedBodyError(422, [Problem("body", "must be one customer object, or an object with `customers`")])
-        if BATCH in document and BATCH not in self.known:
+        # A feature of that name is never a list, so that both can be told apart.
+        if BATCH in document and (BATCH not in self.known or isinstance(document[BATCH], list)):
             return self._read_many(document)
         batch = self._empty()
         problems = list(self._read_customer(document, "", batch))
@@ -187,7 +202,7 @@ class RequestSchema:
         if isinstance(customer, RepeatedKeyDict):
             yield Problem(prefix + _quoted(customer.twice), "given twice")
         if not customer.keys() <= self.known:
-            for name in sorted(customer.keys() - self.known):
+            for name in islice(sorted(customer.keys() - self.known), MAX_PROBLEMS):
                 text = "not used by the model; leave it out" if name in self.unused else "unknown field"
                 yield Problem(prefix + _quoted(name), text)
         if self.id_name and not _is_id(customer.get(self.id_name)):
@@ -202,11 +217,12 @@ def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
         fields = tuple(_field(column) for column in columns if column["role"] == "feature")
         ids = [str(column["name"]) for column in columns if column["role"] == "id"]
         unused = frozenset(str(column["name"]) for column in columns if column["role"] not in {"feature", "id"})
+        names = {str(column["name"]) for column in columns}
     except (KeyError, TypeError, AttributeError) as error:
         message = f"the schema of the release is incomplete: {error}"
         raise ValueError(message) from None
-    if not fields:
-        message = "the schema of the release names no feature"
+    if not fields or len(names) < len(columns):
+        message = "the schema of the release names no feature, or a column twice"
         raise ValueError(message)
     return RequestSchema(fields, ids[0] if ids else None, unused)
 
@@ -219,7 +235,7 @@ def parse_strictly(body: bytes) -> Any:
     """
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object)
+        value = _loads(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError:
@@ -228,20 +244,35 @@ def parse_strictly(body: bytes) -> Any:
         problem = f"not JSON: {error.msg} at line {error.lineno} column {error.colno}"
     except RecursionError:
         problem = "nested too deeply"
-    except ValueError:
-        problem = "holds a number with too many digits"
     else:
         return value
     raise RefusedBodyError(400, [Problem("body", problem)])
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # Python reads no integer of more than 4300 digits. Only then is each integer looked at, which takes time.
+        return json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) == len(pairs):
         return result
-    names = [name for name, _ in pairs]
-    repeated = RepeatedKeyDict(result)
-    repeated.twice = next(name for name in names if names.count(name) > 1)
+    repeated, seen = RepeatedKeyDict(result), set[str]()
+    for name, _ in pairs:
+        if name in seen:
+            repeated.twice = name
+            break
+        seen.add(name)
     return repeated
 
 
@@ -258,12 +289,20 @@ def _field(column: Mapping[str, Any]) -> Field:
     name, required = str(column["name"]), bool(column["required"])
     match column["kind"]:
         case "number":
-            return NumberField(name, required, bool(column.get("integer")), column.get("low"), column.get("high"))
+            low, high = _limit(column.get("low")), _limit(column.get("high"))
+            return NumberField(name, required, bool(column.get("integer")), low, high)
         case "category":
             return CategoryField(name, required, frozenset(map(str, column.get("levels") or ())))
         case _:
             message = f"the schema of the release gives {name} an unknown kind"
             raise ValueError(message)
+
+
+def _limit(value: object) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value)):
+        message = "a range in the schema of the release is not of numbers"
+        raise ValueError(message)
+    return value
 
 
 def _is_finite(value: float) -> bool:
@@ -280,7 +319,7 @@ def _is_id(value: object) -> bool:
 
 
 def _plain(value: float | None) -> str:
-    return "any" if value is None else f"{value:g}"
+    return "any" if value is None else f"{value:.10g}"
 
 
 def _quoted(name: str) -> str:

@@ -2,43 +2,47 @@
 
 import http.client
 import json
-import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import psutil
-from scipy import stats
 
 import churnflow
 from churnflow import InputError, Issue, Measure, StepResult, reports
+from churnflow.modelling.api_requests import as_customers, bad_requests, encode, largest_batch
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.card import candidate_files, served_schema
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.metrics import wilson
+from churnflow.modelling.quantiles import quantile
 from churnflow.modelling.scorer import PortableModel
 
 READY_SECONDS = 30.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
-PHASE_SECONDS = 30.0
 SAMPLE_SECONDS = 0.05
+MAX_LOG_BYTES = 64 * 1024
 WARM_UP = 20
 BATCH_ROWS = 1000
+# The API refuses a longer body; wide rows make a shorter batch.
+BATCH_BYTES = 2_000_000
 PARITY = 1e-6
-LEVEL = 0.95
+
+_LISTENING = re.compile(r"^listening on \S+:(\d+)\n", re.MULTILINE)
 
 
 @reports(
@@ -63,52 +67,56 @@ def rehearse(
     *,
     requests: int = 400,
     concurrency: int = 4,
+    limit_seconds: float = 30.0,
     seed: int = 0,
 ) -> StepResult:
     """Serve the candidate as a customer would meet it, and measure the answers.
 
     Sends `requests` rows of `test` one after the other (latency), as many again over `concurrency` connections
-    (throughput), one batch of up to 1000 rows, and requests that have to be refused. Output `candidate`: the files
-    of the release bundle. Raises InputError when the API does not start, or when the parameters leave nothing to ask.
+    (throughput), each for at most `limit_seconds`, one batch of up to 1000 rows, and requests that have to be refused.
+    Output `candidate`: the files of the release bundle. Raises InputError when the API does not start, or when the
+    parameters leave nothing to ask.
     """
-    _check(test, requests, concurrency)
+    _check(test, requests, concurrency, limit_seconds)
     candidate = candidate_files(model, schema, evaluation, leaderboard)
     schema = served_schema(model, schema)
     rows = np.random.default_rng(seed).choice(len(test), requests, replace=len(test) < requests)
-    heard = _converse(candidate, as_customers(test, schema), rows, concurrency, schema)
-    score = np.asarray(model.score(as_columns(test, model.encoding)))
-    parity = max(_parity(heard.alone, score[rows]), _parity(heard.parallel, score[rows]), _parity(heard.batch, score))
-    failed = sum(answer.status != http.HTTPStatus.OK for answer in heard.good)
-    facts = _facts(requests, concurrency, min(len(test), BATCH_ROWS), len(heard.bad))
+    customers = as_customers(test, schema)
+    plan = _Plan(
+        alone=[_Request(encode(customers[row]), row=int(row)) for row in rows],
+        batch=_Request(*largest_batch(customers, BATCH_ROWS, BATCH_BYTES)),
+        bad=[_Request(body) for body in bad_requests(customers[0], schema)],
+        concurrency=concurrency,
+        seconds=limit_seconds,
+    )
+    heard = _converse(candidate, plan)
+    parity = _parity(heard.good, np.asarray(model.score(as_columns(test, model.encoding))))
     return StepResult(
         outputs={"candidate": candidate},
-        metrics={"parity_max_abs_diff": parity, **_metrics(heard, failed)},
-        facts=facts,
-        issues=_issues(parity, failed),
+        metrics=({} if parity is None else {"parity_max_abs_diff": parity}) | _metrics(heard),
+        facts=_facts(plan),
+        issues=_issues(plan, heard, parity),
     )
 
 
-def as_customers(test: pd.DataFrame, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of `test` as the JSON objects that a client would send: features only, null for missing."""
-    features = [column for column in schema["columns"] if column["role"] == "feature"]
-    missing = [column["name"] for column in features if column["name"] not in test.columns]
-    if missing:
-        message = f"the test part has no column {missing[0]}, which the schema names as a feature"
-        raise InputError(message, hint="give rehearse the test part and schema that the model was trained with")
-    values: dict[str, list[Any]] = {
-        column["name"]: [_json_value(value, column) for value in test[column["name"]]] for column in features
-    }
-    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+@dataclass(frozen=True)
+class _Request:
+    """A body that asks for `customers` rows of the test part from `row` on."""
+
+    body: bytes
+    customers: int = 1
+    row: int = 0
 
 
-def bad_requests(customer: Mapping[str, Any], schema: Mapping[str, Any]) -> list[bytes]:
-    """Return requests that the API has to refuse with 422, made from a good one."""
-    first = next(column["name"] for column in schema["columns"] if column["role"] == "feature")
-    rest = {name: value for name, value in customer.items() if name != first}
-    wrong = [rest, {**customer, "no_such_field": 1}, {"customers": []}, {"customers": [rest]}]
-    values: tuple[object, ...] = (True, [], math.nan)
-    wrong += [{**customer, first: value} for value in values]
-    return [json.dumps(body).encode() for body in wrong]
+@dataclass(frozen=True)
+class _Plan:
+    """What is asked: `alone` one after the other and again over `concurrency` connections, a batch, bad requests."""
+
+    alone: list[_Request]
+    batch: _Request
+    bad: list[_Request]
+    concurrency: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,17 @@ class _Api:
 
 @dataclass(frozen=True)
 class _Answer:
+    """What came back; status 0 when nothing did."""
+
+    request: _Request
     status: int
     seconds: float
     probabilities: list[float]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every customer asked about was answered."""
+        return self.status == http.HTTPStatus.OK and len(self.probabilities) == self.request.customers
 
 
 @dataclass(frozen=True)
@@ -142,25 +158,23 @@ class _Heard:
         """The answers to requests that had to be answered."""
         return [*self.alone, *self.parallel, *self.batch]
 
+    @property
+    def failed(self) -> int:
+        """How many of them were not answered, or not whole."""
+        return sum(not answer.whole for answer in self.good)
 
-def _converse(
-    candidate: Mapping[str, bytes],
-    customers: Sequence[Mapping[str, Any]],
-    rows: np.ndarray,
-    concurrency: int,
-    schema: Mapping[str, Any],
-) -> _Heard:
-    bodies = [_encode(customers[row]) for row in rows]
+
+def _converse(candidate: Mapping[str, bytes], plan: _Plan) -> _Heard:
     with tempfile.TemporaryDirectory(prefix="churnflow-rehearse-") as folder:
         bundle = Path(folder) / "candidate.release"
         write_bundle(candidate, bundle)
         with serving(bundle) as api:
-            _send(api, bodies[:WARM_UP])
+            _send(api, plan.alone[:WARM_UP], plan.seconds)
             with _Usage(api.pid) as usage:
-                alone = _send(api, bodies)
-                parallel, seconds = _send_parallel(api, bodies, concurrency)
-            batch = _send(api, [_encode({"customers": customers[:BATCH_ROWS]})])
-            bad = _send(api, bad_requests(customers[0], schema))
+                alone = _send(api, plan.alone, plan.seconds)
+                parallel, seconds = _send_parallel(api, plan)
+                batch = _send(api, [plan.batch], plan.seconds)
+            bad = _send(api, plan.bad, plan.seconds)
     return _Heard(alone, parallel, seconds, batch, bad, usage, api.ready_seconds)
 
 
@@ -173,103 +187,95 @@ def serving(bundle: Path) -> Iterator[_Api]:
     started = time.perf_counter()
     # Its standard input is our pipe: should this process be killed, the API sees the end of it and stops.
     command = [sys.executable, "-P", "-m", "churnflow.serving", "--bundle", str(bundle), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--stop-with-stdin"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-        start_new_session=True,
-    )
-    try:
-        port = _wait_for_port(process)
-        yield _Api(port, process.pid, time.perf_counter() - started)
-    finally:
-        _stop(process)
+    # What it says goes to a file: a pipe that nobody reads would stop it in the middle of an answer when it is full.
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(
+            [*command, "--stop-with-stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            port = _wait_for_port(process, log.fileno())
+            yield _Api(port, process.pid, time.perf_counter() - started)
+        finally:
+            _stop(process)
 
 
 def _environment() -> dict[str, str]:
     package = str(Path(churnflow.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": path}
 
 
-def _wait_for_port(process: subprocess.Popen[str]) -> int:
-    lines: list[str] = []
-    listening = threading.Event()
-
-    def drain() -> None:
-        # Read to the end, or a full pipe would stop the API in the middle of an answer.
-        for line in process.stderr or ():
-            if len(lines) < 20:  # noqa: PLR2004
-                lines.append(line.strip())
-            if line.startswith("listening on "):
-                listening.set()
-        listening.set()
-
-    threading.Thread(target=drain, daemon=True).start()
-    listening.wait(READY_SECONDS)
-    url = next((line for line in lines if line.startswith("listening on ")), None)
-    if url is None:
-        said = next((line.removeprefix("error: ") for line in lines if line), "it said nothing")
-        message = f"the API did not start on the candidate: {said}"
-        raise InputError(message, hint="try the same by hand: python -m churnflow.serving --bundle FILE")
-    return int(url.rpartition(":")[2])
+def _wait_for_port(process: subprocess.Popen[bytes], log: int) -> int:
+    deadline, said, ended = time.monotonic() + READY_SECONDS, "", False
+    while not ended and time.monotonic() < deadline:
+        # Asked before the log is read, so that the last words of a process that has ended are heard.
+        ended = process.poll() is not None
+        # Not seek and read: the process writes where this file's one position is.
+        said = os.pread(log, MAX_LOG_BYTES, 0).decode(errors="replace")
+        if found := _LISTENING.search(said):
+            return int(found[1])
+        time.sleep(0.01)
+    lines = [line.removeprefix("error: ") for line in said.splitlines() if not line.startswith("hint: ")]
+    message = f"the API did not start on the candidate: {lines[-1] if lines else 'it said nothing'}"
+    raise InputError(message, hint="try the same by hand: python -m churnflow.serving --bundle FILE")
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdin:
-        process.stdin.close()
 
 
-def _send(api: _Api, bodies: Sequence[bytes]) -> list[_Answer]:
-    """Return the answers to `bodies`, sent one after the other over one kept connection."""
+def _send(api: _Api, requests: Sequence[_Request], seconds: float) -> list[_Answer]:
+    """Return the answers to as many `requests` as can be sent in `seconds`, in a row over one kept connection."""
     connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=ANSWER_SECONDS)
-    deadline = time.monotonic() + PHASE_SECONDS
+    deadline = time.monotonic() + seconds
     try:
-        return [_ask(connection, body) if time.monotonic() < deadline else _Answer(0, 0.0, []) for body in bodies]
+        return [_ask(connection, request) for request in takewhile(lambda _: time.monotonic() < deadline, requests)]
     finally:
         connection.close()
 
 
-def _send_parallel(api: _Api, bodies: Sequence[bytes], connections: int) -> tuple[list[_Answer], float]:
-    """Return the answers, in the order of `bodies`, of as many connections, and the seconds that all took."""
+def _send_parallel(api: _Api, plan: _Plan) -> tuple[list[_Answer], float]:
+    """Return the answers of several connections at once, and the seconds that all took."""
+    shares = [plan.alone[first :: plan.concurrency] for first in range(plan.concurrency)]
     started = time.perf_counter()
-    with ThreadPoolExecutor(connections) as pool:
-        shares = list(pool.map(lambda first: _send(api, bodies[first::connections]), range(connections)))
-    elapsed = time.perf_counter() - started
-    answers = [iter(share) for share in shares]
-    return [next(answers[position % connections]) for position in range(len(bodies))], elapsed
+    with ThreadPoolExecutor(plan.concurrency) as pool:
+        answers = list(pool.map(lambda share: _send(api, share, plan.seconds), shares))
+    return [answer for share in answers for answer in share], time.perf_counter() - started
 
 
-def _ask(connection: http.client.HTTPConnection, body: bytes) -> _Answer:
+def _ask(connection: http.client.HTTPConnection, request: _Request) -> _Answer:
     started = time.perf_counter()
     try:
-        connection.request("POST", "/api/v1/predict", body, {"Content-Type": "application/json"})
+        connection.request("POST", "/api/v1/predict", request.body, {"Content-Type": "application/json"})
         response = connection.getresponse()
         data = response.read()
     except (OSError, http.client.HTTPException):
         connection.close()
-        return _Answer(0, time.perf_counter() - started, [])
+        return _Answer(request, 0, time.perf_counter() - started, [])
     seconds = time.perf_counter() - started
     predictions = json.loads(data)["predictions"] if response.status == http.HTTPStatus.OK else []
-    return _Answer(response.status, seconds, [one["probability"] for one in predictions])
+    return _Answer(request, response.status, seconds, [one["probability"] for one in predictions])
 
 
 @dataclass
 class _Usage:
-    """Peak memory and mean CPU of a process while the block runs."""
+    """Peak memory and mean CPU of a process while the block runs; None where it could not be asked."""
 
     pid: int
-    peak_bytes: int = 0
-    cpu_percent: float = 0.0
+    peak_bytes: int | None = None
+    cpu_percent: float | None = None
     _done: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -285,108 +291,90 @@ class _Usage:
         wall, cpu = self._started
         # An API that died meanwhile shows in the answers, not here.
         with suppress(psutil.Error):
+            self._look()
             self.cpu_percent = 100 * (self._cpu_seconds() - cpu) / (time.perf_counter() - wall)
 
     def _sample(self) -> None:
         with suppress(psutil.Error):
             while not self._done.is_set():
-                self.peak_bytes = max(self.peak_bytes, self._process.memory_info().rss)
+                self._look()
                 self._done.wait(SAMPLE_SECONDS)
+
+    def _look(self) -> None:
+        self.peak_bytes = max(self.peak_bytes or 0, self._process.memory_info().rss)
 
     def _cpu_seconds(self) -> float:
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
 
-def _metrics(heard: _Heard, failed: int) -> dict[str, float | Measure]:
-    [batch] = heard.batch
-    whole = {"latency_batch_ms": batch.seconds * 1000} if batch.status == http.HTTPStatus.OK else {}
-    answered = sum(answer.status == http.HTTPStatus.OK for answer in heard.parallel)
+def _metrics(heard: _Heard) -> dict[str, float | Measure]:
+    """Return what was measured; what could not be is left out, so that a limit on it does not hold."""
+    usage = heard.usage
+    optional = {
+        "latency_batch_ms": next((answer.seconds * 1000 for answer in heard.batch if answer.whole), None),
+        "memory_peak_mb": None if usage.peak_bytes is None else usage.peak_bytes / 1e6,
+        "cpu_mean_percent": usage.cpu_percent,
+    }
     refused = sum(answer.status == http.HTTPStatus.UNPROCESSABLE_ENTITY for answer in heard.bad)
     return {
-        **_latencies([answer.seconds for answer in heard.alone if answer.status == http.HTTPStatus.OK]),
-        **whole,
-        "throughput_rps": answered / heard.parallel_seconds,
-        "memory_peak_mb": heard.usage.peak_bytes / 1e6,
-        "cpu_mean_percent": heard.usage.cpu_percent,
-        "error_ratio": Measure(**asdict(wilson(failed, len(heard.good)))),
+        **_latencies([answer.seconds for answer in heard.alone if answer.whole]),
+        **{name: value for name, value in optional.items() if value is not None},
+        "throughput_rps": sum(answer.whole for answer in heard.parallel) / heard.parallel_seconds,
+        "error_ratio": Measure(**asdict(wilson(heard.failed, len(heard.good)))),
         "ready_seconds": heard.ready_seconds,
         "bad_requests_refused_ratio": refused / len(heard.bad),
     }
 
 
-def _parity(answers: Sequence[_Answer], expected: np.ndarray) -> float:
-    """Return the largest difference to `expected`, in the order of the rows; a failed answer has none."""
-    position, largest = iter(expected.tolist()), 0.0
-    for answer in answers:
-        own = list(islice(position, max(1, len(answer.probabilities))))
-        pairs = zip(answer.probabilities, own, strict=False)
-        largest = max([largest, *(abs(got - wanted) for got, wanted in pairs)])
-    return largest
-
-
-def _latencies(seconds: Sequence[float]) -> dict[str, Measure]:
-    """Return latency quantiles in ms, with order-statistic intervals (David & Nagaraja, 2003, 7.1)."""
-    if not seconds:
-        return {}
-    ordered = np.sort(np.asarray(seconds)) * 1000
-    return {f"latency_p{percent}_ms": quantile_measure(ordered, percent / 100) for percent in (50, 95, 99)}
-
-
-def quantile_measure(ordered: np.ndarray, share: float) -> Measure:
-    """Return the `share` quantile of sorted values, shape (n,), with a distribution-free 95% interval.
-
-    The number of values below the quantile is binomial, so that two of the values themselves bound it. Too few values
-    for an upper bound leave it open (None).
-    """
-    count = len(ordered)
-    low = int(stats.binom.ppf((1 - LEVEL) / 2, count, share))
-    high = int(stats.binom.ppf((1 + LEVEL) / 2, count, share)) + 1
-    return Measure(
-        value=float(np.quantile(ordered, share, method="higher")),
-        low=float(ordered[low - 1]) if low >= 1 else None,
-        high=float(ordered[high - 1]) if high <= count else None,
-        n=count,
+def _parity(answers: Iterable[_Answer], expected: np.ndarray) -> float | None:
+    """Return the largest difference to `expected`, (rows of the test part,); None when there is nothing to compare."""
+    whole = [answer for answer in answers if answer.whole]
+    wanted = [expected[answer.request.row :][: answer.request.customers] for answer in whole]
+    return max(
+        (float(np.abs(answer.probabilities - own).max()) for answer, own in zip(whole, wanted, strict=True)),
+        default=None,
     )
 
 
-def _facts(requests: int, concurrency: int, batch: int, bad: int) -> dict[str, str]:
+def _latencies(seconds: Sequence[float]) -> dict[str, Measure]:
+    if not seconds:
+        return {}
+    ordered = np.sort(np.asarray(seconds)) * 1000
+    return {f"latency_p{percent}_ms": Measure(**asdict(quantile(ordered, percent / 100))) for percent in (50, 95, 99)}
+
+
+def _facts(plan: _Plan) -> dict[str, str]:
+    requests, connections = len(plan.alone), plan.concurrency
     return {
-        "latency": f"{requests} requests of one customer, one connection, one at a time, after {WARM_UP} for warm-up",
-        "throughput": f"{requests} requests of one customer over {concurrency} connections",
-        "batch": f"one request of {batch} customers",
-        "bad_requests": f"{bad} requests that have to be answered with 422",
-        "memory_cpu": "resident memory and CPU of the one API process during both; 100% is one core",
+        "latency": f"{requests} requests of one customer in a row over one kept connection, after {WARM_UP} for "
+        "warm-up, as a client on the same machine sees them; of those answered",
+        "throughput": f"{requests} requests of one customer over {connections} connections of that one client",
+        "batch": f"one request of {plan.batch.customers} customers",
+        "bad_requests": f"{len(plan.bad)} requests that have to be answered with 422",
+        "memory_cpu": f"resident memory (every {SAMPLE_SECONDS * 1000:g} ms) and CPU of the one API process "
+        "during all of these; 100% is one core",
     }
 
 
-def _issues(parity: float, failed: int) -> list[Issue]:
+def _issues(plan: _Plan, heard: _Heard, parity: float | None) -> list[Issue]:
     issues = []
-    if parity > PARITY:
+    if parity is not None and not parity <= PARITY:
         text = f"the API's probabilities differ from the evaluated model's by up to {parity:.2g}"
         issues.append(Issue(text=text, severity="critical"))
-    if failed:
-        issues.append(Issue(text=f"{failed} good requests of the rehearsal were not answered", severity="warning"))
+    if heard.failed:
+        text = f"{heard.failed} of {len(heard.good)} good requests of the rehearsal were not answered"
+        issues.append(Issue(text=text, severity="warning"))
+    planned, sent = 2 * len(plan.alone), len(heard.alone) + len(heard.parallel)
+    if sent < planned:
+        issues.append(Issue(text=f"only {sent} of {planned} requests could be sent within {plan.seconds:g} s each"))
     return issues
 
 
-def _check(test: pd.DataFrame, requests: int, concurrency: int) -> None:
-    if min(requests, concurrency) < 1:
-        message = "requests and concurrency must be at least 1"
-        raise InputError(message, hint="set both under `with:` of the step rehearse")
+def _check(test: pd.DataFrame, requests: int, concurrency: int, limit_seconds: float) -> None:
+    if min(requests, concurrency) < 1 or not limit_seconds > 0:
+        message = "requests and concurrency must be at least 1, and limit_seconds more than 0"
+        raise InputError(message, hint="set them under `with:` of the step rehearse")
     if test.empty:
         message = "the test part is empty, so there is nothing to ask the API"
         raise InputError(message, hint="give features a larger test share")
-
-
-def _json_value(value: Any, column: Mapping[str, Any]) -> Any:
-    if pd.isna(value):
-        return None
-    if column["kind"] == "category":
-        return str(value)
-    number = float(value)
-    return int(number) if number.is_integer() else number
-
-
-def _encode(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from churnflow.modelling.columns import Column, Encoding
 from churnflow.modelling.scorer import PortableModel
 
 ROOT = Path(__file__).parents[2]
+GREETING = 2
 
 SCHEMA = {
     "schema": "churnflow/table@1",
@@ -57,15 +59,19 @@ def build_model(bias: float) -> PortableModel:
     return PortableModel("logistic", "linear", Encoding(columns), arrays, (1.0, 0.0), 0.4, "Yes", "No")
 
 
-def build_bundle(bias: float) -> bytes:
-    """Return the release bundle of `build_model(bias)`."""
+def bundle_files(bias: float) -> dict[str, bytes]:
+    """Return the files of a release of `build_model(bias)`."""
     card = {"schema": "churnflow/card@1", "model": "logistic", "bias": bias}
-    files = {
+    return {
         "model.bin": build_model(bias).to_bytes(),
         "schema.json": json.dumps(SCHEMA).encode(),
         "card.json": json.dumps(card).encode(),
     }
-    return pack_bundle(files)
+
+
+def build_bundle(bias: float) -> bytes:
+    """Return the release bundle of `build_model(bias)`."""
+    return pack_bundle(bundle_files(bias))
 
 
 @dataclass
@@ -120,6 +126,14 @@ class Api:
     process: subprocess.Popen[str]
     port: int
     log: list[str]
+    reader: threading.Thread
+
+    @property
+    def complaints(self) -> list[str]:
+        """What it said after the two lines of its greeting."""
+        assert self.log[0].startswith("listening on http://")
+        assert self.log[1].startswith("serving ")
+        return self.log[2:]
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -144,33 +158,61 @@ class Api:
 
     def stop(self, sig: int = signal.SIGTERM) -> int:
         self.process.send_signal(sig)
-        return self.process.wait(15)
+        return self.ended()
+
+    def ended(self, seconds: float = 15) -> int:
+        """Wait until it has ended and all it said is in the log; return its exit code."""
+        code = self.process.wait(seconds)
+        self.reader.join(seconds)
+        return code
+
+    def close(self) -> None:
+        """Stop it if it still runs, and give its pipes back."""
+        with self.process:
+            if self.process.poll() is None:
+                self.process.terminate()
+            self.ended()
 
 
-def launch(arguments: list[str]) -> Api:
+def eventually(hold: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until `hold` is true; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not hold():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def launch(arguments: list[str], command: str = "churnflow.serving", folder: Path = ROOT) -> Api:
     """Start the API and wait until it listens or ends; `port` is 0 when it ended."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "churnflow.serving", *arguments, "--port", "0"],
+        [sys.executable, "-m", *command.split(), *arguments, "--port", "0"],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stdin=subprocess.PIPE,
         text=True,
         env=environment,
-        cwd=ROOT,
+        cwd=folder,
     )
-    api, listening = Api(process, 0, []), threading.Event()
+    log: list[str] = []
+    listening, port = threading.Event(), [0]
 
     def read() -> None:
         for line in process.stderr or ():
-            api.log.append(line.rstrip())
+            log.append(line.rstrip())
             if line.startswith("listening on http://"):
-                api.port = int(line.rpartition(":")[2])
+                port[0] = int(line.rpartition(":")[2])
+            if len(log) == GREETING:
                 listening.set()
         listening.set()
 
-    threading.Thread(target=read, daemon=True).start()
-    assert listening.wait(30), "the API neither listened nor ended"
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    heard = listening.wait(30)
+    api = Api(process, port[0], log, reader)
+    if not heard:
+        api.close()
+        pytest.fail(f"the API neither listened nor ended: {log}")
     return api
 
 
@@ -180,19 +222,17 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[list[str]], Api]]:
+def start() -> Iterator[Callable[..., Api]]:
     """Start APIs that are stopped when the test ends."""
     started: list[Api] = []
 
-    def run(arguments: list[str]) -> Api:
-        started.append(launch(arguments))
+    def run(arguments: list[str], **how: Any) -> Api:
+        started.append(launch(arguments, **how))
         return started[-1]
 
     yield run
     for api in started:
-        if api.process.poll() is None:
-            api.process.terminate()
-            api.process.wait(15)
+        api.close()
 
 
 @pytest.fixture(scope="module")
@@ -202,8 +242,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     shelf.ship("v1.0.0", 0.25)
     running = launch(shelf.arguments)
     yield running
-    assert running.stop() == 0
-    assert running.log == [f"listening on http://127.0.0.1:{running.port}"]
+    code = running.stop()
+    running.close()
+    assert (code, running.complaints) == (0, [])
 
 
 @pytest.fixture(scope="session")

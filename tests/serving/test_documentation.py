@@ -1,4 +1,4 @@
-"""The documentation of a release: examples that it answers whatever the schema holds, and a page that is safe to open."""
+"""The documentation of a release: examples that it answers whatever its schema holds, and a page safe to open."""
 
 import copy
 import hashlib
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from churnflow.errors import IntegrityError
 from churnflow.modelling.bundle import unpack_bundle, write_bundle
 from churnflow.serving.current import Served, load_release
 from churnflow.serving.documentation import example
@@ -59,6 +60,19 @@ def test_the_page_escapes_what_the_data_held(served) -> None:
     assert "&lt;script" in page
     assert "Say &lt;x&gt;." in page
     assert "curl -s http://h/api/v1/predict" in page
+
+
+def test_of_very_many_levels_the_first_are_told(served) -> None:
+    levels = [f"plan {number:03}" for number in range(100)]
+    page = render(API, served(lambda columns: columns["contract"].update(levels=levels)), "http://h/")
+    assert "plan 029 and 70 more" in page
+    assert "plan 030" not in page
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_release_that_could_not_be_described_in_json_is_refused(served, number) -> None:
+    with pytest.raises(IntegrityError, match="cannot be served"):
+        served(lambda columns: columns["region_code"].update(example=number))
 
 
 def test_a_release_without_pointer_goes_by_its_digest(bundle) -> None:

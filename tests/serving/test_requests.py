@@ -2,10 +2,11 @@
 
 import json
 import random
+import time
 
 import pytest
 
-from churnflow.serving.requests import Batch, RefusedBodyError, compile_schema
+from churnflow.serving.requests import Batch, RefusedBodyError, RequestSchema, compile_schema
 
 SCHEMA = {
     "columns": [
@@ -20,22 +21,27 @@ PIECES = [
 ]
 
 
+def outcome(request: RequestSchema, body: bytes) -> Batch | RefusedBodyError:
+    try:
+        return request.read(body)
+    except RefusedBodyError as refused:
+        return refused
+
+
 def test_no_random_body_does_anything_but_being_read_or_refused() -> None:
     request = compile_schema(SCHEMA)
     chance = random.Random(0)
     read = 0
     for _ in range(20_000):
         body = b"".join(chance.choices(PIECES, k=chance.randint(1, 8)))
-        try:
-            batch = request.read(body)
-        except RefusedBodyError as refused:
-            assert refused.status in {400, 413, 422}
-            assert refused.problems
-            json.dumps([problem.as_json() for problem in refused.problems]).encode("ascii")
-        else:
-            assert isinstance(batch, Batch)
-            assert {len(values) for values in batch.columns.values()} == {len(batch.ids)}
+        found = outcome(request, body)
+        if isinstance(found, Batch):
+            assert {len(values) for values in found.columns.values()} == {len(found.ids)}
             read += 1
+        else:
+            assert found.status in {400, 413, 422}
+            assert found.problems
+            json.dumps([problem.as_json() for problem in found.problems]).encode("ascii")
     assert read > 100
 
 
@@ -44,6 +50,28 @@ def test_a_column_called_customers_is_a_field_like_any_other() -> None:
     batch = compile_schema({"columns": [column]}).read(b'{"customers": 3}')
     assert batch.columns == {"customers": [3]}
     assert batch.warnings == [[]]
+
+
+def test_many_customers_can_be_asked_about_though_a_column_is_called_customers() -> None:
+    column = {"name": "customers", "role": "feature", "kind": "number", "required": True}
+    batch = compile_schema({"columns": [column]}).read(b'{"customers": [{"customers": 3}, {"customers": 4}]}')
+    assert batch.columns == {"customers": [3, 4]}
+
+
+def test_a_repeated_key_is_found_among_very_many_without_delay() -> None:
+    count = 50_000
+    body = b"{" + b",".join(b'"a%d":1' % number for number in range(count)) + b',"a%d":1}' % (count - 1)
+    started = time.monotonic()
+    found = outcome(compile_schema(SCHEMA), body)
+    assert time.monotonic() - started < 2
+    assert (found.problems[0].field, found.problems[0].problem) == (f"a{count - 1}", "given twice")
+    assert len(found.problems) == 50
+
+
+def test_a_range_of_long_numbers_is_told_to_the_last_digit() -> None:
+    column = {**SCHEMA["columns"][0], "low": -12_345_678, "high": 0.1234567}
+    batch = compile_schema({"columns": [column]}).read(b'{"months": 5}')
+    assert batch.warnings[0][0].problem == "outside the range seen in training, -12345678 to 0.1234567"
 
 
 def test_without_an_id_column_none_is_taken() -> None:
@@ -60,6 +88,9 @@ def test_without_an_id_column_none_is_taken() -> None:
         ({"columns": [{"name": "a"}]}, "incomplete"),
         ({"columns": [1]}, "incomplete"),
         ({"columns": [{"name": "a", "role": "id"}]}, "names no feature"),
+        ({"columns": [SCHEMA["columns"][0]] * 2}, "a column twice"),
+        ({"columns": [{**SCHEMA["columns"][0], "low": "0"}]}, "not of numbers"),
+        ({"columns": [{**SCHEMA["columns"][0], "high": float("inf")}]}, "not of numbers"),
         ({"columns": [{"name": "a", "role": "feature", "required": True, "kind": "date"}]}, "unknown kind"),
     ],
 )

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.card import candidate_files
 from churnflow.modelling.columns import Column, Encoding
 from churnflow.modelling.scorer import PortableModel
-from churnflow.steps.rehearse import quantile_measure, rehearse, serving
+from churnflow.steps.rehearse import rehearse, serving
 
 COLUMNS = [
     {"name": "id", "role": "id", "kind": "category", "required": True, "example": "C-1"},
@@ -118,7 +119,7 @@ def test_rows_that_the_api_refuses_are_counted_and_raise_an_issue() -> None:
     result = rehearse(build_model(), SCHEMA, test, {}, {}, requests=40)
     # Ten of forty rows, asked twice, and the batch that holds them.
     assert value(result.metrics["error_ratio"]) == 21 / 81
-    assert [issue.severity for issue in result.issues] == ["warning"]
+    assert [issue.text for issue in result.issues] == ["21 of 81 good requests of the rehearsal were not answered"]
     assert "latency_batch_ms" not in result.metrics
     assert result.metrics["latency_p50_ms"].n == 30
 
@@ -132,7 +133,12 @@ def test_a_model_that_the_api_cannot_serve_is_an_error_with_a_hint() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
-    [(0, {}, "empty"), (5, {"requests": 0}, "at least 1"), (5, {"concurrency": 0}, "at least 1")],
+    [
+        (0, {}, "empty"),
+        (5, {"requests": 0}, "at least 1"),
+        (5, {"concurrency": 0}, "at least 1"),
+        (5, {"limit_seconds": 0}, "more than 0"),
+    ],
 )
 def test_nothing_to_ask_is_an_input_error(rows: int, options: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -166,17 +172,71 @@ def test_no_api_is_left_behind_when_the_rehearsing_process_is_killed(tmp_path: P
     assert not api.is_running() or api.status() == psutil.STATUS_ZOMBIE
 
 
-def test_quantiles_have_distribution_free_intervals_that_cover() -> None:
-    chance = np.random.default_rng(2)
-    truth = np.log(20)
-    covered = 0
-    for _ in range(400):
-        measure = quantile_measure(np.sort(chance.exponential(size=200)), 0.95)
-        covered += measure.low <= truth <= measure.high
-    assert covered / 400 >= 0.93
+def test_what_could_not_be_sent_in_time_counts_neither_as_answered_nor_as_failed() -> None:
+    result = rehearse(build_model(), SCHEMA, build_test_part(50), {}, {}, requests=30_000, limit_seconds=0.5)
+    sent = result.metrics["error_ratio"].n
+    assert 0 < sent < 30_000
+    assert value(result.metrics["error_ratio"]) == 0
+    assert result.metrics["latency_p95_ms"].n < sent
+    [issue] = result.issues
+    assert (issue.severity, issue.text) == (
+        "note",
+        f"only {sent - 1} of 60000 requests could be sent within 0.5 s each",
+    )
 
 
-def test_a_quantile_beyond_the_sample_has_an_open_upper_bound() -> None:
-    measure = quantile_measure(np.arange(20.0), 0.99)
-    assert measure.high is None
-    assert measure.value == 19
+def test_wide_rows_make_a_batch_that_the_api_takes() -> None:
+    test = build_test_part(1000).assign(plan="p" * 5000)
+    result = rehearse(build_model(), SCHEMA, test, {}, {}, requests=5)
+    assert value(result.metrics["error_ratio"]) == 0
+    assert result.facts["batch"] == "one request of 250 customers"
+    assert result.metrics["latency_batch_ms"] > 0
+
+
+def test_when_no_row_is_answered_nothing_passes_for_measured() -> None:
+    test = build_test_part(20).assign(months=np.nan)
+    result = rehearse(build_model(), SCHEMA, test, {}, {}, requests=10)
+    assert value(result.metrics["error_ratio"]) == 1
+    assert value(result.metrics["throughput_rps"]) == 0
+    assert not {"parity_max_abs_diff", "latency_p50_ms", "latency_batch_ms"} & set(result.metrics)
+
+
+def test_an_api_that_hangs_is_stopped_all_the_same(tmp_path: Path) -> None:
+    with serving(write_candidate(tmp_path)) as api:
+        os.kill(api.pid, signal.SIGSTOP)
+    assert not psutil.pid_exists(api.pid)
+
+
+def test_an_api_that_dies_meanwhile_is_told_by_its_answers() -> None:
+    killer = threading.Thread(target=kill_the_api_once_it_answers)
+    killer.start()
+    result = rehearse(build_model(), SCHEMA, build_test_part(50), {}, {}, requests=30_000, limit_seconds=1)
+    killer.join()
+    assert 0 < value(result.metrics["error_ratio"]) <= 1
+    assert value(result.metrics["bad_requests_refused_ratio"]) == 0
+    assert any("were not answered" in issue.text for issue in result.issues)
+
+
+def kill_the_api_once_it_answers() -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            if any(link.status == psutil.CONN_ESTABLISHED for link in child.net_connections("tcp")):
+                child.kill()
+                return
+        time.sleep(0.02)
+
+
+class Forgetful(PortableModel):
+    """A model whose file says another thing than the model in memory."""
+
+    def score(self, columns: Any) -> Any:
+        return super().score(columns) * 0.99
+
+
+def test_an_api_that_answers_otherwise_than_the_evaluated_model_is_critical() -> None:
+    model = build_model()
+    fields = {name: getattr(model, name) for name in PortableModel.__dataclass_fields__ if name != "_margin"}
+    result = rehearse(Forgetful(**fields), SCHEMA, build_test_part(30), {}, {}, requests=10)
+    assert 0.001 < value(result.metrics["parity_max_abs_diff"]) < 0.02
+    assert [issue.severity for issue in result.issues] == ["critical"]
