@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from churnflow.domain.base import digest
-from churnflow.domain.checkpoint import Checkpoint, Code, Environment
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Answer, Approval, Entry, ItemEntry, Run, StepRecord
@@ -17,6 +17,7 @@ from churnflow.engine.parse import Parsed, parse
 from churnflow.engine.ports import Brief, Change, Intent, Ports
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 
+CODECS = ("json", "text", "release")
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
@@ -44,15 +45,20 @@ class FakeStore:
         self._files = files
 
     def put(self, name: str, value: object, codec: str) -> Artifact:
+        if codec not in CODECS:
+            message = f"unknown codec: {codec}"
+            raise UsageError(message, hint=f"the codecs are: {', '.join(CODECS)}")
         content = json.dumps(value, sort_keys=True, default=str).encode()
         sha256 = hashlib.sha256(content).hexdigest()
         self.values[sha256] = value
+        self.lost.discard(sha256)
         return Artifact(name=name, codec=codec, sha256=sha256, size_bytes=len(content))
 
     def put_file(self, name: str, path: Path) -> Artifact:
         content = self._files.contents[name]
         sha256 = hashlib.sha256(content).hexdigest()
         self.values[sha256] = content
+        self.lost.discard(sha256)
         return Artifact(name=name, codec="file", sha256=sha256, size_bytes=len(content))
 
     def get(self, artifact: Artifact) -> object:
@@ -69,10 +75,11 @@ class FakeStore:
 
 
 class FakeFiles:
-    """Source files as bytes by path."""
+    """Source files as bytes by path; nothing can be written to those that are `blocked`."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
+        self.blocked: set[str] = set()
         self.store: FakeStore | None = None
 
     def resolve(self, relative: str) -> Path:
@@ -84,6 +91,11 @@ class FakeFiles:
     def sha256(self, relative: str) -> str | None:
         content = self.contents.get(relative)
         return None if content is None else hashlib.sha256(content).hexdigest()
+
+    def refuse_blocked(self, relative: str) -> None:
+        if relative in self.blocked:
+            message = f"a folder stands in the place of {relative}"
+            raise ConflictError(message, hint="move it away")
 
     def restore(self, relative: str, artifact: Artifact) -> None:
         assert self.store is not None
@@ -105,6 +117,9 @@ class FakeJournal:
         return self.runs[self.at] if self.at else None
 
     def start(self, run: Run) -> None:
+        if run.id in self.runs:
+            message = f"the run {run.id} exists already"
+            raise ConflictError(message, hint="draw a new run id")
         self.runs[run.id] = run.with_entries(())
         self.at = run.id
 
@@ -128,16 +143,19 @@ class FakeJournal:
 
 
 class FakeCheckpoints:
-    """Checkpoints in lists; the work tree is the dictionary `tree`."""
+    """Checkpoints in lists; the work tree is the dictionary `tree`, of which snapshots leave out what is `ignored`."""
 
     def __init__(self) -> None:
         self.chains: dict[str, list[Checkpoint]] = {}
         self.tree: dict[str, str] = {}
+        self.ignored: set[str] = set()
         self.trees: dict[str, dict[str, str]] = {}
 
-    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
-        tree = digest(self.tree)[:40]
-        self.trees[tree] = dict(self.tree)
+    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+        left_out = {*self.ignored, *data} - {*also}
+        files = {path: content for path, content in self.tree.items() if path not in left_out}
+        tree = digest(files)[:40]
+        self.trees[tree] = files
         return Code(tree=tree, head=None, branch="main")
 
     def environment(self) -> Environment:
@@ -145,7 +163,10 @@ class FakeCheckpoints:
 
     def save(self, checkpoint: Checkpoint) -> None:
         chain = self.chains.setdefault(checkpoint.run.id, [])
-        if checkpoint.number != len(chain) + 1:
+        if chain and chain[-1] == checkpoint:
+            return
+        before = Parent(tag=chain[-1].tag, sha256=digest(chain[-1])) if chain else None
+        if checkpoint.number != len(chain) + 1 or checkpoint.parent != before:
             message = "the run has moved on"
             raise ConflictError(message, hint="run the command again")
         chain.append(checkpoint)
@@ -167,13 +188,22 @@ class FakeCheckpoints:
 
     def find(self, run_id: str | None, name: str) -> str | None:
         chain = self.chains.get(run_id or "", [])
-        return next((item.tag for item in reversed(chain) if name in {item.name, item.tag}), None)
+        head, _, back = name.partition("~")
+        if head == "HEAD":
+            steps = int(back or 1) if "~" in name else 0
+            return chain[-1 - steps].tag if steps < len(chain) else None
+        every = [*(item for other in self.chains.values() for item in other), *chain]
+        short = name.removeprefix("checkpoint-") if name.startswith("checkpoint-") else None
+        whole = [item.tag for item in every if name in {item.name, item.tag, f"{item.number:02d}-{item.name}"}]
+        begun = [item.tag for item in every if short and item.name.startswith(short)]
+        return next(iter([*reversed(whole), *reversed(begun)]), None)
 
     def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
         then = self.trees[checkpoint.code.tree]
         restored = [Change(path, "restore") for path in then if path in self.tree and self.tree[path] != then[path]]
         created = [Change(path, "create") for path in then if path not in self.tree]
-        kept = [Change(path, "keep") for path in self.tree if path not in then]
+        left_out = {*self.ignored, *checkpoint.data}
+        kept = [Change(path, "keep") for path in self.tree if path not in then and path not in left_out]
         return [*restored, *created, *kept]
 
     def restore_files(self, checkpoint: Checkpoint) -> int:

@@ -1,8 +1,10 @@
 """The artifact store: outputs as files named by the sha256 of their bytes, written once and never changed."""
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
@@ -23,9 +25,11 @@ from churnflow.adapters.durable import (
 )
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.release import object_path
-from churnflow.errors import ConflictError, IntegrityError, UsageError
+from churnflow.errors import IntegrityError, UsageError
 
 FILE_CODEC = "file"
+
+Signature = tuple[int, int, int, int]
 
 _CHUNK_BYTES = 1 << 20
 _FICLONE = 0x40049409
@@ -51,7 +55,7 @@ class ArtifactFiles:
         """Take the folder of the store, and the built-in codecs: module by name. Others come from entry points."""
         self._root = root
         self._codecs = dict(codecs)
-        self._verified: dict[str, tuple[int, int, int]] = {}
+        self._verified: dict[str, Signature] = {}
         self._swept = False
 
     @property
@@ -101,15 +105,17 @@ class ArtifactFiles:
         """Hash the stored bytes. Raises IntegrityError when they are missing or altered."""
         path = self.path(artifact)
         try:
-            status = path.stat()
-            found = sha256_of(path) if status.st_size == artifact.size_bytes else None
-        except FileNotFoundError:
+            status = path.lstat()
+            # A link could be turned elsewhere after it was verified, and a pipe would never be read to its end.
+            is_whole = stat.S_ISREG(status.st_mode) and status.st_size == artifact.size_bytes
+            found = sha256_of(path) if is_whole else None
+        except (FileNotFoundError, NotADirectoryError):
             raise _broken(artifact, path, "missing from the store") from None
-        except PermissionError:
-            raise _broken(artifact, path, "not readable in the store") from None
+        except OSError as failure:
+            raise _broken(artifact, path, "not readable in the store") from failure
         if found != artifact.sha256:
             raise _broken(artifact, path, "altered in the store")
-        self._verified[artifact.sha256] = _signature(status)
+        self._verified[artifact.sha256] = signature_of(status)
 
     def _publish(self, name: str, codec: str, suffix: str, write: Callable[[Path], str]) -> Artifact:
         with explained(self._root):
@@ -120,7 +126,10 @@ class ArtifactFiles:
                 if not self._holds(artifact):
                     self._move_in(temporary, artifact)
             except Exception as failure:
-                raise _as_full_disk(failure, self._root) from failure
+                # Libraries that write files themselves wrap the kernel's answer in errors of their own.
+                if isinstance(failure, OSError) or "No space left on device" not in str(failure):
+                    raise
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from failure
             finally:
                 with suppress(FileNotFoundError):
                     temporary.unlink()
@@ -133,7 +142,7 @@ class ArtifactFiles:
         make_folder(path.parent, 0o700)
         temporary.replace(path)
         sync_folder(path.parent)
-        self._verified[artifact.sha256] = _signature(path.stat())
+        self._verified[artifact.sha256] = signature_of(path.lstat())
 
     def _holds(self, artifact: Artifact) -> bool:
         path = self.path(artifact)
@@ -148,7 +157,7 @@ class ArtifactFiles:
 
     def _is_verified(self, sha256: str, path: Path) -> bool:
         try:
-            return self._verified.get(sha256) == _signature(path.stat())
+            return self._verified.get(sha256) == signature_of(path.lstat())
         except OSError:
             return False
 
@@ -156,7 +165,7 @@ class ArtifactFiles:
         folder = self._root / "tmp"
         make_folder(folder, 0o700)
         if not self._swept:
-            remove_leftovers(folder, ".churnflow-*")
+            remove_leftovers(folder)
             self._swept = True
         return temporary_in(folder, suffix)
 
@@ -217,17 +226,9 @@ def _copy_blocks(reading: int, writing: int) -> str:
     return hasher.hexdigest()
 
 
-def _signature(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def _as_full_disk(failure: Exception, root: Path) -> Exception:
-    # Libraries that write files themselves wrap the kernel's answer in errors of their own.
-    if isinstance(failure, OSError) or "No space left on device" not in str(failure):
-        return failure
-    return ConflictError(
-        f"no space left on the disk of {root}", hint="free some space, then run the same command again"
-    )
+def signature_of(status: os.stat_result) -> Signature:
+    """Return what changes when a file's bytes do, read without reading the file."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _broken(artifact: Artifact, path: Path, how: str) -> IntegrityError:

@@ -2,8 +2,9 @@
 
 import errno
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -139,11 +140,15 @@ def whole_lines_end(descriptor: int, block: int = 1 << 16) -> int:
     return 0
 
 
-def remove_leftovers(folder: Path, pattern: str) -> None:
-    """Remove what killed processes left in `folder`: names that match `pattern` whose second part is a dead pid."""
-    for path in folder.glob(pattern):
-        pid = next((part for part in path.name.replace(".", "-").split("-") if part.isdigit()), None)
-        if pid is not None and not _is_alive(int(pid)):
+def remove_leftovers(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
+    """Remove what killed processes left in `folder`: names of `prefix`, a dead process id, and chance in hex.
+
+    Nothing else is touched, since `folder` may be one of the user's.
+    """
+    ours = re.compile(rf"{re.escape(prefix)}(\d+)(-[0-9a-f]+)?(\..*)?")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = ours.fullmatch(path.name)
+        if match and not _is_alive(int(match[1])):
             remove(path)
 
 
@@ -158,18 +163,10 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sync_all(files: Iterable[Path], folders: Iterable[Path]) -> None:
-    """Make files durable and then the folders that name them."""
-    for path in files:
-        sync_file(path)
-    for folder in folders:
-        sync_folder(folder)
-
-
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

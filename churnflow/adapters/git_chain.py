@@ -11,7 +11,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, file_of
 from churnflow.errors import IntegrityError, UsageError
 
-_TAG = re.compile(r"churnflow/(?P<run>[A-Za-z0-9._-]+)/(?P<number>\d+)-(?P<name>[a-z0-9][a-z0-9._-]*)\Z")
+_TAG = re.compile(r"churnflow/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>\d+)-(?P<name>[a-z0-9][a-z0-9._-]*)\Z")
 _SHA256 = re.compile(r"^sha256: ([0-9a-f]{64})$", re.MULTILINE)
 
 
@@ -66,6 +66,13 @@ class Chain:
             message = f"the chain of run {run_id} has {len(links)} links that do not follow each other to {tip.tag}"
             raise IntegrityError(message, hint="churnflow verify names the first that is broken")
         return links
+
+    def refuse_strays(self, run_id: str, links: Sequence[Link]) -> None:
+        """Raise IntegrityError for a tag of the run that is not in its chain, as after the run's ref was moved back."""
+        known = {link.tag for link in links}
+        for tag in self.tags(run_id):
+            if tag not in known:
+                raise _moved(tag, None)
 
     def tagged(self, tag: str) -> Link:
         """Return the link that a tag names. Raises UsageError (no such tag), IntegrityError (out of its chain)."""
@@ -191,7 +198,11 @@ def _sha256_in(content: bytes) -> str | None:
 
 def _moved(tag: str, placed: Link | None) -> IntegrityError:
     if placed is None or placed.tag != tag:
-        return IntegrityError(f"the tag {tag} lies in no chain", hint=f"if it is not yours: git tag -d {tag}")
+        ref = ref_of(split_tag(tag)[0])
+        return IntegrityError(
+            f"the tag {tag} lies in no chain: it is forged, or its run was moved back",
+            hint=f"if it is yours: git update-ref {ref} {tag}^{{commit}}; if not: git tag -d {tag}",
+        )
     return IntegrityError(
         f"the tag {tag} was moved: it no longer names {placed.commit[:12]}",
         hint=f"git tag -d {tag}; the next churnflow command makes it again where it was",

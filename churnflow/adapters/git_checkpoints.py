@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from churnflow.adapters.durable import explained, make_folder, remove_leftovers, write_durably
@@ -21,6 +20,7 @@ from churnflow.adapters.git_names import Names
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.git_restore import Restorer
 from churnflow.adapters.git_snapshot import Snapshots
+from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
 from churnflow.adapters.repository import Repository
 from churnflow.domain.base import digest
@@ -34,10 +34,7 @@ _BLOCKED = ("File exists", "Permission denied", "cannot lock ref")
 
 
 class GitCheckpoints:
-    """The checkpoint store of a project. Writers hold the project's lock.
-
-    rescued: the ref that the last `restore_files` kept overwritten files under, None if it overwrote none.
-    """
+    """The checkpoint store of a project. Writers hold the project's lock."""
 
     def __init__(self, repository: Repository, packages_sha256: str) -> None:
         """Take the project and the digest of the installed packages; nothing is run or written yet."""
@@ -49,7 +46,6 @@ class GitCheckpoints:
         self._writer = CommitWriter(self._plumbing, repository)
         self._restorer = Restorer(self._plumbing, repository, self._snapshots)
         self._names = Names(self._plumbing, self._chain)
-        self.rescued: str | None = None
 
     @property
     def identity_note(self) -> str | None:
@@ -57,11 +53,13 @@ class GitCheckpoints:
         name, is_users = self._writer.identity
         return None if is_users else f"no git identity is configured: checkpoints are made as {name}"
 
-    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
-        """Write the work tree as a git tree, without the source files in `data`, and say where HEAD stands."""
-        tree = self._snapshots.take(data)
+    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+        """Write the work tree as a git tree, and say where HEAD stands.
+
+        It is without the source files in `data`, and with the files `also`, even if git ignores them.
+        """
         return Code(
-            tree=tree,
+            tree=self._snapshots.take(data, also),
             head=self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD^{commit}"),
             branch=self._plumbing.line_or_none("symbolic-ref", "-q", "--short", "HEAD"),
         )
@@ -103,8 +101,13 @@ class GitCheckpoints:
         return None if tip is None else self._proved(tip)
 
     def history(self, run_id: str) -> Sequence[Checkpoint]:
-        """Return the checkpoints of a run, oldest first, each proved by its digest and that of its parent."""
-        return self._chain.records(self._chain.links(run_id))
+        """Return the checkpoints of a run, oldest first, each proved by its digest and that of its parent.
+
+        Raises IntegrityError also for a tag of the run that lies in no chain.
+        """
+        links = self._chain.links(run_id)
+        self._chain.refuse_strays(run_id, links)
+        return self._chain.records(links)
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
@@ -123,21 +126,16 @@ class GitCheckpoints:
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         """Return the paths whose content differs between two checkpoints, their own records left out."""
         start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
-        return [difference.path[start:] for difference in self._restorer.compare(older.code.tree, newer.code.tree)]
+        return [path[start:] for path in self._restorer.differing(older.code.tree, newer.code.tree)]
 
     def restore_files(self, checkpoint: Checkpoint) -> int:
         """Bring back the files of the snapshot, each whole; return how many were verified by hash.
 
-        What is overwritten is kept first under a hidden ref, named in `rescued`. Raises ConflictError before anything
-        is written when a path is blocked, IntegrityError when a file is not what the snapshot holds after all.
+        Raises ConflictError before anything is written when a path is blocked, IntegrityError when a file is not what
+        the snapshot holds after all.
         """
-        now = self._snapshots.take(checkpoint.data)
-        differences = self._restorer.compare(checkpoint.code.tree, now)
+        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
         self._restorer.refuse_blocked(differences)
-        self.rescued = None
-        if any(difference.action == "restore" for difference in differences):
-            hidden = [difference.path for difference in differences if difference.is_hidden]
-            self.rescued = self._rescue(checkpoint, now, hidden)
         return self._restorer.restore(checkpoint.code.tree, differences)
 
     def repair(self, run_id: str) -> Sequence[str]:
@@ -236,7 +234,7 @@ class GitCheckpoints:
 
     def _remake(self, checkpoint: Checkpoint, failure: GitFailure) -> None:
         """Write the snapshot's objects again. Raises ConflictError when the work tree is another one by now."""
-        if "No space left" in failure.stderr:
+        if failure.is_disk_full:
             message = "no space left on the disk of the repository"
             raise ConflictError(message, hint="free some space, then run the same command again") from failure
         if any(sign in failure.stderr for sign in _BLOCKED):
@@ -292,34 +290,19 @@ class GitCheckpoints:
     def _make_copy(self, link: Link) -> list[str]:
         name = file_of(*split_tag(link.tag))
         path = self._repository.root / name
-        if path.exists():
+        if path.is_file():
             return []
         data = self._chain.blob(link)
+        refuse_blocked(self._repository.root, name)
         with explained(path):
             make_folder(path.parent)
-            remove_leftovers(path.parent, ".churnflow-*")
+            remove_leftovers(path.parent)
         # A file that is neither tracked nor ignored would keep `git checkout TAG` from showing that moment.
         ignore = self._repository.root / "checkpoints/.gitignore"
         if not ignore.exists():
             write_durably(ignore, b"*\n")
         write_durably(path, data)
         return [name]
-
-    def _rescue(self, checkpoint: Checkpoint, now: str, hidden: list[str]) -> str:
-        with self._snapshots.scratch_index() as index, self._plumbing.quarantine() as objects:
-            env = {**objects, "GIT_INDEX_FILE": str(index)}
-            self._plumbing.run("read-tree", now, env=env)
-            listed = b"".join(os.fsencode(path) + b"\0" for path in hidden)
-            self._plumbing.run("update-index", "--add", "-z", "--stdin", stdin=listed, env=env)
-            tree = self._plumbing.line("write-tree", env=env)
-            head = self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD^{commit}")
-            message = f"files as they were before {checkpoint.tag} was brought back\n"
-            parents = (head,) if head else ()
-            commit = self._writer.commit(tree, Revision(parents, message, checkpoint.created_at), env)
-        known = self._plumbing.line("for-each-ref", "--format=%(refname)", "refs/churnflow/rescue/").splitlines()
-        ref = next(name for name in (f"refs/churnflow/rescue/{n}" for n in count(len(known) + 1)) if name not in known)
-        self._writer.create_ref(ref, commit)
-        return ref
 
 
 def _refuse_stale(checkpoint: Checkpoint, tip: Link | None) -> None:

@@ -52,7 +52,9 @@ class CommitWriter:
         parts = {}
         for part in ("name", "email"):
             given = os.environ.get(f"GIT_COMMITTER_{part.upper()}")
-            parts[part] = _CRUD.sub("", given or found.get(f"committer.{part}") or found.get(f"user.{part}") or "")
+            text = given or found.get(f"committer.{part}") or found.get(f"user.{part}") or ""
+            # Bytes of another encoding would make a commit that no reader decodes.
+            parts[part] = _CRUD.sub("", os.fsencode(text).decode(errors="replace")).strip()
         if parts["name"] and parts["email"]:
             return f"{parts['name']} <{parts['email']}>", True
         return f"{_OWN_NAME} <{_OWN_EMAIL}>", False

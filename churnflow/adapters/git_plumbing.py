@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_file, sync_folder
 from churnflow.adapters.repository import Repository, foreign_variables
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 600.0
 _MOST_MOVES = 20
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 # Durability is ours, one barrier for all new objects (see `quarantine`), so that git need not sync each by itself; refs
 # are git's own, and it syncs them. Nothing here may run what the user has configured to run: hooks, monitors, upkeep.
 _SETTINGS = (
-    "core.fsync=none,reference",
+    "core.fsync=reference,none",
     "core.fsyncMethod=fsync",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -55,6 +57,11 @@ class GitFailure(ConflictError):  # noqa: N818 - mostly an answer to be looked a
         self.status = status
         self.stderr = stderr
 
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether git had no room to write, or ran into the limit that the shell sets on the size of a file."""
+        return self.status == -signal.SIGXFSZ or any(sign in self.stderr for sign in _FULL)
+
 
 class Found(NamedTuple):
     """An object of the repository: its id, its kind (commit, tree, blob, tag), and its bytes."""
@@ -67,9 +74,10 @@ class Found(NamedTuple):
 class Plumbing:
     """One repository's git: each call is one process, read with a deadline."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Take the repository; GitPython is imported at the first call, since commands that need no git are many."""
         self._repository = repository
+        self._deadline_seconds = deadline_seconds
         self._git: Git | None = None
         self._base = {
             "GIT_DIR": str(repository.git_dir),
@@ -83,7 +91,7 @@ class Plumbing:
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Run `git ARGUMENTS` at the top of the work tree and return its output.
 
-        Raises GitFailure for a failure, ConflictError when git is gone or does not answer.
+        Raises GitFailure for a failure, ConflictError when git does not answer in time.
         """
         output, _ = self.run_noting(*arguments, stdin=stdin, env=env)
         return output
@@ -94,12 +102,15 @@ class Plumbing:
         """Run as `run` does and also return what git said on its error output."""
         process = self._started(arguments, {**self._base, **(env or {})})
         try:
-            output, errors = process.communicate(stdin, timeout=DEADLINE_SECONDS)
+            output, errors = process.communicate(stdin, timeout=self._deadline_seconds)
         except subprocess.TimeoutExpired as late:
             process.kill()
-            process.communicate()
-            message = f"git {arguments[0]} did not end within {DEADLINE_SECONDS:.0f} s"
-            raise ConflictError(message, hint="see what holds it (a filter, a slow disk), then try again") from late
+            # A filter that git has started may outlive it and hold the pipes open: they are not read to their end.
+            with cast("subprocess.Popen[bytes]", process.proc):
+                pass
+            message = f"git {arguments[0]} did not end within {self._deadline_seconds:g} s"
+            hint = "see what holds it (a huge file that .gitignore should name, a filter, a slow disk), then try again"
+            raise ConflictError(message, hint=hint) from late
         stderr = errors.decode(errors="replace")
         if process.returncode != 0:
             raise GitFailure(arguments[0], process.returncode, stderr)
@@ -134,7 +145,7 @@ class Plumbing:
         objects = self._repository.common_dir / "objects"
         with explained(shared):
             make_folder(shared)
-            remove_leftovers(shared, "objects-*")
+            remove_leftovers(shared, "objects-")
             folder = _fresh_folder(shared)
         try:
             yield {

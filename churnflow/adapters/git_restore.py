@@ -17,6 +17,7 @@ from churnflow.adapters.durable import (
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.git_snapshot import Snapshots
+from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.repository import Repository
 from churnflow.errors import ConflictError, IntegrityError
 
@@ -34,14 +35,10 @@ class Blob(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What happens to one file, by its path from the top of the work tree.
-
-    is_hidden: it is overwritten, and no snapshot of the present holds it, since git ignores it by now.
-    """
+    """What happens to one file, by its path from the top of the work tree."""
 
     action: str
     path: str
-    is_hidden: bool = False
 
 
 class Restorer:
@@ -70,28 +67,36 @@ class Restorer:
         """Raise ConflictError when a path to be written leads over a link, or file and folder collide."""
         for difference in differences:
             if difference.action != "keep":
-                self._refuse_blocked(difference.path)
+                refuse_blocked(self._repository.work_tree, difference.path)
 
     def compare(self, old: str, now: str) -> list[Difference]:
         """Return what bringing back the tree `old` does to the project's files, whose tree is `now`."""
-        listed = self._ask("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, now)
-        fields = [os.fsdecode(field) for field in listed.split(b"\0")]
         differences = []
-        for raw, path in zip(fields[::2], fields[1::2], strict=False):
-            old_mode, new_mode, oid, _, status = raw.removeprefix(":").split(" ")
-            if _SUBMODULE in {old_mode, new_mode} or not self._is_ours(path):
-                continue
+        for status, blob in self._changed(old, now):
             match status:
                 case "A":
-                    differences.append(Difference("keep", path))
-                case "D" if os.path.lexists(self._repository.work_tree / path):
-                    if not self._matches(Blob(old_mode, oid, path)):
-                        differences.append(Difference("restore", path, is_hidden=True))
+                    differences.append(Difference("keep", blob.path))
+                case "D" if os.path.lexists(self._repository.work_tree / blob.path):
+                    # No snapshot of the present holds it, since git ignores it by now.
+                    if self._broken([blob]):
+                        differences.append(Difference("restore", blob.path))
                 case "D":
-                    differences.append(Difference("create", path))
+                    differences.append(Difference("create", blob.path))
                 case _:
-                    differences.append(Difference("restore", path))
+                    differences.append(Difference("restore", blob.path))
         return differences
+
+    def differing(self, older: str, newer: str) -> list[str]:
+        """Return the paths of the project's files that differ between two trees, whatever the work tree holds."""
+        return [blob.path for _, blob in self._changed(older, newer)]
+
+    def _changed(self, old: str, new: str) -> Iterable[tuple[str, Blob]]:
+        listed = self._ask("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new)
+        fields = [os.fsdecode(field) for field in listed.split(b"\0")]
+        for raw, path in zip(fields[::2], fields[1::2], strict=False):
+            old_mode, new_mode, oid, _, status = raw.removeprefix(":").split(" ")
+            if _SUBMODULE not in {old_mode, new_mode} and self._is_ours(path):
+                yield status, Blob(old_mode, oid, path)
 
     def _is_ours(self, path: str) -> bool:
         prefix = f"{self._repository.prefix}/" if self._repository.prefix else ""
@@ -104,27 +109,12 @@ class Restorer:
             message = f"the snapshot of the checkpoint cannot be read: {failure}"
             raise IntegrityError(message, hint="fetch it from another clone: git fetch --all --tags") from failure
 
-    def _refuse_blocked(self, path: str) -> None:
-        parts = path.split("/")
-        place = self._repository.work_tree
-        if any(part.lower() == ".git" for part in parts):
-            message = f"the snapshot holds a path inside .git: {path}"
-            raise IntegrityError(message, hint="it was not made by churnflow; do not use it")
-        for part in parts[:-1]:
-            place /= part
-            if place.is_symlink() or (place.exists() and not place.is_dir()):
-                message = f"{path} cannot be brought back: {place} is not a folder"
-                raise ConflictError(message, hint=f"move {place} away, then run the same command again")
-        if (place / parts[-1]).is_dir() and not (place / parts[-1]).is_symlink():
-            message = f"{path} cannot be brought back: a folder stands in its place"
-            raise ConflictError(message, hint=f"move {place / parts[-1]} away, then run the same command again")
-
     def _write(self, tree: str, paths: list[str]) -> None:
         # `checkout-index` into a folder of our own applies the user's line ends and filters (LFS) as a checkout does,
         # and makes modes and links, without a file of the work tree being half written at any moment.
         state = self._repository.state_dir
         with explained(state), self._snapshots.scratch_index() as index:
-            remove_leftovers(state, "staging-*")
+            remove_leftovers(state, "staging-")
             staging = state / f"staging-{os.getpid()}"
             try:
                 make_folder(staging)
@@ -132,6 +122,8 @@ class Restorer:
                 self._plumbing.run("read-tree", tree, env=env)
                 listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
                 self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
+                for folder in {(self._repository.work_tree / path).parent for path in paths}:
+                    remove_leftovers(folder)
                 folders = {self._install(staging / path, path) for path in paths}
             except GitFailure as failure:
                 message = f"the files of the checkpoint could not be written: {failure}"
@@ -143,6 +135,8 @@ class Restorer:
 
     def _install(self, staged: Path, path: str) -> Path:
         target = self._repository.work_tree / path
+        # Once more: one of the files before it may be a link that now leads elsewhere.
+        refuse_blocked(self._repository.work_tree, path)
         with explained(target):
             make_folder(target.parent)
             temporary = temporary_in(target.parent)
@@ -172,9 +166,6 @@ class Restorer:
                 description, path = line.split(b"\t", 1)
                 mode, _, oid = description.decode().split(" ")
                 yield Blob(mode, oid, os.fsdecode(path))
-
-    def _matches(self, blob: Blob) -> bool:
-        return not self._broken([blob])
 
     def _broken(self, blobs: list[Blob]) -> list[str]:
         top = self._repository.work_tree

@@ -5,9 +5,9 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from churnflow.adapters.durable import (
     TEMPORARY_PREFIX,
@@ -38,24 +38,25 @@ class Snapshots:
         self._index = self._state / "snapshot.index"
         self._data_memory = self._state / "data-paths.json"
 
-    def take(self, data: Iterable[str]) -> str:
+    def take(self, data: Iterable[str], also: Sequence[str] = ()) -> str:
         """Return the id of a tree with every file that is tracked, or neither ignored nor listed in `data`.
 
         data: source files, relative to the project; those that git tracks are in the tree all the same. They are
-        remembered, so that no later snapshot takes their rows into git either. The tree is durable on return.
+        remembered, so that no later snapshot takes their rows into git either. also: files, relative to the project,
+        that are taken whatever git ignores. The tree is durable on return.
         Raises UsageError for a file that cannot be read, ConflictError when git fails.
         """
         with explained(self._state):
             make_folder(self._state)
-            remove_leftovers(self._state, "index-*")
+            remove_leftovers(self._state, "index-")
             excluded = self._untracked(self._remembered(data))
         try:
-            return self._attempt(excluded, fresh=False)
+            return self._attempt(excluded, self._from_top(also), fresh=False)
         except GitFailure:
             # A power cut or `git gc` spoiled the private index, or what it relied on; it is only a cache.
             self.forget()
         try:
-            return self._attempt(excluded, fresh=True)
+            return self._attempt(excluded, self._from_top(also), fresh=True)
         except GitFailure as failure:
             raise _explain(failure) from failure
 
@@ -75,16 +76,18 @@ class Snapshots:
             remove(path)
             remove(path.with_name(path.name + ".lock"))
 
-    def _attempt(self, excluded: list[str], *, fresh: bool) -> str:
+    def _attempt(self, excluded: list[str], also: list[str], *, fresh: bool) -> str:
         with self.scratch_index() as index, self._plumbing.quarantine() as objects:
             env = {**objects, "GIT_INDEX_FILE": str(index)}
             if not fresh:
                 with suppress(FileNotFoundError):
-                    shutil.copyfile(self._index, index)
+                    # With its time: by it git tells which files may have changed in the second of the last snapshot.
+                    shutil.copy2(self._index, index)
             if not index.exists() and self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD"):
                 self._plumbing.run("read-tree", "HEAD", env=env)
             self._add(env, excluded)
             self._settle_ignored(env)
+            self._include(env, also)
             tree = self._plumbing.line("write-tree", env=env)
             with suppress(FileNotFoundError):
                 index.replace(self._index)
@@ -117,14 +120,15 @@ class Snapshots:
         """Make the private index agree with the user's on ignored files: those added by force, or untracked since."""
         tracked = self._ignored({})
         present = self._ignored(env)
-        if missing := [path for path in tracked - present if os.path.lexists(self._repository.work_tree / path)]:
-            self._plumbing.run(
-                "update-index", "--add", "--remove", "-z", "--stdin", stdin=_listed(sorted(missing)), env=env
-            )
+        self._include(env, sorted(tracked - present))
         self._drop(env, sorted(present - tracked))
 
     def _ignored(self, env: dict[str, str]) -> set[str]:
         return set(_paths(self._plumbing.run("ls-files", "-z", "-c", "-i", "--exclude-standard", env=env)))
+
+    def _include(self, env: dict[str, str], paths: list[str]) -> None:
+        if there := [path for path in paths if os.path.lexists(self._repository.work_tree / path)]:
+            self._plumbing.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=_listed(there), env=env)
 
     def _drop(self, env: dict[str, str], paths: list[str]) -> None:
         if paths:
@@ -134,14 +138,22 @@ class Snapshots:
     def _untracked(self, data: list[str]) -> list[str]:
         if not data:
             return []
-        prefix = self._repository.prefix
-        paths = [f"{prefix}/{path}" if prefix else path for path in map(os.path.normpath, data)]
+        paths = self._from_top(data)
         # Not as arguments: `data` can be long, and a name may look like an option.
         listed = self._plumbing.run("ls-files", "-z", "-c", "--full-name")
         tracked = set(_paths(listed))
-        open_paths = [path for path in paths if path not in tracked]
+        open_paths = [path for path in paths if path not in tracked and not self._is_beyond(path, tracked)]
         ignored = self._ignored_among(open_paths)
         return [path for path in open_paths if path not in ignored]
+
+    def _is_beyond(self, path: str, tracked: set[str]) -> bool:
+        """Tell whether the path leads into a submodule or over a link: git takes neither in, and refuses its name."""
+        folders = [str(folder) for folder in PurePosixPath(path).parents]
+        return any(folder in tracked or (self._repository.work_tree / folder).is_symlink() for folder in folders)
+
+    def _from_top(self, paths: Iterable[str]) -> list[str]:
+        prefix = self._repository.prefix
+        return [f"{prefix}/{path}" if prefix else path for path in map(os.path.normpath, paths)]
 
     def _ignored_among(self, paths: list[str]) -> set[str]:
         """Return those that git ignores anyway: `git add` refuses a pathspec that names one, even to leave it out."""
@@ -154,7 +166,7 @@ class Snapshots:
 
     def _remembered(self, data: Iterable[str]) -> list[str]:
         known: list[str] = []
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, TypeError):
             known = [str(path) for path in json.loads(self._data_memory.read_bytes())]
         merged = sorted({*known, *data})
         if merged != known:
@@ -181,6 +193,6 @@ def _explain(failure: GitFailure) -> ConflictError | UsageError:
     if unreadable:
         name = unreadable[1]
         return UsageError(f"no permission to read {name}", hint=f"chmod u+r {name}, or list it in .gitignore")
-    if "No space left" in failure.stderr:
+    if failure.is_disk_full:
         return ConflictError("no space left on the disk of the repository", hint="free some space, then try again")
     return ConflictError(f"the work tree could not be kept: {failure}", hint="see `git status`, then try again")

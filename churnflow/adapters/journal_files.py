@@ -1,17 +1,26 @@
 """The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from churnflow.adapters.durable import append_durably, explained, make_folder, temporary_in, write_durably
+from churnflow.adapters.durable import (
+    append_durably,
+    explained,
+    make_folder,
+    remove,
+    sync_folder,
+    temporary_in,
+    write_durably,
+)
 from churnflow.domain.base import Frozen
 from churnflow.domain.journal import Entry, Run, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import ConflictError, IntegrityError
 
-_ENTRY: TypeAdapter[Any] = TypeAdapter(Entry)
+_ENTRY: TypeAdapter[Any] = TypeAdapter(Entry, config=ConfigDict(defer_build=True))
 _RUN_LINE = b'{"kind":"run",'
 _RESET_LINE = b'{"kind":"reset",'
 
@@ -36,7 +45,7 @@ class JournalFiles:
     def current(self) -> Run | None:
         """Return the run that the project is at, None before the first. Raises IntegrityError for a damaged file."""
         try:
-            run_id = (self._state / "current").read_text().strip()
+            run_id = os.fsdecode((self._state / "current").read_bytes()).strip()
         except FileNotFoundError:
             return None
         path = self._path(run_id)
@@ -74,8 +83,12 @@ class JournalFiles:
     def intend(self, intent: Intent | None) -> None:
         """Keep durably what is about to be done in several writes, None when it is done."""
         path = self._state / "intent.json"
+        with explained(path):
+            make_folder(self._state)
         if intent is None:
             path.unlink(missing_ok=True)
+            # A note that came back after a power cut would roll back once more, over what was done since.
+            sync_folder(self._state)
         else:
             write_durably(path, intent.model_dump_json().encode())
 
@@ -103,8 +116,11 @@ class JournalFiles:
         with explained(path):
             make_folder(self._steps)
             temporary = temporary_in(self._steps)
-            temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
-            temporary.replace(path)
+            try:
+                temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
+                temporary.replace(path)
+            finally:
+                remove(temporary)
 
     def _point_to(self, run_id: str) -> None:
         path = self._state / "current"

@@ -10,6 +10,17 @@ from pathlib import Path
 from churnflow.adapters.durable import explained, make_folder
 from churnflow.errors import ConflictError
 
+_HELD: set[int] = set()
+
+
+def _let_go() -> None:
+    # A step may fork workers. They share the lock with us, and one that outlives us would hold it forever.
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 
 class ProjectLock:
     """An flock on a file in the project's state; the file's text says who holds it, the lock itself is the kernel's."""
@@ -31,11 +42,14 @@ class ProjectLock:
         with explained(self._path):
             make_folder(self._path.parent)
             descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
+        _HELD.add(descriptor)
         try:
             self._take(descriptor, command)
             yield from self._held()
         finally:
-            os.close(descriptor)
+            if descriptor in _HELD:
+                _HELD.remove(descriptor)
+                os.close(descriptor)
 
     def _held(self) -> Iterator[None]:
         self._depth += 1

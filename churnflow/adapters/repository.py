@@ -63,8 +63,11 @@ def open_repository(start: Path) -> Repository:
     if not start.is_dir():
         message = f"no such folder: {start}"
         raise UsageError(message, hint="give the folder of a project with -C, or make one: churnflow new DIR")
+    if "\n" in str(start):
+        message = f"the name of the folder {str(start)!r} holds a line break"
+        raise UsageError(message, hint="rename it")
     answer = _ask_git(start)
-    lines = answer.stdout.splitlines()
+    lines = answer.stdout.split("\n")[:-1]
     if answer.returncode != 0 or lines[:2] != ["false", "true"]:
         raise _explain(start, lines, answer.stderr)
     git_dir, common_dir, work_tree = (Path(line).resolve() for line in lines[2:])

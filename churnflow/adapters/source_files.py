@@ -2,21 +2,29 @@
 
 import json
 import os
+import stat
 import time
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
-from churnflow.adapters.artifact_files import copy_hashing, sha256_of
-from churnflow.adapters.durable import explained, make_folder, remove, sync_file, sync_folder, temporary_in
+from churnflow.adapters.artifact_files import Signature, copy_hashing, sha256_of, signature_of
+from churnflow.adapters.durable import (
+    explained,
+    make_folder,
+    remove,
+    remove_leftovers,
+    sync_file,
+    sync_folder,
+    temporary_in,
+)
+from churnflow.adapters.places import refuse_blocked
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import ArtifactStore
-from churnflow.errors import ConflictError, IntegrityError, UsageError
+from churnflow.errors import IntegrityError, UsageError
 
 # A file written this short before it was hashed may change again without a new time stamp, as in git's racy index.
 _RACY_NS = 2_000_000_000
-
-Signature = list[int]
 
 
 class SourceFiles:
@@ -41,15 +49,18 @@ class SourceFiles:
         return path
 
     def sha256(self, relative: str) -> str | None:
-        """Return the digest of the file's bytes, None when it is gone."""
+        """Return the digest of the file's bytes, None when it is gone or no file any more."""
         path = self._inside(relative)
         try:
-            signature = _signature(path)
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            signature = signature_of(status)
             known = self._remembered().get(relative)
             if known is not None and known[0] == signature:
                 return known[1]
             found = sha256_of(path)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError:
             message = f"no permission to read {relative}"
@@ -57,16 +68,21 @@ class SourceFiles:
         self._remember(relative, signature, found)
         return found
 
+    def refuse_blocked(self, relative: str) -> None:
+        """Check that the path can be written. Raises ConflictError when a link or a folder stands in the way."""
+        refuse_blocked(self._root, os.path.normpath(relative))
+
     def restore(self, relative: str, artifact: Artifact) -> None:
         """Write the stored bytes back to the path, whole or not at all.
 
         Raises IntegrityError when the stored bytes are missing or altered, ConflictError when the path is blocked.
         """
         path = self._inside(relative)
-        self._refuse_links(path, relative)
+        self.refuse_blocked(relative)
         self._store.verify(artifact)
         with explained(path):
             make_folder(path.parent)
+            remove_leftovers(path.parent)
             temporary = temporary_in(path.parent)
             try:
                 copied = copy_hashing(self._store.path(artifact), temporary)
@@ -85,26 +101,18 @@ class SourceFiles:
         if "\0" in relative or not path.is_relative_to(self._root) or path == self._root:
             message = f"{relative} lies outside the project"
             raise UsageError(message, hint="copy the file into the project, for example under data/")
-        if ".git" in PurePosixPath(relative).parts:
+        if ".git" in map(str.lower, PurePosixPath(relative).parts):
             message = f"{relative} lies inside .git"
             raise UsageError(message, hint="copy the file into the project, for example under data/")
         return path
 
-    def _refuse_links(self, path: Path, relative: str) -> None:
-        for folder in path.relative_to(self._root).parents:
-            if (self._root / folder).is_symlink():
-                message = f"{relative} cannot be brought back: {folder} is a symbolic link, maybe out of the project"
-                raise ConflictError(message, hint=f"make {folder} a folder, then run the same command again")
-        if path.is_dir():
-            message = f"{relative} cannot be brought back: a folder stands in its place"
-            raise ConflictError(message, hint=f"move the folder {relative} away, then run the same command again")
-
     def _remembered(self) -> dict[str, tuple[Signature, str]]:
         if self._known is None:
             self._known = {}
-            with suppress(OSError, ValueError, TypeError):
+            with suppress(OSError, ValueError, TypeError, AttributeError):
                 for name, (signature, sha256) in json.loads(self._memory.read_bytes()).items():
-                    self._known[name] = (signature, sha256)
+                    size, changed, moved, inode = signature
+                    self._known[name] = ((size, changed, moved, inode), sha256)
         return self._known
 
     def _remember(self, relative: str, signature: Signature, sha256: str) -> None:
@@ -118,11 +126,6 @@ class SourceFiles:
             temporary = temporary_in(self._memory.parent)
             temporary.write_text(json.dumps(known))
             temporary.replace(self._memory)
-
-
-def _signature(path: Path) -> Signature:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _nearest(path: Path) -> str:

@@ -1,6 +1,6 @@
 """A checkpoint: a numbered, named prefix of a run, with what brings it back."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,9 @@ from churnflow.domain.base import Frozen, Moment, Name, Sha256
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
+
+# Never anything else than hex: it stands on git's command line, where a word like `--output=FILE` would write a file.
+ObjectId = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 
 NOT_RESTORED = (
     "predictions already returned to callers",
@@ -26,8 +29,8 @@ class Parent(Frozen):
 class Code(Frozen):
     """The work tree at the moment of the checkpoint, and where the user's HEAD stood."""
 
-    tree: str
-    head: str | None
+    tree: ObjectId
+    head: ObjectId | None
     branch: str | None
 
 

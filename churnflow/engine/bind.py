@@ -2,11 +2,12 @@
 
 import inspect
 import json
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
@@ -15,6 +16,7 @@ from churnflow.domain.contract import Evidence, Progress
 from churnflow.domain.workflow import Step
 from churnflow.errors import UsageError
 
+_QUALIFIED: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
 Source = Literal["value", "file", "artifact", "evidence", "progress", "default"]
 
 
@@ -34,7 +36,7 @@ class Parameter:
 
     def shown(self) -> str:
         """Write the parameter as `steps` lists it: name, type, default."""
-        kind = "" if self.annotation is Any else f": {inspect.formatannotation(self.annotation)}"
+        kind = "" if self.annotation is Any else f": {_words(self.annotation)}"
         return f"{self.name}{kind}" if self.required else f"{self.name}{kind} = {self.default!r}"
 
 
@@ -127,6 +129,15 @@ def _annotation(function: Callable[..., object], parameter: inspect.Parameter) -
         return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
     except (NameError, TypeError, AttributeError, SyntaxError):
         return Any
+
+
+def _words(annotation: Any) -> str:
+    """Write a type as its author does, without the modules of names and what only a validator reads."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) is Literal:
+        return " | ".join(repr(value) for value in typing.get_args(annotation))
+    return _QUALIFIED.sub("", inspect.formatannotation(annotation))
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any] | None:

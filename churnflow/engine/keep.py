@@ -1,5 +1,7 @@
 """Keeping a checkpoint: from a run and what surrounds it to one whole, durable, named state."""
 
+from collections.abc import Sequence
+
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
 from churnflow.domain.evidence import Artifact
@@ -25,8 +27,11 @@ def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
     return _settled(checkpoint, mark, ports)
 
 
-def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports) -> Checkpoint:
-    """Return the checkpoint that stands for `run` as it is now, after `head`; nothing is saved by this."""
+def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Sequence[str] = ()) -> Checkpoint:
+    """Return the checkpoint that stands for `run` as it is now, after `head`; nothing is saved by this.
+
+    also: files that it holds even if git ignores them.
+    """
     number = head.number + 1 if head else 1
     tag = tag_of(run.id, number, name)
     data = source_files(run)
@@ -42,7 +47,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports) -> Check
         run=run,
         artifacts=tuple(artifact for record in run.steps() for artifact in record.outputs),
         data=data,
-        code=ports.checkpoints.snapshot(data),
+        code=ports.checkpoints.snapshot(data, also),
         environment=ports.checkpoints.environment(),
         parent=Parent(tag=head.tag, sha256=digest(head)) if head else None,
     )

@@ -79,8 +79,11 @@ class Change:
 class CheckpointStore(Protocol):
     """Checkpoints as snapshot commits, annotated tags and YAML; nothing else of the user's git is touched."""
 
-    def snapshot(self, data: Mapping[str, Artifact]) -> Code:
-        """Write the work tree as a git tree, without the source files in `data`, and say where HEAD stands."""
+    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+        """Write the work tree as a git tree, and say where HEAD stands.
+
+        It is without the source files in `data`, and with the files `also`, even if git ignores them.
+        """
 
     def environment(self) -> Environment:
         """Describe the interpreter and the installed packages."""
@@ -92,7 +95,7 @@ class CheckpointStore(Protocol):
         """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
 
     def history(self, run_id: str) -> Sequence[Checkpoint]:
-        """Return the checkpoints of a run, oldest first."""
+        """Return the checkpoints of a run, oldest first. Raises IntegrityError if they do not form a whole chain."""
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
@@ -104,7 +107,10 @@ class CheckpointStore(Protocol):
         """Return what bringing back the checkpoint's files would do to the work tree."""
 
     def restore_files(self, checkpoint: Checkpoint) -> int:
-        """Bring back the files of the snapshot, each whole; return how many were verified by hash."""
+        """Bring back the files of the snapshot, each whole; return how many were verified by hash.
+
+        What they overwrite is not kept by this. Raises ConflictError before anything is written when a path is blocked.
+        """
 
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         """Return the paths whose content differs between two checkpoints, their own records left out."""
@@ -182,7 +188,10 @@ class Files(Protocol):
         """Return the absolute path. Raises UsageError when there is no such file or it lies outside the project."""
 
     def sha256(self, relative: str) -> str | None:
-        """Return the digest of the file's bytes, None when it is gone."""
+        """Return the digest of the file's bytes, None when it is gone or no file any more."""
+
+    def refuse_blocked(self, relative: str) -> None:
+        """Check that the path can be written. Raises ConflictError when a link or a folder stands in the way."""
 
     def restore(self, relative: str, artifact: Artifact) -> None:
         """Write the stored bytes back to the path, whole or not at all."""

@@ -1,6 +1,6 @@
 """Return to a checkpoint by adding one that equals it; what is left is kept first, so that `undo` finds it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from churnflow.domain.checkpoint import Checkpoint
@@ -45,13 +45,19 @@ class Outcome:
 
 
 def plan_rollback(tag: str, ports: Ports) -> Plan:
-    """Return what going back to `tag` would do. Raises IntegrityError when something it needs is missing or altered."""
+    """Return what going back to `tag` would do.
+
+    Raises IntegrityError when something it needs is missing or altered, ConflictError when something stands in the way.
+    """
     target = ports.checkpoints.load(tag)
     for artifact in _needed(target):
         ports.store.verify(artifact)
+    changes = tuple(ports.checkpoints.changes(target))
     data = tuple(path for path, artifact in target.data.items() if ports.files.sha256(path) != artifact.sha256)
+    for path in [*data, *(change.path for change in changes if change.action != "keep")]:
+        ports.files.refuse_blocked(path)
     served = ports.pointer.read()
-    return Plan(target, tuple(ports.checkpoints.changes(target)), data, served, target.release or served)
+    return Plan(target, changes, data, served, target.release or served)
 
 
 def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
@@ -62,8 +68,9 @@ def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
     """
     plan = plan_rollback(tag, ports)
     run = ports.journal.current() or plan.target.run
-    rescue = _rescue(run, ports)
-    before = rescue or ports.checkpoints.head(run.id)
+    head = ports.checkpoints.head(run.id)
+    rescue = _rescue(run, head, plan, ports)
+    before = rescue or head
     intent = Intent(target=tag, before=before.tag if before else tag, reason=reason)
     ports.journal.intend(intent)
     checkpoint, verified = _bring_back(intent, plan.target, ports)
@@ -72,11 +79,18 @@ def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
 
 
 def finish(ports: Ports) -> Checkpoint | None:
-    """Finish the rollback that a killed command had begun; return its checkpoint, None if there was none."""
+    """Finish the rollback that a killed command had begun; return its checkpoint, None if there was none.
+
+    Files that were edited since are kept first, in one more rescue.
+    """
     intent = ports.journal.intent()
     if intent is None:
         return None
-    return _bring_back(intent, ports.checkpoints.load(intent.target), ports)[0]
+    plan = plan_rollback(intent.target, ports)
+    if _is_edited_since(ports.checkpoints.load(intent.before), plan, ports):
+        run = ports.journal.current() or plan.target.run
+        _rescue(run, ports.checkpoints.head(run.id), plan, ports)
+    return _bring_back(intent, plan.target, ports)[0]
 
 
 def undo(ports: Ports) -> Outcome:
@@ -89,21 +103,28 @@ def undo(ports: Ports) -> Outcome:
     return rollback(head.before, ports, reason=f"undo of {head.tag}")
 
 
-def _rescue(run: Run, ports: Ports) -> Checkpoint | None:
-    """Keep whatever the newest checkpoint does not hold: entries, files, and source files as they are now."""
-    head = ports.checkpoints.head(run.id)
-    today = _data_today(run, ports)
-    same = head is not None and head.run.entries == run.entries and today == head.data
-    if head is not None and same and not ports.checkpoints.changes(head):
+def _is_edited_since(left: Checkpoint, plan: Plan, ports: Ports) -> bool:
+    """Tell whether a file that is to be overwritten is neither as it was left nor as it will be."""
+    changed = {change.path for change in ports.checkpoints.changes(left)}
+    was = {path: artifact.sha256 for path, artifact in left.data.items()}
+    return bool(changed.intersection(plan.overwritten)) or any(
+        ports.files.sha256(path) not in {None, was.get(path)} for path in plan.data
+    )
+
+
+def _rescue(run: Run, head: Checkpoint | None, plan: Plan, ports: Ports) -> Checkpoint | None:
+    """Keep whatever `head`, the newest checkpoint, does not hold: entries, files, and source files as they are now."""
+    today = _data_today([*source_files(run), *plan.data], ports)
+    rescue = compose(run, "rescue", head, ports, plan.overwritten).model_copy(update={"data": today})
+    if head is not None and (head.run.entries, head.data, head.code.tree) == (run.entries, today, rescue.code.tree):
         return None
-    rescue = compose(run, "rescue", head, ports).model_copy(update={"data": today})
     ports.checkpoints.save(rescue)
     return rescue
 
 
-def _data_today(run: Run, ports: Ports) -> dict[str, Artifact]:
+def _data_today(paths: Iterable[str], ports: Ports) -> dict[str, Artifact]:
     today: dict[str, Artifact] = {}
-    for path in source_files(run):
+    for path in paths:
         try:
             today[path] = ports.store.put_file(path, ports.files.resolve(path))
         except UsageError:

@@ -51,7 +51,7 @@ def make(**params: object) -> Checkpoint:
         confidence=Confidence(score=1, because="x"),
         restore=Restore(command="c", git="g"),
         run=run.with_entries((record,)),
-        code=Code(tree="0012345", head=None, branch="no"),
+        code=Code(tree="0012345" * 5 + "00123", head=None, branch="no"),
         environment=Environment(python="3.10", platform="Linux", packages_sha256="1" * 64),
         parent=None,
     )
@@ -71,7 +71,7 @@ def test_every_value_comes_back_and_reads_the_same_everywhere(value: object) -> 
 def test_summary_comes_first_and_digests_are_quoted() -> None:
     lines = to_yaml(make()).decode().splitlines()
     assert lines[:3] == ['schema: "churnflow/checkpoint@1"', "name: a", "number: 1"]
-    assert '  tree: "0012345"' in lines
+    assert f'  tree: "{"0012345" * 5}00123"' in lines
     assert '  python: "3.10"' in lines
     assert lines[-1] == "parent: null"
 

@@ -1,6 +1,7 @@
 """Step functions found, imported and hashed from a real project folder."""
 
 import itertools
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from churnflow.adapters.step_code import StepCode
 from churnflow.errors import UsageError
 
 _SERIAL = itertools.count()
+ROOT = Path(__file__).parents[2]
 
 
 class Project:
@@ -68,7 +70,77 @@ def test_a_function_is_imported_by_name_or_place(project: Project) -> None:
     catalog = project.catalog()
     assert catalog.function("churn.known")() == 1
     assert catalog.function(f"{project.package}.steps:run") is catalog.function("churn.known")
-    assert catalog.names() == ["churn.known"]
+    assert "churn.known" in catalog.names()
+    assert list(catalog.names()) == sorted(set(catalog.names()))
+
+
+STRANGER = """
+import sys
+from pathlib import Path
+from churnflow.adapters.artifact_files import ArtifactFiles
+from churnflow.adapters.step_code import StepCode
+root = Path(sys.argv[1])
+sys.path.append(str(root / "site"))
+catalog = StepCode(root, {"churn.known": "stranger:own"})
+store = ArtifactFiles(root / "store", {"json": "stranger_codec"})
+print(*[name for name in catalog.names() if name.startswith(("churn.known", "stranger."))])
+print(catalog.function("stranger.step")(), catalog.function("churn.known")(), len(catalog.code_sha256("stranger.step")))
+print(store.get(store.put("a", "text", "stranger-text")), "stranger-text" in store.codecs())
+"""
+
+
+def test_an_installed_package_adds_steps_and_codecs_and_takes_no_built_in_name(tmp_path: Path) -> None:
+    metadata = tmp_path / "site/stranger-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[churnflow.steps]\nstranger.step = stranger:run\nchurn.known = stranger:run\n"
+        "[churnflow.codecs]\nstranger-text = stranger_codec\njson = none_such\n"
+    )
+    (tmp_path / "site/stranger.py").write_text("def run():\n    return 'run'\n\ndef own():\n    return 'own'\n")
+    (tmp_path / "site/stranger_codec.py").write_text(
+        "SUFFIX = '.txt'\n"
+        "def dump(value, path):\n    path.write_text(value)\n"
+        "def load(path):\n    return path.read_text()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, str(tmp_path)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines() == ["churn.known stranger.step", "run own 64", "text True"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("run = 1\n", "is not a function"),
+        ("from churnflow.errors import UsageError\nraise UsageError('mine', hint='own')\n", "^mine$"),
+        ("import none_such_module\n", r"steps\.py:1: ModuleNotFoundError"),
+    ],
+)
+def test_what_cannot_be_a_step_says_why(project: Project, body: str, said: str) -> None:
+    project.write("__init__.py", "")
+    project.write("steps.py", body)
+    with pytest.raises(UsageError, match=said):
+        project.catalog().function(f"{project.package}.steps:run")
+
+
+def test_an_unknown_name_that_is_near_to_nothing_lists_what_there_is(project: Project) -> None:
+    with pytest.raises(UsageError, match="unknown step function: zzzz") as caught:
+        project.catalog().function("zzzz")
+    assert "churn.known" in caught.value.hint
+    project.write("__init__.py", "")
+    with pytest.raises(UsageError) as caught:
+        project.catalog().function(f"{project.package}.steps:zzzz")
+    assert caught.value.hint == "define `zzzz` in it"
+
+
+def test_a_module_of_the_project_that_the_step_imports_counts_and_one_that_is_gone_does_not(project: Project) -> None:
+    project.write("steps.py", f"import near_{project.package}\nfrom . import gone\n\ndef run():\n    return 1\n")
+    near = project.root / f"near_{project.package}.py"
+    near.write_text("x = 1\n")
+    before = project.sha256()
+    near.write_text("x = 2\n")
+    assert project.sha256() != before
 
 
 def test_unknown_names_are_met_with_the_nearest(project: Project) -> None:

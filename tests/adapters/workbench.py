@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from churnflow.domain.checkpoint import Checkpoint, Parent, Restore
 from churnflow.domain.evidence import Artifact, Confidence, Measure
 from churnflow.domain.journal import Mark, Run, StepRecord
 from churnflow.domain.workflow import CheckpointRequest, Step, Workflow
+from churnflow.engine.ports import CheckpointStore
 
 NOW = datetime(2026, 11, 23, 12, 30, 45, tzinfo=UTC)
 KEY = "0" * 64
+RUN = "261123-7qd2"
+TAG = f"churnflow/{RUN}/01-features-validated"
 
 
 class Work:
@@ -27,6 +31,12 @@ class Work:
         done = subprocess.run(["git", *arguments], cwd=self.path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def hash(self, kind: str, data: bytes) -> str:
+        """Write an object as it is, whatever git thinks of it, and return its id."""
+        command = ["git", "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
+        done = subprocess.run(command, cwd=self.path, input=data, capture_output=True, check=True)
+        return done.stdout.decode().strip()
 
     def write(self, name: str, text: str) -> Path:
         file = self.path / name
@@ -67,7 +77,7 @@ def files_of(work_tree: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def make_run(run_id: str = "261123-7qd2", entries: int = 1) -> Run:
+def make_run(run_id: str = RUN, entries: int = 1) -> Run:
     declared = Workflow(
         name="churn",
         task="Predict churn",
@@ -98,17 +108,20 @@ def make_run(run_id: str = "261123-7qd2", entries: int = 1) -> Run:
     )
 
 
-class Store:
-    """A checkpoint store with the steps that the engine takes to save one."""
+class Drafts:
+    """The steps that the engine takes to save a checkpoint in any store."""
 
-    def __init__(self, path: Path) -> None:
-        self.repository = open_repository(path)
-        self.git = GitCheckpoints(self.repository, KEY)
+    def __init__(self, checkpoints: CheckpointStore) -> None:
+        self.checkpoints = checkpoints
 
-    def draft(self, name: str = "features-validated", run_id: str = "261123-7qd2", **fields: object) -> Checkpoint:
-        data = fields.get("data", {})
-        assert isinstance(data, dict)
-        before = self.git.head(run_id)
+    def draft(
+        self,
+        name: str = "features-validated",
+        run_id: str = RUN,
+        data: Mapping[str, Artifact] | None = None,
+        also: Sequence[str] = (),
+    ) -> Checkpoint:
+        before = self.checkpoints.head(run_id)
         return Checkpoint(
             name=name,
             number=1 if before is None else before.number + 1,
@@ -117,16 +130,31 @@ class Store:
             confidence=Confidence(score=80, because="fine"),
             restore=Restore(command="churnflow rollback x", git="git checkout x"),
             run=make_run(run_id),
-            code=self.git.snapshot(data),
-            environment=self.git.environment(),
+            data=dict(data or {}),
+            code=self.checkpoints.snapshot(data or {}, also),
+            environment=self.checkpoints.environment(),
             parent=None if before is None else Parent(tag=before.tag, sha256=digest(before)),
-            **fields,
         )
 
-    def save(self, name: str = "features-validated", run_id: str = "261123-7qd2", **fields: object) -> Checkpoint:
-        checkpoint = self.draft(name, run_id, **fields)
-        self.git.save(checkpoint)
+    def save(
+        self,
+        name: str = "features-validated",
+        run_id: str = RUN,
+        data: Mapping[str, Artifact] | None = None,
+        also: Sequence[str] = (),
+    ) -> Checkpoint:
+        checkpoint = self.draft(name, run_id, data, also)
+        self.checkpoints.save(checkpoint)
         return checkpoint
+
+
+class Store(Drafts):
+    """The checkpoint store of a repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.repository = open_repository(path)
+        self.git = GitCheckpoints(self.repository, KEY)
+        super().__init__(self.git)
 
 
 def artifact(name: str, data: bytes) -> Artifact:

@@ -155,6 +155,9 @@ def test_where_parameters_come_from() -> None:
     assert filling.named("value") == {"kind": "b"}
     assert list(filling.named("progress")) == ["progress"]
     assert parameters(shape)["table"].shown() == "table"
+    assert parameters(shape)["kind"].shown() == "kind: 'a' | 'b' = 'a'"
+    assert parameters(budgeted)["budget"].shown() == "budget: str"
+    assert parameters(load)["source"].shown() == "source: Path"
 
 
 def test_the_nearest_word_is_named() -> None:

@@ -11,7 +11,7 @@ from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import finish, plan_rollback, rollback, undo
 from churnflow.engine.settle import settle
 from churnflow.engine.verify import verify
-from churnflow.errors import IntegrityError, UsageError
+from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.fakes import World
 
 WORKFLOW = """
@@ -148,7 +148,7 @@ def test_a_killed_rollback_is_finished_by_the_next_command(world: World) -> None
     run = shipped(world)
     tag = resolve("made", run, world.ports)
     world.journal.intend(Intent(target=tag, before="churnflow/261123-aaaa/02-shipped", reason=None))
-    world.checkpoints.tree["code.py"] = "half"
+    world.checkpoints.tree["code.py"] = "v1"
 
     finished = finish(world.ports)
     assert finished is not None
@@ -159,6 +159,72 @@ def test_a_killed_rollback_is_finished_by_the_next_command(world: World) -> None
     world.journal.intend(Intent(target=tag, before="churnflow/261123-aaaa/02-shipped", reason=None))
     assert finish(world.ports) == finished
     assert len(world.checkpoints.history(run.id)) == 3
+
+
+@pytest.mark.parametrize("edited", ["code.py", "data.txt"])
+def test_what_was_edited_after_a_kill_is_kept_before_the_rollback_is_finished(world: World, edited: str) -> None:
+    run = shipped(world)
+    world.checkpoints.tree["code.py"] = "v2"
+    world.files.contents["data.txt"] = b"2"
+    made, left = (resolve(name, run, world.ports) for name in ("made", "shipped"))
+    rescue = rollback(left, world.ports).rescue
+    assert rescue is not None
+    world.checkpoints.tree["code.py"] = "v2"
+    world.files.contents["data.txt"] = b"2"
+    world.journal.intend(Intent(target=made, before=rescue.tag, reason=None))
+    if edited == "code.py":
+        world.checkpoints.tree["code.py"] = "v3"
+    else:
+        world.files.contents["data.txt"] = b"3"
+    settle(world.ports)
+    assert (world.checkpoints.tree["code.py"], world.files.contents["data.txt"]) == ("v1", b"1")
+    *_, kept, now = world.checkpoints.history(run.id)
+    assert (kept.name, now.restores, now.before) == ("rescue", made, rescue.tag)
+    rollback(kept.tag, world.ports)
+    assert "v3" in world.checkpoints.tree["code.py"] or world.files.contents["data.txt"] == b"3"
+
+
+def test_a_file_that_git_ignores_by_now_is_in_the_rescue_and_comes_back_by_undo(world: World) -> None:
+    world.checkpoints.tree["settings.py"] = "old"
+    run = shipped(world)
+    world.checkpoints.ignored.add("settings.py")
+    rollback(resolve("shipped", run, world.ports), world.ports)
+    world.checkpoints.tree["settings.py"] = "precious"
+
+    outcome = rollback(resolve("made", run, world.ports), world.ports)
+    assert outcome.plan.overwritten == ("settings.py",)
+    assert outcome.rescue is not None
+    assert world.checkpoints.tree["settings.py"] == "old"
+    undo(world.ports)
+    assert world.checkpoints.tree["settings.py"] == "precious"
+
+
+def test_a_source_file_that_only_the_checkpoint_names_is_kept_before_it_is_overwritten(world: World) -> None:
+    run = shipped(world)
+    world.files.contents["other.txt"] = b"1"
+    other = advance(
+        world.begin(WORKFLOW.replace("data.txt", "other.txt"), "261123-bbbb"), world.ports, phases=["build"]
+    )
+    assert [item.name for item in world.checkpoints.history(other.id)] == ["made"]
+    world.files.contents["data.txt"] = b"edited"
+
+    rollback(resolve("shipped", run, world.ports), world.ports)
+    assert world.files.contents["data.txt"] == b"1"
+    undo(world.ports)
+    assert world.files.contents["data.txt"] == b"edited"
+
+
+@pytest.mark.parametrize("path", ["code.py", "data.txt"])
+def test_a_blocked_path_refuses_before_anything_is_touched(world: World, path: str) -> None:
+    run = shipped(world)
+    world.checkpoints.tree["code.py"] = "v2"
+    world.files.contents["data.txt"] = b"2"
+    world.files.blocked.add(path)
+    with pytest.raises(ConflictError, match="stands in the place"):
+        rollback(resolve("made", run, world.ports), world.ports)
+    assert world.journal.intended is None
+    assert world.checkpoints.tree["code.py"] == "v2"
+    assert len(world.checkpoints.history(run.id)) == 2
 
 
 def test_a_checkpoint_saved_by_a_killed_command_is_taken_as_it_is(world: World) -> None:
@@ -198,7 +264,8 @@ def test_references_that_mean_nothing_name_the_nearest(world: World) -> None:
         with pytest.raises(UsageError):
             resolve(ref, run, world.ports)
     with pytest.raises(UsageError):
-        resolve("made", None, world.ports)
+        resolve("HEAD", None, world.ports)
+    assert resolve("made", None, world.ports) == "churnflow/261123-aaaa/01-made"
     assert resolve("served", run, world.ports) == "churnflow/261123-aaaa/02-shipped"
 
 
@@ -247,7 +314,8 @@ def test_what_differs_between_two_checkpoints(world: World) -> None:
 def test_what_a_killed_command_left_is_settled_by_the_next(world: World) -> None:
     settle(world.ports)
     run = shipped(world)
-    world.journal.intend(Intent(target=resolve("made", run, world.ports), before="x", reason=None))
+    made, left = (resolve(name, run, world.ports) for name in ("made", "shipped"))
+    world.journal.intend(Intent(target=made, before=left, reason=None))
     settle(world.ports)
     assert world.journal.intended is None
     assert [item.name for item in world.checkpoints.history(run.id)][-1] == "made"
