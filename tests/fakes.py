@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from churnflow.domain.base import digest
-from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent, Summary, summary_of
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Answer, Approval, Entry, ItemEntry, Run, StepRecord
@@ -177,6 +177,9 @@ class FakeCheckpoints:
 
     def history(self, run_id: str) -> Sequence[Checkpoint]:
         return tuple(self.chains.get(run_id, ()))
+
+    def summaries(self, run_id: str) -> Sequence[Summary]:
+        return tuple(summary_of(checkpoint) for checkpoint in self.history(run_id))
 
     def load(self, tag: str) -> Checkpoint:
         for chain in self.chains.values():

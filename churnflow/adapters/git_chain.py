@@ -4,29 +4,40 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from churnflow.adapters.git_plumbing import Found, Plumbing
 from churnflow.adapters.record_yaml import from_yaml
 from churnflow.adapters.repository import Repository
-from churnflow.domain.base import digest
-from churnflow.domain.checkpoint import Checkpoint, file_of
+from churnflow.domain.base import canonical_json
+from churnflow.domain.checkpoint import Checkpoint, Summary, file_of, summary_of
 from churnflow.errors import IntegrityError, UsageError
 
 _TAG = re.compile(r"churnflow/(?P<run>[A-Za-z0-9][A-Za-z0-9._-]*)/(?P<number>\d+)-(?P<name>[a-z0-9][a-z0-9._-]*)\Z")
-_SHA256 = re.compile(r"^sha256: ([0-9a-f]{64})$", re.MULTILINE)
+_SUMMARY = re.compile(r"^summary: (\{.*\})$", re.MULTILINE)
 
 
 class Link(NamedTuple):
-    """A commit of the chain: its tag, the digest of its checkpoint, and its parents."""
+    """A commit of the chain: what it states of its checkpoint, and its parents."""
 
     commit: str
-    tag: str
-    sha256: str
+    summary: Summary
     parents: tuple[str, ...]
+
+    @property
+    def tag(self) -> str:
+        """The checkpoint's tag."""
+        return self.summary.tag
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the checkpoint's record."""
+        return self.summary.sha256
 
     @property
     def number(self) -> int:
         """The checkpoint's number in its run."""
-        return split_tag(self.tag)[1]
+        return self.summary.number
 
 
 class Chain:
@@ -88,7 +99,7 @@ class Chain:
             raise UsageError(message, hint="churnflow log lists the checkpoints")
         if placed is None or placed.tag != tag or placed.commit != target.oid:
             raise _moved(tag, placed)
-        if note.kind != "tag" or _sha256_in(note.content) != placed.sha256:
+        if note.kind != "tag" or _summary_in(note.content) != placed.summary:
             raise _moved(tag, placed)
         return placed
 
@@ -154,20 +165,19 @@ def split_tag(tag: str) -> tuple[str, int, str]:
     return match["run"], int(match["number"]), match["name"]
 
 
-def message_of(checkpoint: Checkpoint, sha256: str) -> str:
+def message_of(summary: Summary) -> str:
     """Return the message of a checkpoint's commit and tag; the digest in it is what everything is proved by."""
-    return f"{checkpoint.tag}\n\nsha256: {sha256}\n"
+    return f"{summary.tag}\n\nsummary: {canonical_json(summary.model_dump(mode='json')).decode()}\n"
 
 
 def link_of(found: Found | None, where: str) -> Link:
     """Read a commit as a link. Raises IntegrityError when it is none of ours."""
     if found is not None and found.kind == "commit":
-        head, _, message = found.content.decode(errors="replace").partition("\n\n")
-        tag = message.split("\n", 1)[0]
-        sha256 = _SHA256.search(message)
-        if is_tag(tag) and sha256:
+        summary = _summary_in(found.content)
+        if summary is not None:
+            head = found.content.decode(errors="replace").partition("\n\n")[0]
             parents = tuple(line[7:] for line in head.splitlines() if line.startswith("parent "))
-            return Link(found.oid, tag, sha256[1], parents)
+            return Link(found.oid, summary, parents)
     oid = "a missing object" if found is None else found.oid[:12]
     message = f"{where} leads to {oid}, which is no checkpoint"
     raise IntegrityError(message, hint="see where it was before: git reflog show refs/churnflow/runs/RUN")
@@ -176,7 +186,7 @@ def link_of(found: Found | None, where: str) -> Link:
 def prove(data: bytes, link: Link) -> Checkpoint:
     """Read a checkpoint's YAML. Raises IntegrityError unless it has the digest and the place that its commit states."""
     checkpoint = from_yaml(data, link.tag)
-    if digest(checkpoint) != link.sha256 or checkpoint.tag != link.tag:
+    if summary_of(checkpoint) != link.summary:
         message = f"{link.tag} does not match its digest {link.sha256[:12]}"
         raise IntegrityError(message, hint="fetch the true one from another clone, or go back to the one before it")
     return checkpoint
@@ -191,9 +201,13 @@ def check_parent(checkpoint: Checkpoint, before: Link | None) -> None:
         raise IntegrityError(message, hint="churnflow verify names the first link that is broken")
 
 
-def _sha256_in(content: bytes) -> str | None:
-    match = _SHA256.search(content.decode(errors="replace"))
-    return match[1] if match else None
+def _summary_in(content: bytes) -> Summary | None:
+    match = _SUMMARY.search(content.decode(errors="replace"))
+    try:
+        summary = Summary.model_validate_json(match[1]) if match else None
+    except ValidationError:
+        return None
+    return summary if summary is not None and is_tag(summary.tag) else None
 
 
 def _moved(tag: str, placed: Link | None) -> IntegrityError:

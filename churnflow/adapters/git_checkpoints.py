@@ -23,8 +23,7 @@ from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
 from churnflow.adapters.repository import Repository
-from churnflow.domain.base import digest
-from churnflow.domain.checkpoint import Checkpoint, Code, Environment, file_of
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary, file_of, summary_of
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import Change
 from churnflow.errors import ConflictError, IntegrityError, UsageError
@@ -78,16 +77,16 @@ class GitCheckpoints:
 
         Raises ConflictError if the run has moved on.
         """
-        data, sha256 = to_yaml(checkpoint), digest(checkpoint)
+        data, summary = to_yaml(checkpoint), summary_of(checkpoint)
         if len(data) > MAX_BYTES:
             message = f"the record of {checkpoint.tag} is larger than {MAX_BYTES // 1_000_000} MB"
             raise UsageError(message, hint="steps state facts and metrics in few words; put the rest into artifacts")
         for _ in range(_TRIES):
             tip = self._chain.tip(checkpoint.run.id)
-            if tip is not None and (tip.tag, tip.sha256) == (checkpoint.tag, sha256):
+            if tip is not None and tip.summary == summary:
                 break
             _refuse_stale(checkpoint, tip)
-            tip = self._try_to_save(checkpoint, data, sha256, tip)
+            tip = self._try_to_save(checkpoint, data, summary, tip)
             if tip is not None and self._is_connected(tip, checkpoint, data):
                 break
         else:
@@ -108,6 +107,15 @@ class GitCheckpoints:
         links = self._chain.links(run_id)
         self._chain.refuse_strays(run_id, links)
         return self._chain.records(links)
+
+    def summaries(self, run_id: str) -> Sequence[Summary]:
+        """Return what the commits of a run state of its checkpoints, oldest first; records are not read.
+
+        Raises IntegrityError for a chain that is not whole, or a tag of the run that lies in no chain.
+        """
+        links = self._chain.links(run_id)
+        self._chain.refuse_strays(run_id, links)
+        return [link.summary for link in links]
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
@@ -174,27 +182,27 @@ class GitCheckpoints:
     def _copies(self, run_id: str) -> Path:
         return self._repository.root / "checkpoints" / run_id
 
-    def _try_to_save(self, checkpoint: Checkpoint, data: bytes, sha256: str, tip: Link | None) -> Link | None:
+    def _try_to_save(self, checkpoint: Checkpoint, data: bytes, summary: Summary, tip: Link | None) -> Link | None:
         """Make the commit and move the ref. None when the objects were taken away beneath us."""
         before = None if tip is None else tip.commit
         try:
-            link = self._written(checkpoint, data, sha256, before)
+            link = self._written(checkpoint, data, summary, before)
             self._writer.advance(checkpoint.run.id, link.commit, before, checkpoint.tag)
         except GitFailure as failure:
             self._remake(checkpoint, failure)
             return None
         return link
 
-    def _written(self, checkpoint: Checkpoint, data: bytes, sha256: str, before: str | None) -> Link:
+    def _written(self, checkpoint: Checkpoint, data: bytes, summary: Summary, before: str | None) -> Link:
         """Write the objects of the checkpoint's commit, of which those that are there already stay."""
         file = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
         path = f"{self._repository.prefix}/{file}" if self._repository.prefix else file
         parents = tuple(dict.fromkeys(commit for commit in (before, checkpoint.code.head) if commit))
-        revision = Revision(parents, message_of(checkpoint, sha256), checkpoint.created_at)
+        revision = Revision(parents, message_of(summary), checkpoint.created_at)
         with self._plumbing.quarantine() as env:
             tree = self._writer.tree_with(checkpoint.code.tree, path, data, before, env)
             commit = self._writer.commit(tree, revision, env)
-        return Link(commit, checkpoint.tag, sha256, parents)
+        return Link(commit, summary, parents)
 
     def _is_connected(self, link: Link, checkpoint: Checkpoint, data: bytes) -> bool:
         """Tell whether every object of the new commit is there; if not, mend it or step back."""
@@ -208,7 +216,7 @@ class GitCheckpoints:
             self._step_back(link)
             raise
         with suppress(GitFailure):
-            self._written(checkpoint, data, link.sha256, link.parents[0] if link.number > 1 else None)
+            self._written(checkpoint, data, link.summary, link.parents[0] if link.number > 1 else None)
         if self._is_whole(link, known):
             return True
         self._step_back(link)

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from churnflow.domain.base import Frozen, Moment, Name, Sha256
+from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256, digest
 from churnflow.domain.evidence import Artifact, Confidence
-from churnflow.domain.journal import Run
+from churnflow.domain.journal import Approval, Run
 from churnflow.domain.release import Release
 
 # Never anything else than hex: it stands on git's command line, where a word like `--output=FILE` would write a file.
@@ -80,6 +80,45 @@ class Checkpoint(Frozen):
     def tag(self) -> str:
         """The annotated tag that names this checkpoint."""
         return tag_of(self.run.id, self.number, self.name)
+
+
+class Summary(Frozen):
+    """What a list of checkpoints shows of one; its commit states it, so that a list needs no record.
+
+    sha256: the digest of the record. serves: the version of the release that the API serves as of it.
+    """
+
+    tag: str
+    sha256: Sha256
+    created_at: Moment
+    confidence: Score | None
+    reviewer: str | None
+    restores: str | None
+    serves: str | None
+
+    @property
+    def number(self) -> int:
+        """The checkpoint's number in its run."""
+        return int(self.tag.rpartition("/")[2].partition("-")[0])
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.tag.rpartition("/")[2].partition("-")[2]
+
+
+def summary_of(checkpoint: Checkpoint) -> Summary:
+    """Return the summary of a checkpoint, computed from its record."""
+    reviewers = [entry.reviewer for entry in checkpoint.run.current() if isinstance(entry, Approval)]
+    return Summary(
+        tag=checkpoint.tag,
+        sha256=digest(checkpoint),
+        created_at=checkpoint.created_at,
+        confidence=checkpoint.confidence.score if checkpoint.confidence else None,
+        reviewer=reviewers[-1] if reviewers else None,
+        restores=checkpoint.restores,
+        serves=checkpoint.release.version if checkpoint.release else None,
+    )
 
 
 def tag_of(run_id: str, number: int, name: str) -> str:

@@ -141,6 +141,16 @@ class Run(Frozen):
         """Return the run with one more entry."""
         return self.model_copy(update={"entries": (*self.entries, entry)})
 
+    def condensed(self) -> "Run":
+        """Return the run with the newest entry of each item, and what people answered and set: all that still counts.
+
+        So a checkpoint does not grow with the number of those before it; what was superseded stays in them and in the
+        journal.
+        """
+        newest = {entry.name: entry for entry in self.entries if isinstance(entry, ItemEntry)}
+        kept = [entry for entry in self.entries if not isinstance(entry, ItemEntry) or newest.get(entry.name) is entry]
+        return self.with_entries(kept)
+
     def with_entries(self, entries: Sequence[Entry]) -> "Run":
         """Return the run with another journal, as a rollback does."""
         return self.model_copy(update={"entries": tuple(entries)})

@@ -44,7 +44,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
         issues_open=tuple(f"{line.id} ({line.severity}): {line.text}" for line in open_issues(run)),
         restore=Restore(command=f"churnflow rollback {tag}", git=f"git checkout {tag}"),
         release=ports.pointer.read(),
-        run=run,
+        run=run.condensed(),
         artifacts=tuple(artifact for record in run.steps() for artifact in record.outputs),
         data=data,
         code=ports.checkpoints.snapshot(data, also),
@@ -72,11 +72,12 @@ def _settled(checkpoint: Checkpoint, mark: Mark, ports: Ports) -> Mark:
 
 def _saved_mark(head: Checkpoint | None, run: Run, mark: Mark) -> Mark | None:
     """Return the mark of `head` if that is the checkpoint which `mark` asks for, already saved."""
-    if head is None or head.restores is not None or head.run.entries[:-1] != run.entries:
+    if head is None or head.restores is not None or not head.run.entries:
         return None
-    last = head.run.entries[-1] if head.run.entries else None
-    same = isinstance(last, Mark) and last.name == mark.name and last.key == mark.key
-    return last if isinstance(last, Mark) and same else None
+    last = head.run.entries[-1]
+    if not isinstance(last, Mark) or (last.name, last.key) != (mark.name, mark.key):
+        return None
+    return last if head.run == run.add(last).condensed() else None
 
 
 def _release(run: Run, checkpoint: Checkpoint, ports: Ports) -> Release | None:

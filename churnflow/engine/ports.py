@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from churnflow.domain.base import Frozen
-from churnflow.domain.checkpoint import Checkpoint, Code, Environment
+from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Entry, ItemEntry, Run, StepRecord
@@ -96,6 +96,12 @@ class CheckpointStore(Protocol):
 
     def history(self, run_id: str) -> Sequence[Checkpoint]:
         """Return the checkpoints of a run, oldest first. Raises IntegrityError if they do not form a whole chain."""
+
+    def summaries(self, run_id: str) -> Sequence[Summary]:
+        """Return what there is to list of a run's checkpoints, oldest first, without reading their records.
+
+        Raises IntegrityError if they do not form a whole chain.
+        """
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""

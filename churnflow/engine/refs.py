@@ -15,7 +15,7 @@ def resolve(ref: str, run: Run | None, ports: Ports) -> str:
     """Return the tag that `ref` means. Raises UsageError, with the nearest name, when it means none."""
     tag = _released(ref, ports) or ports.checkpoints.find(run.id if run else None, ref)
     if tag is None:
-        names = [checkpoint.name for checkpoint in ports.checkpoints.history(run.id)] if run else []
+        names = [summary.name for summary in ports.checkpoints.summaries(run.id)] if run else []
         message = f"no checkpoint is called {ref!r}"
         raise UsageError(message, hint=f"{nearest(ref, list(dict.fromkeys(names)))} `churnflow log` lists them")
     return tag

@@ -116,7 +116,11 @@ def _rescue(run: Run, head: Checkpoint | None, plan: Plan, ports: Ports) -> Chec
     """Keep whatever `head`, the newest checkpoint, does not hold: entries, files, and source files as they are now."""
     today = _data_today([*source_files(run), *plan.data], ports)
     rescue = compose(run, "rescue", head, ports, plan.overwritten).model_copy(update={"data": today})
-    if head is not None and (head.run.entries, head.data, head.code.tree) == (run.entries, today, rescue.code.tree):
+    if head is not None and (head.run.entries, head.data, head.code.tree) == (
+        rescue.run.entries,
+        today,
+        rescue.code.tree,
+    ):
         return None
     ports.checkpoints.save(rescue)
     return rescue

@@ -22,8 +22,17 @@ def verify(run_id: str, ports: Ports) -> Verified:
     """Follow tag, commit, digest, parent link, artifacts and release. Raises IntegrityError at the first broken one."""
     history = ports.checkpoints.history(run_id)
     _links(history)
+    return _whole(history, ports)
+
+
+def verify_one(tag: str, ports: Ports) -> Verified:
+    """Follow the same for one checkpoint, with its place in the chain but not those before it."""
+    return _whole([ports.checkpoints.load(tag)], ports)
+
+
+def _whole(checkpoints: Sequence[Checkpoint], ports: Ports) -> Verified:
     seen: set[str] = set()
-    for checkpoint in history:
+    for checkpoint in checkpoints:
         # Loading by tag also finds a moved or deleted tag, and a copy in the work tree that was edited by hand.
         ports.checkpoints.load(checkpoint.tag)
         released = [checkpoint.release.artifact] if checkpoint.release else []
@@ -34,7 +43,7 @@ def verify(run_id: str, ports: Ports) -> Verified:
     served = ports.pointer.read()
     if served is not None:
         ports.store.verify(served.artifact)
-    return Verified(len(history), len(seen), served.version if served else None)
+    return Verified(len(checkpoints), len(seen), served.version if served else None)
 
 
 def _links(history: Sequence[Checkpoint]) -> None:

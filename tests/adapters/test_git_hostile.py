@@ -6,7 +6,7 @@ import pytest
 
 from churnflow.adapters.git_chain import is_tag, message_of, ref_of
 from churnflow.adapters.record_yaml import to_yaml
-from churnflow.domain.base import digest
+from churnflow.domain.checkpoint import summary_of
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.adapters.workbench import RUN, Store, Work, state_of
 
@@ -15,14 +15,14 @@ def forged(work: Work, store: Store, **changes: object) -> str:
     """Put a record with `changes` into the repository as an attacker who knows every format would; return its tag."""
     draft = store.draft()
     record = draft.model_copy(update=changes)
-    sha256 = digest(record)
+    summary = summary_of(record)
     file = f"checkpoints/{RUN}/01-features-validated.yaml"
     work.write(file, "").write_bytes(to_yaml(record))
     work.git("add", "-f", file)
     tree = work.git("write-tree")
-    commit = work.git("commit-tree", tree, "-m", message_of(record, sha256))
+    commit = work.git("commit-tree", tree, "-m", message_of(summary))
     work.git("update-ref", ref_of(RUN), commit)
-    work.git("tag", "-a", "-m", message_of(record, sha256), record.tag, commit)
+    work.git("tag", "-a", "-m", message_of(summary), record.tag, commit)
     (work.path / file).unlink()
     return record.tag
 

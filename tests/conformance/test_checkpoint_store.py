@@ -7,6 +7,7 @@ import pytest
 
 from churnflow.adapters.git_checkpoints import GitCheckpoints
 from churnflow.adapters.repository import open_repository
+from churnflow.domain.checkpoint import summary_of
 from churnflow.engine.ports import CheckpointStore
 from churnflow.errors import ConflictError, UsageError
 from tests.adapters.workbench import RUN, Drafts, Work, artifact
@@ -93,6 +94,15 @@ def test_what_was_saved_is_found_by_head_history_and_tag(desk: Desk) -> None:
     assert list(desk.checkpoints.history(RUN)) == [first, second]
     assert [desk.checkpoints.load(one.tag) for one in (first, second)] == [first, second]
     assert list(desk.checkpoints.repair(RUN)) == []
+
+
+def test_a_list_shows_what_the_records_hold(desk: Desk) -> None:
+    kept = [Drafts(desk.checkpoints).save(), Drafts(desk.checkpoints).save("model-built")]
+    assert list(desk.checkpoints.summaries(RUN)) == [summary_of(checkpoint) for checkpoint in kept]
+    assert [(line.number, line.name) for line in desk.checkpoints.summaries(RUN)] == [
+        (checkpoint.number, checkpoint.name) for checkpoint in kept
+    ]
+    assert list(desk.checkpoints.summaries(OTHER)) == []
 
 
 def test_saving_the_same_again_is_a_success_and_adds_nothing(desk: Desk) -> None:

@@ -194,3 +194,14 @@ def test_an_answer_does_not_slip_to_another_issue_of_the_same_step() -> None:
     run = run.add(IssueAnswer(name=issue_id("scope", "smells"), at=START, action="close", by="Bo", reason="washed"))
     run = run.add(record(issues=(Issue(text="leaks"),)))
     assert [line.state for line in ledger(run)] == ["open"]
+
+
+def test_what_counts_of_a_run_does_not_grow_with_what_was_superseded() -> None:
+    answer = IssueAnswer(name=issue_id("scope", "smells"), at=START, action="close", by="Bo", reason="washed")
+    run = World().begin(WORKFLOW).add(record(issues=(Issue(text="smells"),))).add(answer)
+    for _ in range(5):
+        run = run.add(record(passed=False)).add(approval()).add(record(issues=(Issue(text="smells"),)))
+    condensed = run.condensed()
+    assert [entry.name for entry in condensed.entries] == [answer.name, "plan", "scope"]
+    assert (condensed.current(), ledger(condensed)) == (run.current(), ledger(run))
+    assert condensed.condensed() == condensed

@@ -10,7 +10,7 @@ from churnflow.engine.ports import Intent
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import finish, plan_rollback, rollback, undo
 from churnflow.engine.settle import settle
-from churnflow.engine.verify import verify
+from churnflow.engine.verify import verify, verify_one
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.fakes import World
 
@@ -290,6 +290,16 @@ def test_verify_follows_links_and_artifacts(world: World) -> None:
     world.checkpoints.chains[run.id] = []
     world.pointer.served.clear()
     assert verify(run.id, world.ports).served is None
+
+
+def test_one_checkpoint_is_verified_by_itself(world: World) -> None:
+    run = shipped(world)
+    first, second = world.checkpoints.history(run.id)
+    world.checkpoints.chains[run.id][0] = first.model_copy(update={"phase": "altered"})
+    assert verify_one(second.tag, world.ports).checkpoints == 1
+    world.store.values.clear()
+    with pytest.raises(IntegrityError):
+        verify_one(second.tag, world.ports)
 
 
 def test_verify_finds_a_lost_artifact(world: World) -> None:
