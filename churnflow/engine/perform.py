@@ -41,7 +41,8 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
     answer = ports.reviewer.review(brief, phase)
     if answer is None:
         message = f"the approval {request.name!r} waits for a reviewer"
-        raise WaitingError(message, hint=f"`churnflow approve {request.name}` at a terminal, or with --answers FILE")
+        hint = f"`churnflow approve {request.name}` at a terminal, or with --answers FILE"
+        raise WaitingError(message, hint=hint, questions=brief.questions)
     return answer
 
 
