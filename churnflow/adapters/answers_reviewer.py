@@ -1,12 +1,15 @@
 """A reviewer whose answers stand in a file, for CI and for scripts; the record says that they do."""
 
+import getpass
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import Field, ValidationError
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from churnflow.domain.base import Frozen
 from churnflow.domain.journal import Answer, Approval
@@ -15,18 +18,35 @@ from churnflow.errors import UsageError
 
 FORM = "approvals: {NAME: {answer: approve | approve-with-notes | reject, reviewer: WHO, notes: [...], answers: {...}}}"
 
+MAX_BYTES: Final = 1_000_000
+
 
 class Given(Frozen):
     """An answer to one approval, as a file or a script gives it."""
 
     answer: Answer
-    reviewer: str = Field(min_length=1)
+    reviewer: str = Field(pattern=r"\S")
     notes: tuple[str, ...] = ()
     answers: dict[str, str] = {}
 
 
 class _File(Frozen):
     approvals: dict[str, Given]
+
+
+class _Loader(yaml.BaseLoader):
+    """Every word is text: an answer `yes` stays one. No aliases, and no key twice: of two answers none counts."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ComposerError(None, None, "aliases are not allowed", parent.start_mark if parent else None)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        found = super().construct_mapping(node, deep=deep)
+        if len(found) != len(node.value):
+            raise ConstructorError(None, None, "a key stands twice", node.start_mark)
+        return found
 
 
 class AnswersReviewer:
@@ -41,14 +61,13 @@ class AnswersReviewer:
     def from_file(cls, path: Path, how: str = "answers file") -> "AnswersReviewer":
         """Read an answers file. Raises UsageError for a missing or malformed one."""
         try:
-            plain: Any = yaml.safe_load(path.read_text())
+            plain = _read(path)
             return cls(_File.model_validate(plain).approvals, how)
         except OSError as error:
             message = f"the answers file {path} can not be read: {error.strerror}"
             raise UsageError(message, hint=f"write one in the form {FORM}") from None
-        except (yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
-            detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not YAML"
-            message = f"the answers file {path} is malformed: {detail}"
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            message = f"the answers file {path} is malformed: {_detail(error)}"
             raise UsageError(message, hint=f"write it in the form {FORM}") from None
 
     @classmethod
@@ -82,6 +101,36 @@ class AnswersReviewer:
             answers=given.answers,
             how=self._how,
         )
+
+
+def account() -> str:
+    """Return the name of the account that the program runs under."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _read(path: Path) -> Any:
+    if path.stat().st_size > MAX_BYTES:
+        message = f"it has more than {MAX_BYTES:,} bytes"
+        raise ValueError(message)
+    return yaml.load(path.read_bytes().decode("utf-8-sig"), Loader=_Loader)  # noqa: S506 - it makes only text
+
+
+def _detail(error: Exception) -> str:
+    match error:
+        case ValidationError():
+            first = error.errors(include_url=False)[0]
+            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        case UnicodeDecodeError():
+            return "not UTF-8 text"
+        case yaml.MarkedYAMLError():
+            return f"line {error.problem_mark.line + 1 if error.problem_mark else 1}: {error.problem}"
+        case yaml.YAMLError() | RecursionError():
+            return "not plain YAML"
+        case _:
+            return str(error)
 
 
 class AbsentReviewer:

@@ -1,6 +1,5 @@
 """A reviewer at a terminal: shown what is approved, what changed and what is open; answers by typing."""
 
-import getpass
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from churnflow.adapters.answers_reviewer import account
 from churnflow.domain.evidence import Measure
 from churnflow.domain.journal import Answer, Approval, StepRecord
 from churnflow.engine.ports import Brief
@@ -36,7 +36,7 @@ class ConsoleReviewer:
             answers = {question: self._required(f"  {question} ") for question in brief.questions}
             answer = self._choice()
             notes = self._notes or (() if answer == "approve" else self._note_lines())
-            reviewer = self._reviewer or self._required(f"  reviewer [{_account()}]: ", default=_account())
+            reviewer = self._reviewer or self._required(f"  reviewer [{account()}]: ", default=account())
         except EOFError:
             message = f"the input ended before the approval {brief.request.name!r} was answered; nothing is approved"
             raise WaitingError(message, hint=f"`churnflow approve {brief.request.name}` asks again") from None
@@ -56,8 +56,9 @@ class ConsoleReviewer:
 
     def _show(self, brief: Brief) -> None:
         title = f"Approval: {brief.request.name}"
-        head = Text(f"{brief.run.declared.task}\nrun {brief.run.id}, subject {brief.subject[:12]}")
-        self._console.print(Panel(head, title=title, title_align="left"))
+        risks = [f"risk, {kind}: {risk}" for kind, risk in brief.run.declared.risks.items()]
+        head = [brief.run.declared.task, f"run {brief.run.id}, digest of what is approved {brief.subject[:12]}", *risks]
+        self._console.print(Panel(Text("\n".join(head)), title=title, title_align="left"))
         self._console.print(_steps(brief))
         for record in brief.run.steps():
             for line in record.findings:
@@ -76,7 +77,7 @@ class ConsoleReviewer:
             self._console.print("  type a, n or r; Ctrl-C leaves it unanswered")
 
     def _note_lines(self) -> tuple[str, ...]:
-        self._console.print("  notes, one a line, an empty line ends; a line that begins with ! opens an issue:")
+        self._console.print("  notes, one a line, an empty line ends; ! before one opens an issue, !! a critical one:")
         lines: list[str] = []
         while line := self._ask("  > ").strip():
             lines.append(line)
@@ -91,7 +92,7 @@ class ConsoleReviewer:
         sys.stderr.write(prompt)
         sys.stderr.flush()
         line = sys.stdin.readline()
-        if not line:
+        if not line.endswith("\n"):  # cut off by the end of the input, so that nobody has sent it
             raise EOFError
         return line
 
@@ -126,10 +127,3 @@ def _issues(brief: Brief) -> Text:
         return Text("Open issues: none")
     lines = [f"  {line.severity:8} {line.id}: {line.text}" for line in brief.issues]
     return Text("\n".join(["Open issues:", *lines]))
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

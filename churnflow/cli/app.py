@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from churnflow.cli.commands import CommandGroup
 from churnflow.cli.session import Session
 from churnflow.errors import ChurnflowError
 
+OK: Final = 0
 INTERRUPTED: Final = 130
 BUG: Final = 1
 USAGE: Final = 2
@@ -48,31 +50,39 @@ def options(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and leave with the documented exit code."""
+    # A terminal or a pipe of another encoding spoils a character at worst, never the command.
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=errors)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; print its answer or its error; return the exit code."""
     session = Session(as_json="--json" in arguments)
+    outcome: object
     try:
         outcome = app(args=list(arguments) or ["--help"], prog_name="churnflow", standalone_mode=False, obj=session)
     except ChurnflowError as error:
-        return session.show(_failed(error, session))
+        outcome = _failed(error, session)
     except typer.TyperException as error:
-        return session.show(_usage(error))
+        outcome = _usage(error)
     except (typer.Abort, KeyboardInterrupt):
-        return session.show(_interrupted(session))
+        outcome = INTERRUPTED
+    except OSError as error:
+        outcome = _by_the_system(error, session)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a user never sees a traceback
-        return session.show(_bug(error, session))
+        outcome = _bug(error, session)
     if outcome == INTERRUPTED:
-        return session.show(_interrupted(session))
-    return session.show(outcome) if isinstance(outcome, Answer) else int(outcome or 0)
+        outcome = _interrupted(session, arguments)
+    return session.show(outcome) if isinstance(outcome, Answer) else OK
 
 
 def _failed(error: ChurnflowError, session: Session) -> Answer:
     waits = getattr(error, "answer", None)
     base = waits if isinstance(waits, Answer) else Answer()
-    step = Next(error.hint.split("`")[1], "", "you") if error.hint.count("`") > 1 else Next("churnflow status")
+    named = (text for text in error.hint.split("`")[1::2] if text.startswith("churnflow "))
+    step = Next(next(named, "churnflow status" if _has_project(session) else "churnflow new DIR"))
     return Answer(
         data=base.data,
         view=base.view,
@@ -90,8 +100,8 @@ def _usage(error: typer.TyperException) -> Answer:
     return Answer(code=USAGE, failure=Failure(message, hint), next=(Next("churnflow --help"),))
 
 
-def _interrupted(session: Session) -> Answer:
-    again = f"churnflow {session.command}".strip()
+def _interrupted(session: Session, arguments: Sequence[str]) -> Answer:
+    again = session.again(arguments)
     failure = Failure("interrupted; everything finished so far is kept", f"`{again}` goes on from there")
     return Answer(code=INTERRUPTED, failure=failure, next=(Next(again),), run=_run_id(session))
 
@@ -99,15 +109,46 @@ def _interrupted(session: Session) -> Answer:
 def _bug(error: Exception, session: Session) -> Answer:
     try:
         where = session.project().keep_traceback(error)
-    except Exception:  # noqa: BLE001 - the crash log is a courtesy; without a project there is no place for it
-        where = "no project to keep a log in; run again with -v"
+    except Exception:  # noqa: BLE001 - without a project, or with a broken one, the log goes where temporary files go
+        where = _temporary_log(error)
     text = f"this is a bug in churnflow: {type(error).__name__}"
-    return Answer(code=BUG, failure=Failure(text, f"the log is in {where}"), next=(Next("churnflow status"),))
+    failure = Failure(text, f"the log is in {where}; please report it")
+    return Answer(code=BUG, failure=failure, next=(Next("churnflow status"),))
+
+
+def _temporary_log(error: Exception) -> str:
+    import tempfile  # noqa: PLC0415 - for a bug only
+    import traceback  # noqa: PLC0415
+
+    with tempfile.NamedTemporaryFile("w", prefix="churnflow-", suffix=".log", delete=False) as log:
+        log.write("".join(traceback.format_exception(error)))
+    return log.name
+
+
+def _by_the_system(error: OSError, session: Session) -> Answer:
+    """Return the answer for a full disk, a missing permission or a file in the way; anything else is a bug."""
+    from churnflow.adapters.durable import explained  # noqa: PLC0415 - for a failure only
+
+    try:
+        with explained(session.directory):
+            raise error
+    except ChurnflowError as known:
+        return _failed(known, session)
+    except OSError:
+        return _bug(error, session)
+
+
+def _has_project(session: Session) -> bool:
+    try:
+        session.project()
+    except ChurnflowError:
+        return False
+    return True
 
 
 def _run_id(session: Session) -> str | None:
     try:
         run = session.project().journal.current()
-    except ChurnflowError:
+    except (ChurnflowError, OSError):  # the answer goes without it; what stands in the way is said elsewhere
         return None
     return run.id if run else None

@@ -1,13 +1,12 @@
 """The commands with which people answer: approve, and the ledger of issues."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from churnflow.adapters.answers_reviewer import AnswersReviewer
+from churnflow.adapters.answers_reviewer import AnswersReviewer, account
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import AnswersOption, run_data
 from churnflow.cli.screens import issues_view, lines_view
@@ -113,7 +112,7 @@ def _settle(session: Session, number: str, action: str, reason: str, by: str | N
         if number not in known:
             message = f"the run {run.id} has no issue {number!r}"
             raise UsageError(message, hint=f"{nearest(number, known)} `churnflow issues list` shows them")
-        who = by or getpass.getuser()
+        who = by or account()
         entry = IssueAnswer.model_validate(
             {"name": number, "action": action, "by": who, "reason": reason.strip(), "at": SystemClock().now()}
         )
@@ -128,7 +127,7 @@ def _run(project: Project) -> Run:
     run = project.journal.current()
     if run is None:
         message = "no run has begun"
-        raise ConflictError(message, hint="`churnflow plan` begins one")
+        raise ConflictError(message, hint="`churnflow run` begins one")
     return run
 
 
@@ -138,7 +137,7 @@ def _reviewer(
     if answers is not None:
         return AnswersReviewer.from_file(answers)
     if reject:
-        return AnswersReviewer.saying(name, "reject", reviewer or getpass.getuser(), notes, how="command line")
+        return AnswersReviewer.saying(name, "reject", reviewer or account(), notes, how="command line")
     if not session.interactive:
         missing = "stdin is no terminal" if not sys.stdin.isatty() else "prompts are switched off"
         message = f"an approval is given by a person at a terminal, and {missing}"

@@ -1,5 +1,7 @@
 """The commands that make a project: new, and demo, which also takes it through everything."""
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +13,7 @@ from churnflow.cli.answer import Answer, Next
 from churnflow.cli.scaffold import Source, bundled_source, guess, scaffold
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import Session, session_of
-from churnflow.errors import UsageError
+from churnflow.errors import UsageError, WaitingError
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +50,7 @@ def new(
         source, reasons = _source(session, session.directory / data, target, positive, id_column)
     written = scaffold(folder, template, source)
     lines = [*reasons, *(f"wrote {path}" for path in written)]
-    command = f"churnflow -C {directory} run"
+    command = f"churnflow -C {shlex.quote(str(folder))} run"
     return Answer(
         data={"project": str(folder), "files": [str(path) for path in written], "reasons": reasons},
         view=lines_view(*lines),
@@ -66,6 +68,8 @@ def demo(
     session = session_of(context)
     folder = session.directory / directory
     scaffold(folder, "churn", bundled_source())
+    session.directory = folder
+    session.resuming = f"churnflow -C {shlex.quote(str(folder))} run"
     return demonstration.demonstrate(session, folder, serve=serve)
 
 
@@ -73,19 +77,19 @@ def _source(
     session: Session, file: Path, target: str | None, positive: str | None, id_column: str | None
 ) -> tuple[Source, list[str]]:
     found = guess(file)
+    for name in (target, id_column):
+        if name is not None and name not in found.columns:
+            message = f"{file.name} has no column {name!r}"
+            raise UsageError(message, hint=f"its columns: {', '.join(found.columns)}")
     if target is None:
-        target = _ask_column(session, "target", found.targets)
-    elif target not in found.columns:
-        message = f"{file.name} has no column {target!r}"
-        raise UsageError(message, hint=f"its columns: {', '.join(found.columns)}")
-    if id_column is not None and id_column not in found.columns:
-        message = f"{file.name} has no column {id_column!r}"
-        raise UsageError(message, hint=f"its columns: {', '.join(found.columns)}")
-    reasons = [f"target: {target}" + _why(target, found.targets)]
-    candidate = next((column for column in found.ids if column.name != target), None)
-    if id_column is None and candidate is not None:
-        id_column = candidate.name
-    reasons.append(f"id: {id_column}" + _why(id_column, found.ids) if id_column else "id: none found")
+        target = _ask_target(session, file, found)
+    ids = [column for column in found.ids if column.name != target]
+    if id_column is None:
+        id_column = _ask_id(found.columns, ids) if session.interactive else next((column.name for column in ids), None)
+    reasons = [
+        f"target: {target}" + _why(target, found.targets),
+        f"id: {id_column}" + _why(id_column, found.ids) if id_column else "id: none",
+    ]
     return Source(file, file.name, target, positive, id_column, found.rows), reasons
 
 
@@ -94,13 +98,33 @@ def _why(name: str | None, candidates: Sequence[Any]) -> str:
     return f" ({reason})" if reason else ""
 
 
-def _ask_column(session: Session, what: str, candidates: Sequence[Any]) -> str:
-    likely = candidates[0].name if candidates else None
+def _ask_target(session: Session, file: Path, found: Any) -> str:
+    likely = found.targets[0].name if found.targets else None
     if not session.interactive:
-        suggestion = f"--{what} {likely!r} is likely: {candidates[0].reason}" if likely else f"add --{what} COL"
-        message = f"which column is the {what}? nobody can be asked here"
-        raise UsageError(message, hint=suggestion)
+        message = f"which column of {file.name} says who left? nobody can be asked here"
+        likely_or = f"--target {shlex.quote(likely)}" if likely else "--target COL"
+        reason = f": {found.targets[0].reason}" if likely else f"; its columns: {', '.join(found.columns)}"
+        raise WaitingError(message, hint=f"`churnflow new DIR --data {shlex.quote(str(file))} {likely_or}`{reason}")
+    return _ask("Which column says who left?", found.columns, found.targets, likely)
+
+
+def _ask_id(columns: Sequence[str], ids: Sequence[Any]) -> str | None:
+    answer = _ask("Which column names a customer? (- for none)", (*columns, "-"), ids, ids[0].name if ids else "-")
+    return None if answer == "-" else answer
+
+
+def _ask(question: str, known: Sequence[str], candidates: Sequence[Any], default: str | None) -> str:
+    """Ask until a column is named. Raises WaitingError when the input ends before."""
     for column in candidates[:5]:
-        typer.echo(f"  {column.name}: {column.reason}", err=True)
-    answer = typer.prompt(f"Which column is the {what}?", default=likely, err=True)
-    return str(answer)
+        sys.stderr.write(f"  {column.name}: {column.reason}\n")
+    while True:
+        sys.stderr.write(f"{question} [{default}] " if default else f"{question} ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            message = "the input ended before a column was named; nothing was written"
+            raise WaitingError(message, hint="`churnflow new DIR --data FILE --target COL` asks nothing")
+        answer = line.strip() or default
+        if answer in known:
+            return str(answer)
+        sys.stderr.write(f"  the columns are: {', '.join(known)}\n")

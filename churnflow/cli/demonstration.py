@@ -58,7 +58,9 @@ def demonstrate(session: Session, folder: Path, *, serve: bool) -> Answer:
     with _server(project) as url:
         _say(session, "serve", f"the API answers at {url}")
         prediction = _ask(url, _example(url))
-        _say(session, "serve", f"POST /api/v1/predict -> {json.dumps(prediction['predictions'][0])}")
+        first = prediction["predictions"][0]
+        shown = f"probability {first['probability']:.3f}, label {first['label']}, risk {first['risk']}"
+        _say(session, "serve", f"POST /api/v1/predict answers: {shown}")
         outcomes = _there_and_back(session, project)
         version = _get(f"{url}/api/v1/version")
         again = _ask(url, _example(url))
@@ -91,6 +93,8 @@ def _all_phases(session: Session, project: Project) -> Run:
             _say(session, command, f"churnflow {command}")
             with watch(session, parsed.workflow.requirements) as listener:
                 run = advance(run, project.ports(Scripted(), listener), phases=(phase,))
+            if not all(entry.passed for entry in run.current()):
+                break  # the answer says why; the next phase would only say that this one is not done
     return run
 
 

@@ -1,29 +1,42 @@
 """The commands that read what is kept: status, log, show, diff and verify."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import run_data
-from churnflow.cli.screens import View, confidence_view, lines_view, measure_text, run_view, table_view, together
+from churnflow.cli.screens import (
+    View,
+    confidence_view,
+    counted,
+    lines_view,
+    measure_text,
+    moment,
+    run_view,
+    table_view,
+    together,
+)
 from churnflow.cli.session import session_of
 from churnflow.cli.stops import COMMANDS
 from churnflow.cli.watching import Silent
 from churnflow.domain.base import digest, stamp
-from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.journal import Approval, Decision, Run, StepRecord
+from churnflow.domain.checkpoint import Checkpoint, Summary
+from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
 from churnflow.engine.verify import verify as verify_run
+from churnflow.engine.verify import verify_one
 from churnflow.errors import ConflictError
 from churnflow.project import Project
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
+
+NEWEST: Final = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -46,41 +59,55 @@ def status(context: typer.Context) -> Answer:
     if run is None:
         return Answer(
             data={"items": [], "served": None},
-            view=lines_view("no run has begun", serves),
-            next=(Next("churnflow plan"),),
+            view=lines_view("no run has begun", f"the API {serves}"),
+            next=(Next("churnflow run"),),
         )
     unsettled = open_issues(run)
     weighty = [line for line in unsettled if line.severity != "note"]
-    tail = f"{len(weighty)} issue(s) of weight open, {len(unsettled) - len(weighty)} note(s); {serves}"
+    notes = counted(len(unsettled) - len(weighty), "note")
+    tail = f"open: {counted(len(weighty), 'issue')} of weight, {notes}; the API {serves}"
     data: dict[str, Any] = {
         **run_data(run),
         "open_issues": [line.model_dump(mode="json") for line in unsettled],
         "served": served.model_dump(mode="json") if served else None,
     }
-    return Answer(data=data, view=together(run_view(run), lines_view(tail)), next=_next(run), run=run.id)
+    return Answer(
+        data=data,
+        view=together(run_view(run), lines_view(tail)),
+        next=_next(run, serves=served is not None),
+        run=run.id,
+    )
 
 
-def log(context: typer.Context) -> Answer:
+def log(
+    context: typer.Context,
+    most: Annotated[int, typer.Option("-n", metavar="N", min=1, help="How many of the newest to list.")] = NEWEST,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="List all.")] = False,
+) -> Answer:
     """List the checkpoints of the run, newest last."""
     project = session_of(context).project()
     run = _run(project)
-    history = project.checkpoints.history(run.id)
+    history = project.checkpoints.summaries(run.id)
     rows = [
         [
-            f"{checkpoint.number:02d}",
-            checkpoint.name,
-            stamp(checkpoint.created_at),
-            str(checkpoint.confidence.score) if checkpoint.confidence else "",
-            f"restores {checkpoint.restores.rpartition('/')[2]}" if checkpoint.restores else "",
-            checkpoint.release.version if checkpoint.release else "",
-            checkpoint.tag,
+            f"{summary.number:02d}",
+            summary.name,
+            moment(summary.created_at),
+            "" if summary.confidence is None else str(summary.confidence),
+            summary.restores.rpartition("/")[2].partition("-")[0] if summary.restores else "",
+            summary.serves or "",
         ]
-        for checkpoint in history
+        for summary in (history if everything else history[-most:])
     ]
-    columns = ("no", "name", "created", "confidence", "", "serves", "tag")
-    data = {"checkpoints": [_brief(checkpoint) for checkpoint in history]}
+    columns = ("no", "name", "created (UTC)", "confidence", "restores", "serves")
+    data = {"checkpoints": [_brief(summary) for summary in history]}
     step = Next(f"churnflow show {history[-1].name}") if history else Next("churnflow status")
-    view = table_view(f"Checkpoints of run {run.id}", columns, rows)
+    tags = f"each is the tag churnflow/{run.id}/NO-NAME, and a YAML file in checkpoints/{run.id}/"
+    notes = [tags] if rows else []
+    if len(rows) < len(history):
+        notes.append(f"{len(history) - len(rows)} older ones: churnflow log --all")
+    view = together(table_view(f"Checkpoints of run {run.id}", columns, rows), lines_view(*notes))
     return Answer(data=data, view=view, next=(step,), run=run.id, checkpoint=history[-1].tag if history else None)
 
 
@@ -91,9 +118,11 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     views: list[View] = [
         lines_view(
             f"{checkpoint.tag}",
-            f"created {stamp(checkpoint.created_at)}, sha256 {digest(checkpoint)}",
-            f"back: {checkpoint.restore.command}",
-            f"git:  {checkpoint.restore.git}",
+            f"created  {stamp(checkpoint.created_at)}",
+            f"sha256   {digest(checkpoint)}",
+            f"back     {checkpoint.restore.command}",
+            f"by git   {checkpoint.restore.git}",
+            "",
         )
     ]
     for title, confidence in (
@@ -125,7 +154,7 @@ def diff(
     rows += [[item.section, item.name, item.older, item.newer] for item in differences]
     title = f"{before.name} ({before.number:02d}) -> {after.name} ({after.number:02d})"
     data = {"files": files, "differences": [item.model_dump() for item in differences]}
-    view = table_view(title, ("what", "name", before.name, after.name), rows)
+    view = table_view(title, ("what", "name", "before", "after"), rows, empty="nothing differs")
     return Answer(data=data, view=view, next=(Next(f"churnflow show {after.tag}"),), run=after.run.id)
 
 
@@ -133,9 +162,14 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     """Follow every digest and link of the run's history; name the first one that is broken."""
     project = session_of(context).project()
     ports = _ports(project)
-    run_id = load_checkpoint(project, ref).run.id if ref else _run(project).id
-    found = verify_run(run_id, ports)
-    text = f"{found.checkpoints} checkpoints and {found.artifacts} artifacts hashed again, all whole"
+    if ref is None:
+        run_id = _run(project).id
+        found = verify_run(run_id, ports)
+    else:
+        tag = resolve(ref, project.journal.current(), ports)
+        run_id, found = tag.split("/")[1], verify_one(tag, ports)
+    kept = f"{counted(found.checkpoints, 'checkpoint')} and {counted(found.artifacts, 'artifact')}"
+    text = f"{kept} hashed again, all whole"
     served = f"; serves {found.served}, bundle whole" if found.served else ""
     data = {"checkpoints": found.checkpoints, "artifacts": found.artifacts, "served": found.served}
     return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
@@ -145,7 +179,7 @@ def _run(project: Project) -> Run:
     run = project.journal.current()
     if run is None:
         message = "no run has begun, so nothing is kept"
-        raise ConflictError(message, hint="`churnflow plan` begins one")
+        raise ConflictError(message, hint="`churnflow run` begins one")
     return run
 
 
@@ -159,7 +193,7 @@ def load_checkpoint(project: Project, ref: str) -> Checkpoint:
     return project.checkpoints.load(resolve(ref, project.journal.current(), ports))
 
 
-def _next(run: Run) -> tuple[Next, ...]:
+def _next(run: Run, *, serves: bool) -> tuple[Next, ...]:
     """Return what comes next by the records alone; the commands that advance also look whether inputs changed."""
     for phase, item in run.workflow.placed_items():
         entry = run.latest(item.name)
@@ -170,7 +204,7 @@ def _next(run: Run) -> tuple[Next, ...]:
             if isinstance(entry, Decision):
                 command = "churnflow issues"
             return (Next(command),)
-    return (Next("churnflow serve" if run_ships(run) else "churnflow report"),)
+    return (Next("churnflow serve" if serves and run_ships(run) else "churnflow report"),)
 
 
 def run_ships(run: Run) -> bool:
@@ -178,26 +212,16 @@ def run_ships(run: Run) -> bool:
     return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
 
 
-def _brief(checkpoint: Checkpoint) -> dict[str, Any]:
-    approvals = [entry.reviewer for entry in checkpoint.run.current() if isinstance(entry, Approval)]
-    return {
-        "number": checkpoint.number,
-        "name": checkpoint.name,
-        "tag": checkpoint.tag,
-        "sha256": digest(checkpoint),
-        "created_at": checkpoint.created_at.isoformat(),
-        "confidence": checkpoint.confidence.score if checkpoint.confidence else None,
-        "reviewer": approvals[-1] if approvals else None,
-        "restores": checkpoint.restores,
-        "served": checkpoint.release.version if checkpoint.release else None,
-    }
+def _brief(summary: Summary) -> dict[str, Any]:
+    return {"number": summary.number, "name": summary.name, **summary.model_dump(mode="json")}
 
 
 def _step_view(record: StepRecord) -> View:
     rows = [[name, measure_text(measure)] for name, measure in record.metrics.items()]
     rows += [[name, text] for name, text in record.facts.items()]
-    stated = f", says of itself {record.stated.score}: {record.stated.because}" if record.stated else ""
+    if record.stated:
+        rows.append(["says of itself", f"{record.stated.score}: {record.stated.because}"])
     return together(
-        confidence_view(f"step {record.name}{stated}", record.confidence),
+        confidence_view(f"step {record.name}", record.confidence),
         table_view("", ("metric or fact", "value"), rows),
     )

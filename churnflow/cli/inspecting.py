@@ -3,8 +3,8 @@
 import typer
 
 from churnflow.cli.answer import Answer, Failure, Next
-from churnflow.cli.phases import WorkflowArgument
-from churnflow.cli.screens import lines_view, table_view
+from churnflow.cli.phases import WorkflowArgument, first_command
+from churnflow.cli.screens import counted, lines_view, table_view
 from churnflow.cli.session import session_of
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.engine.bind import parameters
@@ -33,7 +33,8 @@ def check(context: typer.Context, workflow: WorkflowArgument = None) -> Answer:
         return _wrong(parsed.path, problems)
     items = len(list(parsed.workflow.items()))
     text = f"{parsed.path}: {items} items in {len(parsed.workflow.phases)} phases, nothing wrong"
-    return Answer(data={"problems": []}, view=lines_view(text), next=(Next("churnflow plan"),))
+    step = Next(f"churnflow {first_command(parsed)}")
+    return Answer(data={"problems": []}, view=lines_view(text), next=(step,))
 
 
 def steps(context: typer.Context) -> Answer:
@@ -62,7 +63,7 @@ def _wrong(path: str, problems: tuple[Problem, ...]) -> Answer:
     first = problems[0]
     return Answer(
         data={"problems": [problem.model_dump() for problem in problems]},
-        view=table_view(f"{path}: {len(problems)} problem(s)", ("line", "what is wrong", "what to do"), rows),
+        view=table_view(f"{path}: {counted(len(problems), 'problem')}", ("line", "what is wrong", "what to do"), rows),
         code=USAGE,
         next=(Next(f"churnflow check {path}", "once they are mended"),),
         failure=Failure(f"{path}, line {first.line}: {first.what}", first.remedy),

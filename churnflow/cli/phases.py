@@ -12,7 +12,7 @@ from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer
 from churnflow.cli.answer import Answer
 from churnflow.cli.screens import run_view
 from churnflow.cli.session import Session, session_of
-from churnflow.cli.stops import ending
+from churnflow.cli.stops import COMMANDS, ending
 from churnflow.cli.watching import watch
 from churnflow.domain.base import digest
 from churnflow.domain.journal import Mark, Run
@@ -121,6 +121,7 @@ def proceed(
     with project.lock(f"churnflow {session.command}"), watch(session, parsed.workflow.requirements) as listener:
         ports = project.ports(reviewer, listener)
         settle(ports)
+        begin = begin or list(phases)[:1] == list(parsed.workflow.phases)[:1]
         current = _current(project, parsed, begin=begin, new=new)
         kept = _marks(current)
         current = override(current, [_assignment(text) for text in settings or ()], ports)
@@ -155,15 +156,21 @@ def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run
     if not begin:
         if current is None:
             message = "no run has begun"
-            raise ConflictError(message, hint="`churnflow plan` begins one")
+            raise ConflictError(message, hint=f"`churnflow {first_command(parsed)}` begins one")
         message = f"the workflow {parsed.path} changed under the run {current.id}"
-        raise ConflictError(message, hint="`churnflow plan` begins a new run with it, reusing what is unchanged")
+        hint = f"`churnflow {first_command(parsed)}` begins a new run with it, reusing what is unchanged"
+        raise ConflictError(message, hint=hint)
     problems = check(parsed, project.catalog, project.files, project.codecs())
     if problems:
         raise WorkflowError(parsed.path, problems)
     started = project.new_run(parsed)
     project.journal.start(started)
     return started
+
+
+def first_command(parsed: Parsed) -> str:
+    """Return the command that begins a run of the workflow: that of its first phase."""
+    return COMMANDS.get(next(iter(parsed.workflow.phases)), "run")
 
 
 def _marks(current: Run) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from churnflow.adapters.durable import explained, remove
 from churnflow.adapters.repository import clean_environment
 from churnflow.errors import ConflictError, UsageError
 
@@ -55,8 +56,24 @@ def scaffold(folder: Path, template: str, source: Source) -> list[Path]:
 
     Raises ConflictError when something is there already, UsageError when git is missing or the folder can not be made.
     """
-    _prepare(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        message = f"{folder} is there already and not empty; nothing was written"
+        raise ConflictError(message, hint="name a new folder, or add workflows/churn.yaml to yours by hand")
+    is_new = not folder.exists()
+    try:
+        _prepare(folder)
+        with explained(folder):
+            return _write(folder, template, source)
+    except BaseException:
+        if folder.exists():
+            for path in [folder] if is_new else folder.iterdir():
+                remove(path)
+        raise
+
+
+def _write(folder: Path, template: str, source: Source) -> list[Path]:
     files: dict[str, str] = {".gitignore": _template("gitignore.txt")}
+    copies: dict[str, Path] = {}
     if template == "quickstart":
         files |= {
             "workflows/quickstart.yaml": _fill("quickstart.yaml", {"name": "quickstart"}),
@@ -65,12 +82,14 @@ def scaffold(folder: Path, template: str, source: Source) -> list[Path]:
         }
     else:
         files["workflows/churn.yaml"] = churn_workflow(source)
-        _copy(source.file, folder / "data" / source.name)
+        copies[f"data/{source.name}"] = source.file
+    for name in (*files, *copies):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return [folder / name for name in files]
+        (folder / name).write_text(text)
+    for name, file in copies.items():
+        shutil.copyfile(file, folder / name)
+    return [folder / name for name in (*files, *copies)]
 
 
 def churn_workflow(source: Source) -> str:
@@ -90,9 +109,6 @@ def churn_workflow(source: Source) -> str:
 
 
 def _prepare(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        message = f"{folder} is there already and not empty; nothing was written"
-        raise ConflictError(message, hint="name a new folder, or add workflows/churn.yaml to yours by hand")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         command = ("git", "init", "--quiet", "--initial-branch=main", ".")
@@ -103,15 +119,6 @@ def _prepare(folder: Path) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         message = f"{folder} can not be made a project: {getattr(error, 'strerror', None) or 'git init failed'}"
         raise UsageError(message, hint="name a folder in which you may write") from None
-
-
-def _copy(file: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-    except OSError as error:
-        message = f"{file} can not be copied: {error.strerror}"
-        raise UsageError(message, hint="name a readable file, and a folder with room for it") from None
 
 
 def _template(name: str) -> str:

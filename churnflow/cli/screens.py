@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from churnflow.domain.base import stamp
 from churnflow.domain.evidence import Confidence, Measure
 from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
@@ -34,25 +34,43 @@ STYLES: Final = {
     "warning": "yellow",
 }
 
+LONGEST_NAME: Final = 37
+NARROWEST: Final = 12
+GAP: Final = 2
 SAID: Final[dict[Answer, str]] = {"approve": "approved", "approve-with-notes": "approved", "reject": "rejected"}
 
 
-def table_view(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> View:
-    """Return a view of a plain table; a cell that is a known state is coloured."""
+def table_view(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str = "none") -> View:
+    """Return a view of a plain table, `empty` in its place without rows; a cell that is a known state is coloured."""
 
     def view(console: Console) -> None:
         from rich.box import SIMPLE_HEAD  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        if title:
+            console.print(Text(title, style="bold"))
+        if not rows:
+            console.print(f"{empty}\n")
+            return
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        whole = _unbroken(columns, rows, console.width)
+        for index, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=index in whole)
         for row in rows:
             table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
         console.print(table)
+        console.print()
 
     return view
+
+
+def _unbroken(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> set[int]:
+    """Return the columns whose cells stay on one line: all but those of prose, if these have room enough then."""
+    longest = [max(len(column), *(len(row[index]) for row in rows)) for index, column in enumerate(columns)]
+    short = {index for index, length in enumerate(longest) if length <= LONGEST_NAME}
+    room = width - sum(longest[index] for index in short) - GAP * (len(columns) - 1)
+    return short if room >= NARROWEST * (len(columns) - len(short)) else set()
 
 
 def lines_view(*lines: str) -> View:
@@ -80,7 +98,7 @@ def run_view(run: Run) -> View:
     due = next((item.name for item in run.declared.items() if run.latest(item.name) is None), None)
     rows = [_row(phase, item, run, due) for phase, item in run.workflow.placed_items()]
     title = f"{run.declared.task}   run {run.id}"
-    views = [table_view(title, ("phase", "item", "state", "seconds", "confidence", "evidence"), rows)]
+    views = [table_view(title, ("phase", "item", "state", "time", "conf.", "evidence"), rows)]
     decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
     if decision is not None:
         views.append(decision_view(decision))
@@ -112,6 +130,16 @@ def issues_view(lines: Sequence[LedgerLine]) -> View:
     return table_view("Issues", ("id", "severity", "state", "what", "answered"), rows)
 
 
+def moment(at: datetime) -> str:
+    """Return a time in UTC to the minute, as narrow columns have it."""
+    return f"{at:%Y-%m-%d %H:%M}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def measure_text(measure: Measure) -> str:
     """Return a metric with its interval and n, as screens print it."""
     interval = "" if measure.low is None or measure.high is None else f" [{measure.low:.4g}, {measure.high:.4g}]"
@@ -141,13 +169,14 @@ def _row(phase: str, item: Item, run: Run, due: str | None) -> list[str]:
         case StepRecord():
             state = "failed" if not entry.passed else "reused" if entry.reused else "done"
             evidence = key_metrics(entry, run.declared.requirements, 2)
-            return [phase, item.name, state, f"{entry.seconds:.1f}", str(entry.confidence.score), evidence]
+            return [phase, item.name, state, f"{entry.seconds:.1f} s", str(entry.confidence.score), evidence]
         case Mark():
-            return [phase, item.name, "kept", "", "", f"checkpoint, {stamp(entry.at)}"]
+            return [phase, item.name, "kept", "", "", f"at {moment(entry.at)} UTC"]
         case Approval():
             return [phase, item.name, SAID[entry.answer], "", "", approval_text(entry)]
         case Decision():
-            return [phase, item.name, entry.verdict, "", str(entry.confidence.score), f"{len(entry.reasons)} reason(s)"]
+            reasons = counted(len(entry.reasons), "reason")
+            return [phase, item.name, entry.verdict, "", str(entry.confidence.score), reasons]
 
 
 def _kind(item: Item) -> str:

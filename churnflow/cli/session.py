@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +25,13 @@ if TYPE_CHECKING:
 class Session:
     """The global options of one invocation."""
 
-    directory: Path = field(default_factory=Path.cwd)
+    directory: Path = Path()
     as_json: bool = False
     no_input: bool = False
     quiet: bool = False
     verbose: bool = False
     command: str = ""
+    resuming: str = ""
 
     @property
     def interactive(self) -> bool:
@@ -40,21 +44,41 @@ class Session:
 
         return Project.open(self.directory)
 
+    def again(self, arguments: Sequence[str]) -> str:
+        """Return the command that goes on where this one was interrupted; `--new` would begin anew once more."""
+        return self.resuming or shlex.join(["churnflow", *(text for text in arguments if text != "--new")])
+
     def show(self, answer: Answer) -> int:
         """Print `answer` and return its exit code: the answer on stdout, everything else on stderr."""
+        try:
+            self._print(
+                replace(answer, next=tuple(replace(step, command=self._here(step.command)) for step in answer.next))
+            )
+            sys.stdout.flush()
+        except (BrokenPipeError, SystemExit):
+            # Whoever read has gone, as `head` does; rich makes an exit of it. What is buffered must not fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return answer.code
+
+    def _here(self, command: str) -> str:
+        """Return a command so that it works where this one was called, if that was with -C."""
+        if self.directory == Path() or " -C " in command:
+            return command
+        return command.replace("churnflow ", f"churnflow -C {shlex.quote(str(self.directory))} ", 1)
+
+    def _print(self, answer: Answer) -> None:
         if self.as_json:
             sys.stdout.write(json.dumps(answer.envelope(self.command), ensure_ascii=False) + "\n")
-            return answer.code
+            return
         if answer.view is not None and not self.quiet:
             answer.view(console())
         sys.stdout.flush()
-        for warning in answer.warnings:
+        for warning in () if self.quiet else answer.warnings:
             sys.stderr.write(f"warning: {warning}\n")
         if answer.failure is not None:
             sys.stderr.write(f"error: {one_line(answer.failure.text)}\nhint: {one_line(answer.failure.hint)}\n")
         for step in answer.next[:1]:
             sys.stdout.write(f"next: {step.command}\n")
-        return answer.code
 
 
 def session_of(context: typer.Context) -> Session:

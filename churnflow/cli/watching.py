@@ -28,7 +28,7 @@ def watch(session: Session, requirements: Collection[Rule]) -> Iterator[Listener
         with live(requirements) as listener:
             yield listener
     else:
-        yield Lines(requirements)
+        yield Lines(requirements, verbose=session.verbose)
 
 
 class Silent:
@@ -46,14 +46,18 @@ class Silent:
 
 
 class Lines:
-    """One line on stderr when an item ends."""
+    """One line on stderr when an item ends, and with -v one when it begins."""
 
-    def __init__(self, requirements: Collection[Rule]) -> None:
-        """Take the rules whose metrics are shown first."""
+    def __init__(self, requirements: Collection[Rule], *, verbose: bool) -> None:
+        """Take the rules whose metrics are shown first, and whether to say that an item begins."""
         self._requirements = requirements
+        self._verbose = verbose
 
     def started(self, phase: str, item: Item) -> None:
-        """Say nothing yet."""
+        """Say that the item begins, if that is wanted."""
+        if self._verbose:
+            sys.stderr.write(f"{phase:9} {'begins':8} {item.name}\n")
+            sys.stderr.flush()
 
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Say how the item ended."""
@@ -72,7 +76,7 @@ class Live:
         """Take the bar to draw on, and the rules whose metrics are shown first."""
         self._bar = bar
         self._requirements = requirements
-        self._task = bar.add_task("", visible=False, total=None)
+        self._task = bar.add_task("", visible=False, total=None, count="")
 
     def started(self, phase: str, item: Item) -> None:
         """Show the item as running; a prompt needs the screen for itself."""
@@ -80,13 +84,17 @@ class Live:
             self._bar.stop()
             return
         self._bar.start()
-        self._bar.reset(self._task, description=f"{phase} {item.name}", total=None, visible=True)
+        self._bar.reset(self._task, description=f"{phase} {item.name}", total=None, visible=True, count="")
 
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Print how the item ended, above the bar."""
         self._bar.update(self._task, visible=False)
         self._bar.console.print(
-            f"{phase:9} {summary(entry, self._requirements)}", markup=False, highlight=False, no_wrap=True
+            f"{phase:9} {summary(entry, self._requirements)}",
+            markup=False,
+            highlight=False,
+            no_wrap=True,
+            overflow="ellipsis",
         )
 
     def progress(self, item: Item) -> Progress:
@@ -94,7 +102,12 @@ class Live:
 
         def move(done: int, total: int, text: str = "") -> None:
             self._bar.update(
-                self._task, completed=done, total=total, description=f"{item.name} {one_line(text)}", visible=True
+                self._task,
+                completed=done,
+                total=total,
+                description=f"{item.name} {one_line(text)}".strip(),
+                count=f"{done}/{total}",
+                visible=True,
             )
 
         return move
@@ -104,13 +117,13 @@ class Live:
 def live(requirements: Collection[Rule]) -> Iterator[Live]:
     """Yield a listener that draws on the terminal of stderr."""
     from rich.console import Console  # noqa: PLC0415 - only where a person watches
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:

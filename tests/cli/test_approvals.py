@@ -1,25 +1,11 @@
 """Approvals: by a person at a real terminal, by an answers file, never by silence."""
 
-import sys
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from tests.cli.conftest import Cli, environment
-
-
-def at_terminal(project: Path, *arguments: str) -> "pexpect.spawn[str]":
-    """Start the program on a pseudo-terminal."""
-    return pexpect.spawn(
-        sys.executable,
-        ["-m", "churnflow", *arguments],
-        cwd=str(project),
-        env={**environment(), "TERM": "xterm", "COLUMNS": "120"},
-        encoding="utf-8",
-        timeout=30,
-        dimensions=(50, 120),
-    )
+from tests.cli.conftest import Cli, at_terminal
 
 
 def test_a_person_answers_at_the_prompt(project: Path, cli: Cli) -> None:

@@ -1,14 +1,11 @@
 """The phases from the command line: what is done, what waits, what stops, and with which exit code."""
 
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, environment
+from tests.cli.conftest import Cli
 
 
 def test_a_run_stops_at_the_approval_and_names_the_command_that_answers(cli: Cli) -> None:
@@ -104,8 +101,8 @@ def test_set_and_until(cli: Cli) -> None:
         (["-C", "nowhere", "status"], "nowhere"),
     ],
 )
-def test_wrong_use_is_two_lines_and_exit_2(cli: Cli, arguments: list[str], text: str) -> None:
-    outcome = cli(*arguments)
+def test_wrong_use_is_two_lines_and_exit_2(here: Cli, arguments: list[str], text: str) -> None:
+    outcome = here(*arguments)
     assert outcome.code == 2
     assert len(outcome.error) == 2
     assert text in outcome.error[0]
@@ -164,46 +161,3 @@ def test_a_critical_note_of_the_reviewer_is_fix_until_it_is_closed(project: Path
     assert waived["data"]["issue"]["state"] == "waived"
     assert cli("decide").code == 0
     assert cli("issues", "close", "nobody-0000").code == 2
-
-
-def test_a_second_writer_is_refused_and_told_who_writes(project: Path, cli: Cli) -> None:
-    (project / "steps.py").write_text(
-        (project / "steps.py")
-        .read_text()
-        .replace("    lines = source", "    __import__('time').sleep(30)\n    lines = source")
-    )
-    command = [sys.executable, "-m", "churnflow", "run"]
-    with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.PIPE) as first:
-        lock = project / ".git" / "churnflow" / "root" / "lock"
-        for _ in range(200):
-            if lock.exists() and lock.read_text():
-                break
-            time.sleep(0.05)
-        time.sleep(0.2)
-        outcome = cli("run")
-        assert outcome.code == 5
-        assert f"process {first.pid}" in outcome.error[0]
-        first.send_signal(signal.SIGINT)
-        first.wait(20)
-        assert first.returncode == 130
-        assert first.stderr is not None
-        assert b"churnflow run` goes on from there" in first.stderr.read()
-
-
-def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(project: Path, cli: Cli) -> None:
-    slow = (project / "steps.py").read_text()
-    (project / "steps.py").write_text(
-        slow.replace("    number = int", "    __import__('time').sleep(30)\n    number = int")
-    )
-    command = [sys.executable, "-m", "churnflow", "run", "--answers", "answers.yaml"]
-    with subprocess.Popen(command, cwd=project, env=environment(), stderr=subprocess.DEVNULL) as first:
-        tag = project / ".git" / "refs" / "tags" / "churnflow"
-        for _ in range(200):
-            if tag.exists():
-                break
-            time.sleep(0.05)
-        first.kill()
-    (project / "steps.py").write_text(slow)
-    outcome = cli("--json", "run", "--answers", "answers.yaml")
-    assert outcome.code == 0
-    assert [item["state"] for item in outcome.json["data"]["items"]] == ["done"] * 10

@@ -1,0 +1,192 @@
+"""What people and programs read: one JSON object, one line `next:`, tables that fit, colours only where wanted."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from churnflow.cli.answer import EXIT_NAMES
+from churnflow.cli.commands import COMMANDS
+from tests.cli.conftest import Cli, at_terminal, churnflow, ended
+
+ARGUMENTS = {
+    "new": ["full"],
+    "demo": ["full"],
+    "approve": ["plan"],
+    "diff": ["A", "B"],
+    "rollback": ["REF"],
+}
+READING = [
+    ["status"],
+    ["log"],
+    ["show"],
+    ["show", "built"],
+    ["diff", "plan-approved", "HEAD"],
+    ["verify"],
+    ["check"],
+    ["steps"],
+    ["issues"],
+    ["issues", "list"],
+    ["rollback", "built", "--dry-run"],
+]
+KEYS = ["schema", "command", "ok", "exit", "run", "checkpoint", "data", "warnings", "error", "next"]
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Path:
+    """A folder that is no repository, with a folder in it that is not empty."""
+    folder = tmp_path / "nowhere"
+    (folder / "full" / "of" / "things").mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_of_a_command_that_fails_is_one_object_with_error_and_next(nowhere: Path, here: Cli, command: str) -> None:
+    outcome = here("-C", str(nowhere), "--json", command, *ARGUMENTS.get(command, []))
+    assert outcome.err == ""
+    assert outcome.out.count("\n") == 1
+    found = outcome.json
+    assert list(found) == KEYS
+    assert found["ok"] is False
+    assert found["exit"] == {"code": outcome.code, "name": EXIT_NAMES[outcome.code]}
+    assert found["error"]["text"]
+    assert found["error"]["hint"]
+    assert found["next"][0]["command"].startswith("churnflow ")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_fails_says_two_lines_and_what_is_next(nowhere: Path, here: Cli, command: str) -> None:
+    outcome = here("-C", str(nowhere), command, *ARGUMENTS.get(command, []))
+    assert outcome.code in {2, 5}
+    assert [line.partition(":")[0] for line in outcome.err.splitlines()] == ["error", "hint"]
+    assert outcome.out.startswith("next: churnflow ")
+    assert outcome.out.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_command_that_reads_answers_people_and_programs(shipped: Path, here: Cli, command: list[str]) -> None:
+    shown = here(*command)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.splitlines()[-1].startswith("next: churnflow ")
+    machine = here("--json", *command)
+    assert (machine.code, machine.err, machine.out.count("\n")) == (0, "", 1)
+    assert list(machine.json) == KEYS
+    assert machine.json["command"] == command[-1] if command[-1] == "list" else command[0]
+    assert machine.json["next"][0]["command"] == shown.out.splitlines()[-1].removeprefix("next: ")
+
+
+def test_options_that_are_wrong_are_two_lines_also_in_json(here: Cli) -> None:
+    outcome = here("--json", "plan", "--nonsense")
+    assert outcome.code == 2
+    assert "--nonsense" in outcome.json["error"]["text"]
+    assert outcome.err == ""
+
+
+def test_a_mistyped_command_names_the_nearest(here: Cli) -> None:
+    outcome = here("statsu")
+    assert outcome.error == ["error: there is no command 'statsu'", "hint: did you mean `churnflow status`?"]
+    assert outcome.out == "next: churnflow status\n"
+
+
+def test_quiet_leaves_only_what_is_next(shipped: Path, cli: Cli) -> None:
+    assert cli("-q", "status").out == cli("status").out.splitlines()[-1] + "\n"
+    outcome = cli("-q", "run", "--new", "--answers", "answers.yaml")
+    assert (outcome.out.count("\n"), outcome.err) == (1, "")
+
+
+def test_verbose_says_also_what_begins(cli: Cli) -> None:
+    assert "begins" not in cli("plan").err
+    lines = cli("-v", "plan", "--new", "--answers", "answers.yaml").err.splitlines()
+    assert [line.split()[1:3] for line in lines[:2]] == [["begins", "look"], ["reused", "look"]]
+
+
+def test_hints_carry_the_directory_with_which_the_command_was_called(project: Path) -> None:
+    outcome = churnflow(project.parent, "-C", "project", "plan")
+    assert outcome.code == 3
+    assert outcome.out.splitlines()[-1] == "next: churnflow -C project approve plan"
+    found = churnflow(project.parent, "-C", "project", "--json", "plan").json
+    assert found["next"][0]["command"] == "churnflow -C project approve plan"
+
+
+def test_a_terminal_gets_colours_unless_the_user_wants_none(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert COLOUR.search(screen(shipped, "status"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9][0-9;]*m", screen(shipped, "status"))
+
+
+def test_a_pipe_gets_no_colours(shipped: Path, here: Cli) -> None:
+    assert "\x1b" not in here("status").out
+
+
+@pytest.mark.parametrize("command", [["status"], ["log"], ["issues"], ["show"], ["rollback", "built", "--dry-run"]])
+def test_screens_fit_80_columns_and_break_no_name(shipped: Path, command: list[str]) -> None:
+    lines = [COLOUR.sub("", line).rstrip() for line in screen(shipped, *command, columns=80).splitlines()]
+    assert max(map(len, lines)) <= 80
+    if command[0] in {"status", "log"}:
+        assert any("plan-approved" in line for line in lines)
+
+
+def screen(project: Path, *command: str, columns: int = 120) -> str:
+    """Return all that the command shows at a terminal."""
+    terminal = at_terminal(project, *command, columns=columns)
+    code = ended(terminal)
+    assert code == 0
+    return str(terminal.before)
+
+
+def test_a_run_at_a_terminal_shows_what_ended_and_the_table(project: Path) -> None:
+    shown = COLOUR.sub("", screen(project, "run", "--answers", "answers.yaml"))
+    assert re.search(r"plan +done +look +\d+\.\d s +confidence +\d+ +rows 1", shown)
+    assert re.search(r"decision +ship +ship +confidence \d+", shown)
+    assert re.search(r"build +double +done +\d+\.\d s +100 +size 8", shown)
+    assert "Decision: SHIP" in shown
+    assert shown.splitlines()[-1] == "next: churnflow report"
+
+
+def test_the_log_says_what_a_rollback_restores(shipped: Path, here: Cli) -> None:
+    assert here("rollback", "plan-approved").code == 0
+    rows = [line.split() for line in here("log").out.splitlines()]
+    newest = next(row for row in reversed(rows) if row[:1] and row[0].isdigit())
+    assert newest[1] == "plan-approved"
+    assert newest[-1] == "01"
+
+
+def test_show_explains_every_confidence_as_a_sum(shipped: Path, here: Cli) -> None:
+    shown = here("show", "reviewed").out
+    for title in ("build confidence: ", "final confidence: ", "step double: 100"):
+        assert title in shown
+    assert "half of the build confidence of 100" in shown
+    assert re.search(r"size +8 \[7, 9\] n=10", shown)
+
+
+def test_status_sends_to_what_comes_next(project: Path, cli: Cli) -> None:
+    def following() -> str:
+        return str(cli("--json", "status").json["next"][0]["command"])
+
+    assert following() == "churnflow run"
+    cli("plan", "--until", "look")
+    assert following() == "churnflow approve plan"
+    cli("plan", "--answers", "answers.yaml")
+    assert following() == "churnflow build"
+    cli("run", "--answers", "answers.yaml")
+    assert following() == "churnflow report"
+
+
+def test_help_of_every_command_is_there_and_quick_to_read(tmp_path: Path) -> None:
+    outcome = churnflow(tmp_path)
+    assert outcome.code == 0
+    assert all(re.search(rf"^  {name} ", outcome.out, re.MULTILINE) for name in COMMANDS)
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    assert "--answers FILE" in churnflow(tmp_path, "approve", "--help").out
+
+
+def test_text_that_the_terminal_can_not_show_does_not_stop_a_command(project: Path, cli: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("Double a number", "Zähle 数"))
+    outcome = cli("plan", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert outcome.code == 3
+    assert "Z\\xe4hle" in outcome.out
+    found = cli("--json", "status", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert json.loads(found.out)["ok"] is True
