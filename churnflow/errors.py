@@ -20,14 +20,15 @@ class UsageError(ChurnflowError):
 
 
 class WaitingError(ChurnflowError):
-    """A person has to answer before work can go on; `questions` are what that person is asked."""
+    """A person has to answer before work can go on: to `approval`, with an answer to each of `questions`."""
 
     exit_code = 3
     exit_name = "waiting"
 
-    def __init__(self, message: str, *, hint: str, questions: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, hint: str, approval: str = "", questions: tuple[str, ...] = ()) -> None:
         """Take what waits, the command that answers, and the questions, which an answers file repeats word for word."""
         super().__init__(message, hint=hint)
+        self.approval = approval
         self.questions = questions
 
 

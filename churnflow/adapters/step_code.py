@@ -4,6 +4,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module, invalidate_caches
@@ -38,9 +39,11 @@ class StepCode:
         """Import and return the function. Raises UsageError with the nearest name for an unknown one."""
         module_name, attribute = self._target(uses)
         self._on_path()
-        self._find(module_name, uses)
+        spec = self._find(module_name, uses)
+        is_own = spec.origin is not None and Path(spec.origin).is_relative_to(self._root)
         try:
-            found: object = import_module(module_name)
+            with _uncached() if is_own else nullcontext():
+                found: object = import_module(module_name)
         except ChurnflowError:
             raise
         except Exception as failure:
@@ -133,6 +136,19 @@ class StepCode:
         near = get_close_matches(part, [name for name in dir(found) if not name.startswith("_")], n=1)
         hint = f"did you mean {module_name}:{near[0]}?" if near else f"define `{part}` in it"
         return UsageError(f"unknown step function: {uses}: {module_name} has no {part}", hint=hint)
+
+
+@contextmanager
+def _uncached() -> Iterator[None]:
+    """Import without leaving bytecode, which Python tells from new source by second and size only.
+
+    An edit within that second would run as the old code and be kept under the key of the new.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 @cache

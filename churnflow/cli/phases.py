@@ -129,7 +129,9 @@ def proceed(
         try:
             current = advance(current, ports, phases=wanted, until=until)
         except WaitingError as waiting:
-            waiting.answer = _answer(project, _fresh(project), ports)  # type: ignore[attr-defined]
+            answer = _answer(project, _fresh(project), ports)
+            asked = {"approval": waiting.approval, "questions": list(waiting.questions)}
+            waiting.answer = replace(answer, data={**answer.data, "waiting": asked})  # type: ignore[attr-defined]
             raise
         answer = _answer(project, current, ports, wanted, until)
         note = project.identity_note() if _marks(current) > kept else None

@@ -42,7 +42,7 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
     if answer is None:
         message = f"the approval {request.name!r} waits for a reviewer"
         hint = f"`churnflow approve {request.name}` at a terminal, or with --answers FILE"
-        raise WaitingError(message, hint=hint, questions=brief.questions)
+        raise WaitingError(message, hint=hint, approval=request.name, questions=brief.questions)
     return answer
 
 

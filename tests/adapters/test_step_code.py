@@ -1,6 +1,7 @@
 """Step functions found, imported and hashed from a real project folder."""
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,22 @@ def test_a_function_is_imported_by_name_or_place(project: Project) -> None:
     assert catalog.function(f"{project.package}.steps:run") is catalog.function("churn.known")
     assert "churn.known" in catalog.names()
     assert list(catalog.names()) == sorted(set(catalog.names()))
+
+
+def test_an_edit_in_the_same_second_and_of_the_same_size_is_run(project: Project) -> None:
+    project.write("__init__.py", "")
+    for number in (1, 2):
+        project.write("steps.py", f"def run():\n    return {number}\n")
+        os.utime(project.root / project.package / "steps.py", (1_000_000_000, 1_000_000_000))
+        code = (
+            "import sys; from pathlib import Path; from churnflow.adapters.step_code import StepCode\n"
+            f"print(StepCode(Path(sys.argv[1]), {{}}).function('{project.package}.steps:run')())"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(project.root)], capture_output=True, text=True, check=True, env=environment
+        )
+        assert done.stdout == f"{number}\n"
 
 
 STRANGER = """

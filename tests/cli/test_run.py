@@ -27,6 +27,7 @@ def test_json_is_one_object_also_when_it_waits(cli: Cli) -> None:
     assert found["error"]["hint"].startswith("`churnflow approve plan`")
     assert found["next"][0]["command"] == "churnflow approve plan"
     assert [item["state"] for item in found["data"]["items"]][:2] == ["done", "pending"]
+    assert found["data"]["waiting"] == {"approval": "plan", "questions": ["Is the plan complete?"]}
 
 
 def test_phases_go_one_by_one_to_the_ship(cli: Cli) -> None:

@@ -128,7 +128,7 @@ def test_a_changed_source_file_makes_the_approval_stale_and_asks_again(world: Wo
         advance(run, world.ports, phases=("build",))
     with pytest.raises(WaitingError, match="waits for a reviewer") as caught:
         advance(run, world.ports, phases=ALL)
-    assert caught.value.questions == ("Is it complete?",)
+    assert (caught.value.approval, caught.value.questions) == ("plan", ("Is it complete?",))
     assert len(world.reviewer.briefs) == 2
     assert world.reviewer.briefs[0].subject != world.reviewer.briefs[1].subject
 
