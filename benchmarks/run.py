@@ -6,11 +6,12 @@ import checkpoints
 import demo
 import pipeline
 import startup
+import verdicts
 
 
 def main() -> int:
     """Run each and return the exit code."""
-    held = [benchmark.main() for benchmark in (startup, pipeline, checkpoints, demo)]
+    held = [benchmark.main() for benchmark in (startup, pipeline, checkpoints, demo, verdicts)]
     return 0 if all(held) else 1
 
 
