@@ -118,7 +118,7 @@ def proceed(
     _known_phases(parsed, phases)
     _known_item(parsed, until)
     reviewer = reviewer_for(session, answers)
-    with project.lock(f"churnflow {session.command}"), watch(session, parsed.workflow.requirements) as listener:
+    with project.lock(f"churnflow {session.command}"), watch(session, parsed.workflow) as listener:
         ports = project.ports(reviewer, listener)
         settle(ports)
         begin = begin or list(phases)[:1] == list(parsed.workflow.phases)[:1]

@@ -12,23 +12,24 @@ from churnflow.cli.session import Session, one_line
 from churnflow.domain.contract import Progress
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, StepRecord
 from churnflow.domain.rule import Rule
-from churnflow.domain.workflow import ApprovalRequest, Item
+from churnflow.domain.workflow import ApprovalRequest, Item, Workflow
 from churnflow.engine.ports import Listener
 
 if TYPE_CHECKING:
+    from rich.live import Live as Display
     from rich.progress import Progress as Bar
 
 
 @contextmanager
-def watch(session: Session, requirements: Collection[Rule]) -> Iterator[Listener]:
-    """Yield the listener that suits where the output goes; of a step it shows first what `requirements` test."""
+def watch(session: Session, workflow: Workflow) -> Iterator[Listener]:
+    """Yield the listener that suits where the output goes; of a step it shows first what the requirements test."""
     if session.quiet or session.as_json:
         yield Silent()
     elif sys.stderr.isatty():
-        with live(requirements) as listener:
+        with live(workflow) as listener:
             yield listener
     else:
-        yield Lines(requirements, verbose=session.verbose)
+        yield Lines(workflow.requirements, verbose=session.verbose)
 
 
 class Silent:
@@ -70,53 +71,60 @@ class Lines:
 
 
 class Live:
-    """A bar for the running item, and a line above it for each that ended."""
+    """A table of the phase's items as they are done, and a bar for long work; the answer of the command replaces it."""
 
-    def __init__(self, bar: Bar, requirements: Collection[Rule]) -> None:
-        """Take the bar to draw on, and the rules whose metrics are shown first."""
+    def __init__(self, display: Display, bar: Bar, workflow: Workflow) -> None:
+        """Take what draws on the screen, the bar in it, and the workflow, which knows the items to come."""
+        self._display = display
         self._bar = bar
-        self._requirements = requirements
-        self._task = bar.add_task("", visible=False, total=None, count="")
+        self._workflow = workflow
+        self._task = bar.add_task("", total=None, count="")
+        self._phase = ""
+        self._ended: dict[str, str] = {}
 
     def started(self, phase: str, item: Item) -> None:
         """Show the item as running; a prompt needs the screen for itself."""
+        self._phase = phase
+        self._ended.pop(item.name, None)
         if isinstance(item, ApprovalRequest):
-            self._bar.stop()
+            self._display.stop()
             return
-        self._bar.start()
-        self._bar.reset(self._task, description=f"{phase} {item.name}", total=None, visible=True, count="")
+        self._bar.reset(self._task, description=item.name, total=None, count="")
+        self._draw(running=item.name)
+        self._display.start()
 
     def finished(self, phase: str, entry: ItemEntry) -> None:
-        """Print how the item ended, above the bar."""
-        self._bar.update(self._task, visible=False)
-        self._bar.console.print(
-            f"{phase:9} {summary(entry, self._requirements)}",
-            markup=False,
-            highlight=False,
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+        """Show how the item ended."""
+        self._phase = phase
+        self._ended[entry.name] = summary(entry, self._workflow.requirements)
+        self._draw(running="")
 
     def progress(self, item: Item) -> Progress:
         """Return a callable that moves the bar."""
 
         def move(done: int, total: int, text: str = "") -> None:
-            self._bar.update(
-                self._task,
-                completed=done,
-                total=total,
-                description=f"{item.name} {one_line(text)}".strip(),
-                count=f"{done}/{total}",
-                visible=True,
-            )
+            description = f"{item.name} {one_line(text)}".strip()
+            self._bar.update(self._task, completed=done, total=total, description=description, count=f"{done}/{total}")
 
         return move
 
+    def _draw(self, running: str) -> None:
+        from rich.console import Group  # noqa: PLC0415 - only where a person watches
+        from rich.text import Text  # noqa: PLC0415
+
+        lines = [
+            self._ended.get(item.name) or f"{'running' if item.name == running else '-':8} {item.name}"
+            for item in self._workflow.phases.get(self._phase, ())
+        ]
+        table = Text("\n".join([self._phase, *(f"  {line}" for line in lines)]), no_wrap=True, overflow="ellipsis")
+        self._display.update(Group(table, self._bar) if running else table, refresh=True)
+
 
 @contextmanager
-def live(requirements: Collection[Rule]) -> Iterator[Live]:
+def live(workflow: Workflow) -> Iterator[Live]:
     """Yield a listener that draws on the terminal of stderr."""
     from rich.console import Console  # noqa: PLC0415 - only where a person watches
+    from rich.live import Live as RichLive  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     columns = (
@@ -126,8 +134,9 @@ def live(requirements: Collection[Rule]) -> Iterator[Live]:
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
-        yield Live(bar, requirements)
+    console = Console(file=sys.stderr)
+    with RichLive(console=console, transient=True, refresh_per_second=8) as display:
+        yield Live(display, Progress(*columns, console=console), workflow)
 
 
 def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:

@@ -1,48 +1,46 @@
 """The recurring blocks of the report: a step, an approval, a checkpoint, a confidence as a sum."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from churnflow.domain.base import stamp
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.evidence import Artifact, Confidence
+from churnflow.domain.evidence import Artifact, Check, Confidence
 from churnflow.domain.journal import Approval, Mark, StepRecord
 from churnflow.domain.ledger import LedgerLine
+from churnflow.reporting import trail
 from churnflow.reporting.document import ReportInput
-from churnflow.reporting.wording import code, interval, measured, number, plain, seconds, table
+from churnflow.reporting.wording import code, counted, flat, measured, plain, seconds, table, values
 
 SHORT = 12
+STALE = "**stale: what it was about has changed since**"
 
 
-def step(record: StepRecord, ledger: Mapping[str, list[LedgerLine]]) -> Iterator[str]:
+def step(record: StepRecord, noted: Sequence[LedgerLine], document: ReportInput) -> Iterator[str]:
     """Write one step as the document has it: implemented, self-tested, issues noted, confidence, metrics."""
-    state = "" if record.passed else " (did not pass)"
-    yield f"### Step: {plain(record.name)}{state}"
+    required = _required(record, document)
+    yield f"### Step: {plain(record.name)}{'' if record.passed else ' (did not pass)'}"
     yield ""
     yield f"- **Implemented:** {code(record.uses)}{_parameters(record)}"
     yield f"- **In:** {_artifacts(record.inputs)}"
     yield f"- **Out:** {_artifacts(record.outputs)}"
     yield f"- **Time:** {_time(record)}"
-    yield f"- **Self-tested:** {_tested(record)}"
-    noted = ledger.get(record.name, [])
+    yield f"- **Self-tested:** {_tested(record, required)}"
     yield f"- **Issues noted:** {len(noted) or 'none'}"
     yield from (f"  - {issue(line)}" for line in noted)
     yield f"- **Confidence:** {record.confidence.score} ({plain(record.confidence.because)})"
     if record.stated is not None:
         yield f"- **Says of itself:** {record.stated.score} ({plain(record.stated.because)})"
-    yield from (f"- **{plain(name)}:** {plain(text)}" for name, text in record.facts.items())
+    yield from pairs("Facts", record.facts)
+    yield from trail.before(record, document)
     yield ""
-    if record.checks:
-        rows = [[code(check.claim), measured(check), "PASS" if check.passed else "FAIL"] for check in record.checks]
+    rows = [
+        [code(check.claim), measured(check), "PASS" if check.passed else "FAIL"]
+        for check in (*record.checks, *required)
+    ]
+    if rows:
         yield from table(("check", "observed", "result"), rows)
     yield from confidence("Confidence as a sum", record.confidence)
-    if record.metrics:
-        yield from table(
-            ("metric", "value", "95% interval", "n"),
-            [
-                [code(name), number(m.value), interval(m.low, m.high), "" if m.n is None else f"{m.n:,}"]
-                for name, m in record.metrics.items()
-            ],
-        )
+    yield from values(list(record.metrics.items()))
 
 
 def confidence(title: str, score: Confidence) -> Iterator[str]:
@@ -52,57 +50,67 @@ def confidence(title: str, score: Confidence) -> Iterator[str]:
         yield from table(("points", f"{title}: {score.score}"), rows)
 
 
-def approval(entry: Approval) -> Iterator[str]:
+def approval(entry: Approval, noted: Sequence[LedgerLine], document: ReportInput) -> Iterator[str]:
     """Write who answered what, and how."""
     waited = f", after {seconds(entry.waited)}" if entry.waited else ""
+    stale = f"; {STALE}" if entry.name in document.stale else ""
     yield f"### Approval: {plain(entry.name)}"
     yield ""
     yield f"- **Reviewer:** {plain(entry.reviewer)} ({plain(entry.how)}{waited})"
-    yield f"- **Answer:** {entry.answer}, {stamp(entry.at)}"
-    yield f"- **Approved content:** sha256 {code(entry.key[:SHORT])}"
-    yield f"- **Notes:** {'none' if not entry.notes else ''}".rstrip()
-    yield from (f"  - {plain(note)}" for note in entry.notes)
-    yield from (f"- {plain(question)} {plain(answer)}" for question, answer in entry.answers.items())
+    yield f"- **Answer:** {trail.ANSWERS[entry.answer]}, {stamp(entry.at)}{stale}"
+    yield f"- **What was approved:** sha256 {code(entry.key[:SHORT])}"
+    notes = [plain(note) for note in entry.notes if flat(note)]
+    yield f"- **Notes:**{'' if notes else ' none'}"
+    yield from (f"  - {note}" for note in notes)
+    if noted:
+        yield f"- **Issues opened:** {len(noted)}"
+        yield from (f"  - {issue(line)}" for line in noted)
+    yield from pairs("Asked", entry.answers)
+    yield from trail.before(entry, document)
     yield ""
 
 
 def checkpoint(mark: Mark, document: ReportInput) -> Iterator[str]:
     """Write a checkpoint at the place where it was made."""
     kept = _kept(mark, document)
-    before = [entry for entry in _before(mark, document) if isinstance(entry, Approval)]
+    answers = trail.reviewers(mark, document.run)
+    people = ", ".join(f"{plain(answer.reviewer)} ({plain(answer.how)})" for answer in answers)
+    notes = "; ".join(plain(note) for answer in answers for note in answer.notes)
+    stale = f"; {STALE}" if mark.name in document.stale else ""
     yield f"### Checkpoint: {plain(mark.name)}"
     yield ""
-    yield f"- **Timestamp:** {stamp(mark.at)}"
-    yield f"- **Reviewer:** {plain(before[-1].reviewer) if before else 'none yet'}"
-    notes = "; ".join(plain(note) for note in before[-1].notes) if before else ""
+    yield f"- **Timestamp:** {stamp(mark.at)}{stale}"
+    yield f"- **Reviewer:** {people or 'none was asked since the checkpoint before'}"
     yield f"- **Notes:** {notes or 'none'}"
     if kept is None:
         yield "- **State saved:** not found in this repository"
     else:
         size = sum(artifact.size_bytes for artifact in kept.artifacts)
-        files = f"{len(kept.artifacts)} artifact(s), {size:,} bytes; code tree {code(kept.code.tree[:SHORT])}"
-        yield f"- **State saved:** {files}; tag {code(kept.tag)}"
-        yield f"- **Rollback:** {code(f'churnflow rollback {kept.name}')}"
+        held = f"{counted(len(kept.artifacts), 'artifact')}, {size:,} bytes"
+        yield f"- **State saved:** {held}; code tree {code(kept.code.tree[:SHORT])}; tag {code(kept.tag)}"
+        yield f"- **Rollback:** {code(kept.restore.command)}"
         yield f"- **Plain git:** {code(kept.restore.git)}"
     yield ""
 
 
 def issue(line: LedgerLine) -> str:
     """Return one issue with what became of it."""
-    answered = f" by {plain(line.by)}: {plain(line.reason)}" if line.by else ""
+    answered = f" by {plain(line.by)} ({plain(line.reason)})" if line.by else ""
     return f"{line.severity}, {line.state}{answered}: {plain(line.text)} ({code(line.id)})"
+
+
+def pairs(title: str, texts: Mapping[str, str]) -> Iterator[str]:
+    """Write names with what was said of them as a list under a title, nothing where there are none."""
+    if texts:
+        yield f"- **{title}:**"
+        yield from (
+            f"  - {plain(name)}{'' if name.endswith('?') else ':'} {plain(text)}" for name, text in texts.items()
+        )
 
 
 def _kept(mark: Mark, document: ReportInput) -> Checkpoint | None:
     found = [item for item in document.checkpoints if item.run.entries and item.run.entries[-1] == mark]
     return found[0] if found else None
-
-
-def _before(mark: Mark, document: ReportInput) -> Iterator[object]:
-    for entry in document.run.entries:
-        if entry == mark:
-            return
-        yield entry
 
 
 def _time(record: StepRecord) -> str:
@@ -111,10 +119,24 @@ def _time(record: StepRecord) -> str:
     return seconds(record.seconds)
 
 
-def _tested(record: StepRecord) -> str:
-    if not record.checks:
-        return "no check declared"
-    return f"{sum(check.passed for check in record.checks)} of {len(record.checks)} checks hold"
+def _required(record: StepRecord, document: ReportInput) -> list[Check]:
+    """Test what the business requires of the metrics of this step; nothing where it did not run to its end."""
+    dotted = {f"{record.name}.{name}": measure for name, measure in record.metrics.items()}
+    rules = document.run.declared.requirements
+    return [rule.judge(dotted) for rule in rules if rule.metric.startswith(f"{record.name}.") and not record.raised]
+
+
+def _tested(record: StepRecord, required: Sequence[Check]) -> str:
+    if record.raised:
+        return "it did not run to its end"
+    groups = {
+        "checks": [check.passed for check in record.checks],
+        "requirements": [check.passed for check in required],
+        "findings": [line.state == "pass" for line in record.findings if line.state != "ask"],
+    }
+    held = [f"{sum(group)} of {len(group)} {name} hold" for name, group in groups.items() if group]
+    asked = sum(line.state == "ask" for line in record.findings)
+    return ", ".join([*held, *([f"{asked} asked of a person"] if asked else [])]) or "no check declared"
 
 
 def _parameters(record: StepRecord) -> str:
@@ -122,5 +144,5 @@ def _parameters(record: StepRecord) -> str:
     return f" with {code(shown)}" if shown else ""
 
 
-def _artifacts(artifacts: tuple[Artifact, ...]) -> str:
+def _artifacts(artifacts: Sequence[Artifact]) -> str:
     return ", ".join(f"{plain(item.name)} {code(item.sha256[:SHORT])}" for item in artifacts) or "nothing"

@@ -3,12 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from churnflow.domain.base import stamp
+from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Finding
-from churnflow.domain.journal import Approval, Decision, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
-from churnflow.reporting.blocks import SHORT, confidence, issue
+from churnflow.domain.release import Release
+from churnflow.reporting import trail
+from churnflow.reporting.blocks import SHORT, STALE, confidence, issue
 from churnflow.reporting.document import PerformanceRow, ReportInput
-from churnflow.reporting.wording import code, number, plain, seconds, table
+from churnflow.reporting.wording import code, number, plain, prose, seconds, table
+
+SIGN = "`churnflow verify` follows every digest of this history"
+VERDICTS = {"ship": "ship", "fix": "fix critical issues first", "rework": "rework"}
 
 
 def findings(record: StepRecord, run: Run) -> Iterator[str]:
@@ -22,7 +28,7 @@ def findings(record: StepRecord, run: Run) -> Iterator[str]:
     topics = dict.fromkeys(line.topic for line in record.findings)
     for topic in topics:
         lines = [line for line in record.findings if line.topic == topic]
-        yield f"#### {plain(topic).capitalize()}"
+        yield f"#### {plain(topic[:1].upper() + topic[1:])}"
         yield ""
         yield from table(
             ("result", "check", "evidence"),
@@ -31,8 +37,10 @@ def findings(record: StepRecord, run: Run) -> Iterator[str]:
 
 
 def _evidence(line: Finding, answers: dict[str, str]) -> str:
-    said = answers.get(line.claim) or answers.get(f"{line.claim}?")
-    return plain(line.evidence) + (f"; answered: {plain(said)}" if said else "")
+    if line.state != "ask":
+        return plain(line.evidence)
+    said = answers.get(line.claim)
+    return f"{plain(line.evidence)} **{f'Answered: {plain(said)}' if said else 'Not answered yet.'}**"
 
 
 def issues(lines: Sequence[LedgerLine]) -> Iterator[str]:
@@ -48,57 +56,77 @@ def issues(lines: Sequence[LedgerLine]) -> Iterator[str]:
 def decision(entry: Decision, document: ReportInput) -> Iterator[str]:
     """Write the verdict: the band that holds, the reasons, the next action, and the release."""
     fix, ship = entry.bands
-    marks = {name: "<- holds" if name == entry.verdict else "" for name in ("ship", "fix", "rework")}
-    yield f"**{entry.verdict.upper()}** with a confidence of {entry.confidence.score}, {stamp(entry.at)}."
+    stale = f"; {STALE}" if entry.name in document.stale else ""
+    score = entry.confidence.score
+    band = "ship" if score >= ship else "fix" if score >= fix else "rework"
+    ranges = {"ship": f"{ship}-100", "fix": f"{fix}-{ship - 1}", "rework": f"below {fix}"}
+    here = {name: [f"confidence {score}"] if name == band else [] for name in VERDICTS}
+    here[entry.verdict].append("verdict")
+    yield f"**{entry.verdict.upper()}** with a confidence of {score}, {stamp(entry.at)}{stale}."
     yield ""
-    yield from table(
-        ("band", "verdict", ""),
-        [
-            [f"{ship}-100", "ship", marks["ship"]],
-            [f"{fix}-{ship - 1}", "fix critical issues first", marks["fix"]],
-            [f"below {fix}", "rework", marks["rework"]],
-        ],
-    )
+    rows = [[ranges[name], text, ", ".join(here[name])] for name, text in VERDICTS.items()]
+    yield from table(("band", "verdict", "this run"), rows)
     yield "Reasons:"
     yield ""
     yield from (f"- {plain(reason)}" for reason in entry.reasons)
     yield ""
-    yield f"Next action: {entry.next_action}"
+    yield f"Next action: {prose(entry.next_action)}"
     yield ""
-    yield from confidence("Final confidence", entry.confidence)
-    release = next((item.release for item in document.checkpoints if _made(item.release, document.run)), None)
-    if release is not None:
-        bundle = f"bundle sha256 {code(release.artifact.sha256)}"
-        yield f"Release {code(release.version)}: {bundle}, tag {code(release.checkpoint)}."
+    if entry.confidence != document.final:
+        yield from confidence("Confidence decided on", entry.confidence)
+    yield from _before(entry, document)
+    yield from _release(entry, document)
+
+
+def _before(entry: Decision, document: ReportInput) -> Iterator[str]:
+    lines = list(trail.before(entry, document))
+    yield from [*lines, ""] if lines else []
+
+
+def _release(entry: Decision, document: ReportInput) -> Iterator[str]:
+    """Write the release that the decision led to, once the checkpoint after it has made it."""
+    releases = (item.release for item in reversed(document.checkpoints))
+    made = next((item for item in releases if item and item.run == document.run.id and item.at >= entry.at), None)
+    if made is not None and entry.verdict == "ship":
+        bundle = f"bundle sha256 {code(made.artifact.sha256)}"
+        yield f"Release {code(made.version)}: {bundle}, tag {code(made.checkpoint)}."
         yield ""
 
 
-def _made(release: object, run: Run) -> bool:
-    return getattr(release, "run", None) == run.id
-
-
-def performance(rows: Sequence[PerformanceRow], *, served: bool) -> Iterator[str]:
+def performance(rows: Sequence[PerformanceRow], served: Release | None, run: Run) -> Iterator[str]:
     """Write what the served model did over time."""
     yield "## Performance tracking"
     yield ""
-    if not rows:
-        yield "Nothing measured yet: the release is served." if served else "Empty until a release is served."
-        yield ""
-        return
-    yield from table(
-        ("period", "F1", "requests", "avg latency", "error rate", "uptime"),
-        [
+    if rows:
+        yield from table(
+            ("period", "F1", "requests", "avg latency", "error rate", "uptime"),
             [
-                plain(row.period),
-                "no labels yet" if row.f1 is None else f"{row.f1:.3f} [{row.f1_low}, {row.f1_high}]",
-                f"{row.requests:,}",
-                f"{number(row.avg_latency_ms)} ms",
-                f"{row.error_rate:.2%}",
-                f"{row.uptime:.2%}",
-            ]
-            for row in rows
-        ],
-    )
+                [
+                    plain(row.period),
+                    _f1(row),
+                    f"{row.requests:,}",
+                    f"{number(row.avg_latency_ms)} ms",
+                    f"{row.error_rate:.2%}",
+                    f"{row.uptime:.2%}",
+                ]
+                for row in rows
+            ],
+        )
+        return
+    yield "Empty until a release is served." if served is None else _served(served, run)
+    yield ""
+
+
+def _f1(row: PerformanceRow) -> str:
+    if row.f1 is None:
+        return "no labels yet"
+    known = row.f1_low is not None and row.f1_high is not None
+    return f"{row.f1:.3f}" + (f" [{row.f1_low:.3f}, {row.f1_high:.3f}]" if known else "")
+
+
+def _served(served: Release, run: Run) -> str:
+    whose = "" if served.run == run.id else f" of another run, {code(served.run)}"
+    return f"The API serves {code(served.version)}{whose}, released {stamp(served.at)}; nothing has been measured yet."
 
 
 def figures(document: ReportInput) -> Iterator[str]:
@@ -107,7 +135,7 @@ def figures(document: ReportInput) -> Iterator[str]:
         yield "## Figures"
         yield ""
         for name, caption in document.plots.items():
-            yield f"![{plain(caption)}]({name})"
+            yield f"![{plain(name.partition('.')[0])}]({name})"
             yield ""
             yield f"*{plain(caption)}*"
             yield ""
@@ -123,32 +151,43 @@ def checkpoints(document: ReportInput) -> Iterator[str]:
             plain(item.name),
             stamp(item.created_at),
             str(item.confidence.score) if item.confidence else "",
-            plain(item.restores.rpartition("/")[2]) if item.restores else "",
+            _origin(item),
             code(item.restore.command),
         ]
         for item in document.checkpoints
     ]
     if rows:
-        yield from table(("no", "name", "created", "confidence", "restores", "rollback"), rows)
+        yield from table(("no", "name", "created", "confidence", "origin", "rollback"), rows)
+        cannot = dict.fromkeys(text for item in document.checkpoints for text in item.restore.cannot)
+        yield f"No rollback brings back {', '.join(map(plain, cannot))}."
     else:
         yield "None yet."
-        yield ""
+    yield ""
+
+
+def _origin(item: Checkpoint) -> str:
+    if item.restores is not None:
+        reason = f" ({plain(item.reason)})" if item.reason else ""
+        return f"rollback to {plain(item.restores.rpartition('/')[2])}{reason}"
+    return plain(item.phase) or "kept before a rollback"
 
 
 def times(run: Run) -> Iterator[str]:
-    """Write how long machines worked and how long people were waited for."""
+    """Write how long machines worked and how long people were waited for, repeated attempts included."""
     rows = []
-    active = waiting = 0.0
+    entries = [entry for entry in run.entries if isinstance(entry, ItemEntry)]
     for entry in run.current():
+        attempts = [other for other in entries if other.name == entry.name]
+        active, waiting = map(seconds, trail.spent(attempts))
+        name = plain(entry.name) + (f", {len(attempts)} attempts" if len(attempts) > 1 else "")
         if isinstance(entry, StepRecord):
-            active += entry.seconds
-            rows.append([plain(entry.phase), plain(entry.name), seconds(entry.seconds), ""])
+            rows.append([plain(entry.phase), name, "reused" if entry.reused and len(attempts) == 1 else active, ""])
         elif isinstance(entry, Approval):
-            waiting += entry.waited
-            rows.append([plain(entry.phase), plain(entry.name), "", seconds(entry.waited)])
+            rows.append([plain(entry.phase), name, "", waiting])
+    active, waiting = map(seconds, trail.spent(entries))
     yield "## Times"
     yield ""
-    yield from table(("phase", "item", "active", "waiting"), [*rows, ["all", "", seconds(active), seconds(waiting)]])
+    yield from table(("phase", "item", "active", "waiting"), [*rows, ["all", "", active, waiting]])
 
 
 def traceability(document: ReportInput) -> Iterator[str]:
@@ -164,5 +203,5 @@ def traceability(document: ReportInput) -> Iterator[str]:
         packages = f"packages sha256 {code(here.packages_sha256[:SHORT])}"
         yield f"- Python {plain(here.python)} on {plain(here.platform)}, {packages}"
         yield f"- {code(f'churnflow show {newest.tag}')} explains every score line by line"
-    yield f"- {code('churnflow verify')} follows every digest of this history"
+    yield f"- {SIGN}"
     yield ""

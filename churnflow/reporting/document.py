@@ -25,7 +25,10 @@ class PerformanceRow(Frozen):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportInput:
-    """A run with its checkpoints (oldest first), what is served, the scores, and the captions of its plots by file."""
+    """A run with its checkpoints (oldest first), what is served, the scores, and the captions of its plots by file.
+
+    stale: the names of the approvals, checkpoints and gates whose answer was about something that has changed since.
+    """
 
     run: Run
     checkpoints: Sequence[Checkpoint] = ()
@@ -34,4 +37,5 @@ class ReportInput:
     initial: Confidence | None = None
     build: Confidence | None = None
     final: Confidence | None = None
+    stale: frozenset[str] = frozenset()
     performance: Sequence[PerformanceRow] = ()

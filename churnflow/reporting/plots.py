@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from churnflow.reporting.svg import GREY, ORANGE, Plot, cells
+from churnflow.reporting.svg import GREY, ORANGE, Plot, cells, shortened
 
 Values = Mapping[str, Any]
 
@@ -17,10 +17,19 @@ CAPTIONS: Final[Mapping[str, str]] = {
     "leaderboard.svg": "Cross-validated ROC AUC of each model with its interval",
 }
 MOST_BARS: Final = 12
+LONGEST_LABEL: Final = 24
+LONGEST_CLASS: Final = 16
+EVALUATION: Final = "churnflow/evaluation@1"
+LEADERBOARD: Final = "churnflow/leaderboard@1"
 
 
 def plots(evaluation: Values, leaderboard: Values) -> dict[str, str]:
-    """Return the figures as SVG by file name, in the order of `CAPTIONS`."""
+    """Return the figures as SVG by file name, in the order of `CAPTIONS`.
+
+    What does not name the schema that is drawn here is somebody else's, and left alone.
+    """
+    evaluation = evaluation if evaluation.get("schema") == EVALUATION else {}
+    leaderboard = leaderboard if leaderboard.get("schema") == LEADERBOARD else {}
     makers: Mapping[str, Callable[[], str | None]] = {
         "roc.svg": lambda: _roc(evaluation.get("roc", {})),
         "precision-recall.svg": lambda: _precision_recall(evaluation),
@@ -28,7 +37,7 @@ def plots(evaluation: Values, leaderboard: Values) -> dict[str, str]:
         "confusion.svg": lambda: _confusion(evaluation),
         "importance.svg": lambda: _importance(evaluation.get("importance", [])),
         "lift.svg": lambda: _lift(evaluation.get("lift", [])),
-        "leaderboard.svg": lambda: _leaderboard(leaderboard.get("models", [])),
+        "leaderboard.svg": lambda: _leaderboard(leaderboard),
     }
     drawn = {name: make() for name, make in makers.items()}
     return {name: text for name, text in drawn.items() if text is not None}
@@ -73,7 +82,8 @@ def _confusion(evaluation: Values) -> str | None:
     counts = evaluation.get("confusion")
     if not counts:
         return None
-    positive, negative = evaluation.get("positive", "positive"), evaluation.get("negative", "negative")
+    named = (evaluation.get("positive", "positive"), evaluation.get("negative", "negative"))
+    positive, negative = (shortened(str(name), LONGEST_CLASS) for name in named)
     title = f"Confusion at the threshold {evaluation.get('threshold', 0.5):.3f}"
     rows = [(f"was {positive}", [counts["tp"], counts["fn"]]), (f"was {negative}", [counts["fp"], counts["tn"]])]
     return cells(title, [f"predicted {positive}", f"predicted {negative}"], rows)
@@ -83,10 +93,12 @@ def _importance(features: Sequence[Values]) -> str | None:
     top = sorted(features, key=lambda each: (-each["mean"], each["feature"]))[:MOST_BARS]
     if not top:
         return None
+    low = min(0.0, *(each["low"] for each in top), 0.0)
     high = max(0.001, *(max(each["mean"], each["high"]) for each in top))
-    plot = Plot("Permutation importance", "drop of ROC AUC", "", x=(0.0, high * 1.05), left=168)
+    plot = Plot("Permutation importance", "drop of ROC AUC", "", x=(low * 1.05, high * 1.05), left=168)
     for place, each in enumerate(top):
-        plot.bar((place, len(top)), str(each["feature"])[:24], max(0.0, each["mean"]), (each["low"], each["high"]))
+        label = shortened(str(each["feature"]), LONGEST_LABEL)
+        plot.bar((place, len(top)), label, each["mean"], (each["low"], each["high"]))
     return plot.svg(y_ticks=False)
 
 
@@ -95,21 +107,23 @@ def _lift(steps: Sequence[Values]) -> str | None:
         return None
     high = max(each["lift"] for each in steps)
     plot = Plot("Lift", "share of customers contacted, highest scores first", "lift", y=(0.0, max(2.0, high * 1.1)))
-    width = 0.8 / max(10, len(steps))
+    start = 0.0
     for each in steps:
-        plot.column((each["share"] - 0.05, each["lift"]), width)
+        plot.column(((start + each["share"]) / 2, each["lift"]), 0.8 * (each["share"] - start))
+        start = each["share"]
     plot.line([(0, 1), (1, 1)], ORANGE, name="at random", dashed=True)
-    return plot.svg()
+    return plot.svg(legend_at_top=True)
 
 
-def _leaderboard(models: Sequence[Values]) -> str | None:
-    ranked = sorted(models, key=lambda each: (-each["mean"], each["model"]))
+def _leaderboard(leaderboard: Values) -> str | None:
+    ranked = sorted(leaderboard.get("models", []), key=lambda each: (-each["mean"], each["model"]))
     if not ranked:
         return None
     bounds = [(each.get("low", each["mean"]), each.get("high", each["mean"])) for each in ranked]
     low, high = min(each[0] for each in bounds), max(each[1] for each in bounds)
     margin = max(0.01, (high - low) * 0.2)
-    plot = Plot("Models, cross-validated", "ROC AUC", "", x=(max(0.0, low - margin), min(1.0, high + margin)), left=168)
+    plot = Plot("Models, cross-validated", "ROC AUC", "", x=(max(0.0, low - margin), min(1.0, high + margin)), left=200)
     for place, (each, bound) in enumerate(zip(ranked, bounds, strict=True)):
-        plot.bar((place, len(ranked)), str(each["model"]), each["mean"], bound)
+        chosen = " (chosen)" if each["model"] == leaderboard.get("chosen") else ""
+        plot.dot((place, len(ranked)), f"{each['model']}{chosen}", each["mean"], bound)
     return plot.svg(y_ticks=False)

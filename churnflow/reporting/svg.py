@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
+SIGN: Final = "churnflow-figure"
 WIDTH: Final = 520
 HEIGHT: Final = 380
 LEFT: Final = 64
@@ -19,6 +20,8 @@ FAINT: Final = "#dfe6ee"
 BLUE: Final = "#1f6fb2"
 GREY: Final = "#8795a5"
 ORANGE: Final = "#c8641b"
+
+DASH: Final = ' stroke-dasharray="5 4"'
 
 Point = tuple[float, float]
 
@@ -34,15 +37,15 @@ class Plot:
     y: Point = (0.0, 1.0)
     left: int = LEFT
     _pieces: list[str] = field(default_factory=list)
-    _legend: list[tuple[str, str]] = field(default_factory=list)
+    _legend: list[tuple[str, str, str]] = field(default_factory=list)
 
     def line(self, points: Sequence[Point], colour: str = BLUE, *, name: str = "", dashed: bool = False) -> None:
         """Draw a line through points in data units."""
         path = " ".join(f"{self._at_x(x):.1f},{self._at_y(y):.1f}" for x, y in points)
-        dash = ' stroke-dasharray="5 4"' if dashed else ""
+        dash = DASH if dashed else ""
         self._pieces.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>')
         if name:
-            self._legend.append((name, colour))
+            self._legend.append((name, colour, dash))
 
     def point(self, at: Point, interval: Point | None = None, colour: str = BLUE) -> None:
         """Draw a point, with its interval in y as a bar."""
@@ -54,15 +57,27 @@ class Plot:
 
     def bar(self, row: tuple[int, int], label: str, value: float, interval: Point | None = None) -> None:
         """Draw a horizontal bar as row `row[0]` of `row[1]`, with its interval, and its label at the left."""
-        height = (HEIGHT - TOP - BOTTOM) / row[1]
-        top = TOP + row[0] * height + height * 0.18
+        top, height = self._row(row)
         start, end = sorted((self._at_x(max(0.0, self.x[0])), self._at_x(value)))
-        box = f'x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{height * 0.64:.1f}"'
+        box = f'x="{start:.1f}" y="{top + height * 0.18:.1f}" width="{end - start:.1f}" height="{height * 0.64:.1f}"'
         self._pieces.append(f'<rect {box} fill="{BLUE}"/>')
-        middle = top + height * 0.32
+        self._label(top + height / 2, label, interval, INK)
+
+    def dot(self, row: tuple[int, int], label: str, value: float, interval: Point | None = None) -> None:
+        """Draw a point as row `row[0]` of `row[1]`: for values on an axis that does not begin at nought."""
+        top, height = self._row(row)
+        middle = top + height / 2
+        self._label(middle, label, interval, BLUE)
+        self._pieces.append(f'<circle cx="{self._at_x(value):.1f}" cy="{middle:.1f}" r="5" fill="{BLUE}"/>')
+
+    def _row(self, row: tuple[int, int]) -> Point:
+        height = (HEIGHT - TOP - BOTTOM) / row[1]
+        return TOP + row[0] * height, height
+
+    def _label(self, middle: float, label: str, interval: Point | None, colour: str) -> None:
         if interval is not None:
             low, high = (self._at_x(bound) for bound in interval)
-            self._pieces.append(_stroke((low, middle), (high, middle), INK, 1.5))
+            self._pieces.append(_stroke((low, middle), (high, middle), colour, 1.5))
         self._pieces.append(_text(self.left - 8, middle + 4, label, anchor="end"))
 
     def column(self, at: Point, width: float, colour: str = BLUE) -> None:
@@ -73,9 +88,9 @@ class Plot:
             f'<rect x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{foot - top:.1f}" fill="{colour}"/>'
         )
 
-    def svg(self, *, x_ticks: bool = True, y_ticks: bool = True) -> str:
-        """Return the finished plot."""
-        grid = [self._x_tick(value) for value in ticks(*self.x)] if x_ticks else []
+    def svg(self, *, y_ticks: bool = True, legend_at_top: bool = False) -> str:
+        """Return the finished plot; its names stand at the lower right unless bars are in the way there."""
+        grid = [self._x_tick(value) for value in ticks(*self.x)]
         grid += [self._y_tick(value) for value in ticks(*self.y)] if y_ticks else []
         middle = (self.left + WIDTH - RIGHT) / 2
         frame = [
@@ -84,13 +99,14 @@ class Plot:
             _text(middle, HEIGHT - 12, self.x_label, anchor="middle"),
             _turned(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label),
         ]
-        return page(self.title, [*grid, *self._pieces, *frame, *self._names()])
+        return page(self.title, [*grid, *self._pieces, *frame, *self._names(at_top=legend_at_top)])
 
-    def _names(self) -> list[str]:
+    def _names(self, *, at_top: bool) -> list[str]:
         lines: list[str] = []
-        for place, (name, colour) in enumerate(self._legend):
-            y = HEIGHT - BOTTOM - 14 - 18 * (len(self._legend) - 1 - place)
-            lines.append(_stroke((WIDTH - RIGHT - 190, y - 4), (WIDTH - RIGHT - 168, y - 4), colour, 2))
+        first = TOP + 18 if at_top else HEIGHT - BOTTOM - 14 - 18 * (len(self._legend) - 1)
+        for place, (name, colour, dash) in enumerate(self._legend):
+            y = first + 18 * place
+            lines.append(_stroke((WIDTH - RIGHT - 190, y - 4), (WIDTH - RIGHT - 168, y - 4), colour, 2, dash))
             lines.append(_text(WIDTH - RIGHT - 162, y, name))
         return lines
 
@@ -105,11 +121,11 @@ class Plot:
         return _stroke((self.left, y), (WIDTH - RIGHT, y), FAINT, 1) + label
 
     def _at_x(self, value: float) -> float:
-        share = (value - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
+        share = (value - self.x[0]) / (self.x[1] - self.x[0])
         return self.left + min(1.0, max(0.0, share)) * (WIDTH - RIGHT - self.left)
 
     def _at_y(self, value: float) -> float:
-        share = (value - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+        share = (value - self.y[0]) / (self.y[1] - self.y[0])
         return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - BOTTOM - TOP)
 
 
@@ -123,7 +139,8 @@ def cells(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence
         pieces.append(_text(140, top + high / 2, name, anchor="end"))
         for place, value in enumerate(values):
             x, share = 150 + place * wide, value / total
-            fill = f'fill="{BLUE}" fill-opacity="{0.08 + 0.8 * share:.3f}"'
+            # Pale enough that the dark ink reads on a cell that holds everything.
+            fill = f'fill="{BLUE}" fill-opacity="{0.08 + 0.6 * share:.3f}"'
             pieces.append(f'<rect x="{x:.1f}" y="{top:.1f}" width="{wide - 4:.1f}" height="{high - 4:.1f}" {fill}/>')
             pieces.append(_text(x + wide / 2, top + high / 2 - 2, f"{value:,.0f}", anchor="middle", size=20))
             pieces.append(_text(x + wide / 2, top + high / 2 + 18, f"{share:.1%}", anchor="middle"))
@@ -133,16 +150,17 @@ def cells(title: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence
 def page(title: str, pieces: Sequence[str]) -> str:
     """Return an SVG document with a title above the pieces."""
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" aria-label={quoteattr(title)} font-family="system-ui, sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{SIGN}" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'aria-label={quoteattr(title)} font-family="system-ui, sans-serif" fill="{INK}">'
     )
     ground = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
     return "\n".join([head, ground, _text(14, 24, title, size=16), *pieces, "</svg>"]) + "\n"
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about `count` round numbers within the range."""
-    span = (high - low) or 1.0
+    """Return about `count` round numbers within the range, which must not be empty."""
+    span = high - low
     step = 10.0 ** len(str(int(span)))
     steps = [
         step * part
@@ -155,17 +173,22 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [value for value in values if low - 1e-9 <= value <= high + 1e-9]
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a label of at most `most` characters, an ellipsis standing for what is cut off."""
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 12) -> str:
     clean = escape("".join(character for character in words if character.isprintable()))
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{INK}">{clean}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}">{clean}</text>'
 
 
 def _turned(x: float, y: float, words: str) -> str:
     return f'<g transform="rotate(-90 {x:.1f} {y:.1f})">{_text(x, y, words, anchor="middle")}</g>'
 
 
-def _stroke(start: Point, end: Point, colour: str, width: float) -> str:
+def _stroke(start: Point, end: Point, colour: str, width: float, dash: str = "") -> str:
     return (
         f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" '
-        f'stroke="{colour}" stroke-width="{width:g}"/>'
+        f'stroke="{colour}" stroke-width="{width:g}"{dash}/>'
     )
