@@ -1,13 +1,13 @@
 """Customer tables for the tests of modelling and of the churn steps, made the way ingestion makes them."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+BUNDLED = Path(str(files("churnflow.data") / "telco.csv.gz"))
 PLANS = np.array(["basic", "plus", "family"])
 
 
@@ -52,12 +52,24 @@ def make_customers(rows: int = 600, seed: int = 0) -> pd.DataFrame:
 
 
 def read_telco() -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the Telco customers as ingestion would, without an id; skip the test where the set is not at hand."""
-    path = SHARED / "wa_churn" / "wa_churn.csv"
-    if not path.exists():
-        pytest.skip(f"{path.name} is not at hand")
-    frame = pd.read_csv(path)
+    """Return the bundled Telco customers as ingestion would, without their id."""
+    frame = pd.read_csv(BUNDLED).drop(columns="customer_id")
     frame["churn"] = (frame["churn"] == "Yes").astype(np.int64)
     numbers = [name for name in frame.columns if pd.api.types.is_numeric_dtype(frame[name]) and name != "churn"]
     frame = frame.astype(dict.fromkeys(numbers, "float64"))
     return frame, schema_of(frame, "churn")
+
+
+def write_customers(folder: Path, rows: int = 40, **changed: list[str]) -> Path:
+    """Write a small table of customers as CSV, every third of them gone; a column given replaces one or comes last."""
+    columns = {
+        "customer_id": [f"C{row:03d}" for row in range(rows)],
+        "tenure": [str(row % 17) for row in range(rows)],
+        "plan": [str(PLANS[row % len(PLANS)]) for row in range(rows)],
+        "churn": ["Yes" if row % 3 == 0 else "No" for row in range(rows)],
+        **changed,
+    }
+    lines = [columns, *zip(*columns.values(), strict=True)]
+    path = folder / "customers.csv"
+    path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    return path

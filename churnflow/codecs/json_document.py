@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from churnflow.errors import IntegrityError
+
 SUFFIX = ".json"
 
 
@@ -13,5 +15,9 @@ def dump(value: object, path: Path) -> None:
 
 
 def load(path: Path) -> object:
-    """Read the value back."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read the value back. Raises IntegrityError when the bytes are no JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        message = f"{path.name} is no JSON document: {error}"
+        raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from churnflow.errors import IntegrityError
+
 SUFFIX = ".txt"
 
 
@@ -14,5 +16,9 @@ def dump(value: object, path: Path) -> None:
 
 
 def load(path: Path) -> str:
-    """Read the text back."""
-    return path.read_bytes().decode()
+    """Read the text back. Raises IntegrityError when the bytes are no UTF-8."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        message = f"{path.name} is no text in UTF-8: {error}"
+        raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None

@@ -11,14 +11,15 @@ from churnflow.modelling.split import Ints
 Calibration = tuple[float, float]
 NONE: Final[Calibration] = (1.0, 0.0)
 
-# A slope of 0 or below would make all customers equal or turn their order round; margins without signal come near it.
+# In units of the margins' deviation. A slope of 0 or below would make all customers equal or turn their order round;
+# margins without signal come near it.
 SMALLEST_SLOPE: Final = 1e-3
 _ROUNDS: Final = 50
 _RIDGE: Final = 1e-9
 
 
 def fit_platt(margins: Floats, target: Ints) -> Calibration:
-    """Return slope and intercept of Platt's scaling of `margins` (n,) to `target` (n,), slope at least 0.001.
+    """Return slope and intercept of Platt's scaling of `margins` (n,) to `target` (n,); the slope is positive.
 
     Targets are smoothed as in Platt (1999), so that separable margins stay finite; Newton's method with halved steps as
     in Lin, Lin and Weng (2007).
@@ -40,8 +41,11 @@ def fit_platt(margins: Floats, target: Ints) -> Calibration:
         loss = _loss(inputs @ weights, aims)
         if np.abs(step).max() <= _RIDGE:
             break
-    slope = max(float(weights[0]) / spread, SMALLEST_SLOPE)
-    return slope, float(weights[1])
+    if weights[0] < SMALLEST_SLOPE:
+        # The intercept belonged to the slope that was given up: this one gives the rate of the target again.
+        rate = float(aims.mean())
+        weights = np.array([SMALLEST_SLOPE, np.log(rate / (1 - rate)) - SMALLEST_SLOPE * float(inputs[:, 0].mean())])
+    return float(weights[0]) / spread, float(weights[1])
 
 
 def apply(calibration: Calibration, margins: Floats) -> Floats:

@@ -1,15 +1,23 @@
 """From rows of text to a typed table by a recorded schema; rows that do not fit are set apart with their reason."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from churnflow.modelling.profile import LARGEST, Column, Labels, as_number, describe, is_missing
 from churnflow.modelling.table import Table
+
+_OF_VALUES: Final[Mapping[str, str]] = {
+    "no_label": "has no value",
+    "not_a_number": "is not a number",
+    "infinite": "is infinite",
+    "out_of_range": "is out of range",
+}
+RULES: Final = ("ragged", *_OF_VALUES, "duplicate_id", "conflicting_label")
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,9 @@ class Cast:
         return pd.DataFrame(columns).astype(types)
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows each rule set apart."""
-        return dict(Counter(rejection.rule for rejection in self.rejections))
+        """Return how many rows each rule set apart, every rule named."""
+        found = Counter(rejection.rule for rejection in self.rejections)
+        return {rule: found[rule] for rule in RULES}
 
 
 def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
@@ -51,7 +60,8 @@ def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
         Rejection(row.line, "ragged", f"{row.fields} fields where the header has {len(table.header)}", row.text)
         for row in table.ragged
     ]
-    bad = {**_repeated(table, columns), **_unfit(table, columns)}
+    unfit = _unfit(table, columns)
+    bad = {**_repeated(table, columns, unfit), **unfit}
     for place, (rule, reason) in sorted(bad.items()):
         rejections.append(Rejection(table.lines[place], rule, reason, table.separator.join(table.rows[place])))
     keep = [place for place in range(len(table.rows)) if place not in bad]
@@ -84,17 +94,17 @@ def _frame(
             data[column.name] = pd.Series(cast_values, dtype="float64")
             numbers[column.name] = [value for value in cast_values if value == value]  # noqa: PLR0124 - NaN is not itself
         else:
-            texts = [None if is_missing(value) and column.role == "feature" else value for value in values]
+            texts = [None if is_missing(value) else value for value in values]
             data[column.name] = pd.Series(texts, dtype="str")
     return pd.DataFrame(data), numbers
 
 
 def _unfit(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]]:
-    """Return the rows with a value that their column can not hold: by place, rule and reason."""
+    """Return the rows with a value that their column can not hold, by place: rule and reason, the label's first."""
     bad: dict[int, tuple[str, str]] = {}
-    for column in columns:
+    for column in sorted(columns, key=lambda column: column.role != "target"):
         for place, rule in _broken_rules(column, table.column(column.name)):
-            bad.setdefault(place, (rule, f"{column.name} is {rule.replace('_', ' ')}"))
+            bad.setdefault(place, (rule, f"{column.name} {_OF_VALUES[rule]}"))
     return bad
 
 
@@ -117,8 +127,11 @@ def _wrong_number(value: str) -> str | None:
     return "out_of_range" if abs(number) > LARGEST else None
 
 
-def _repeated(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]]:
-    """Return the rows whose id stands elsewhere: all of them if the labels contradict, else all but the first."""
+def _repeated(table: Table, columns: Sequence[Column], unfit: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return the rows whose id stands elsewhere: all of them if the labels contradict, else all but the first.
+
+    A row without a label contradicts none, and one that is set apart anyway makes no other superfluous.
+    """
     identifier = next((column.name for column in columns if column.role == "id"), None)
     if identifier is None:
         return {}
@@ -130,11 +143,12 @@ def _repeated(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, s
             places[value.strip()].append(place)
     bad: dict[int, tuple[str, str]] = {}
     for same in places.values():
-        if len({targets[place].strip() for place in same}) > 1:
+        fit = [place for place in same if place not in unfit]
+        if len({targets[place].strip() for place in same if not is_missing(targets[place])}) > 1:
             first = table.lines[same[0]]
             reason = f"the same {identifier} with different labels (first on line {first})"
             bad.update(dict.fromkeys(same, ("conflicting_label", reason)))
-        elif len(same) > 1:
-            reason = f"the same {identifier} as line {table.lines[same[0]]}"
-            bad.update(dict.fromkeys(same[1:], ("duplicate_id", reason)))
+        elif len(fit) > 1:
+            reason = f"the same {identifier} as line {table.lines[fit[0]]}"
+            bad.update(dict.fromkeys(fit[1:], ("duplicate_id", reason)))
     return bad

@@ -33,7 +33,7 @@ def permutation_importance(model: PortableModel, matrix: Floats, target: Ints, s
     """
     random = np.random.default_rng(seed)
     if len(matrix) > MAX_ROWS:
-        rows = random.choice(len(matrix), MAX_ROWS, replace=False)
+        rows = _sampled(target, random)
         matrix, target = matrix[rows], target[rows]
     base = _auc(model.margin(matrix), target)
     found = []
@@ -46,6 +46,15 @@ def permutation_importance(model: PortableModel, matrix: Floats, target: Ints, s
         mean, half = float(np.mean(falls)), _Z * float(np.std(falls, ddof=1))
         found.append(Importance(name, mean, mean - half, mean + half))
     return sorted(found, key=lambda entry: (-entry.mean, entry.feature))
+
+
+def _sampled(target: Ints, random: np.random.Generator) -> Ints:
+    """Return the positions of about 2,000 rows, each class to its share and none left out."""
+    kept = []
+    for of_class in (0, 1):
+        rows = np.flatnonzero(target == of_class)
+        kept.append(random.choice(rows, max(1, round(MAX_ROWS * len(rows) / len(target))), replace=False))
+    return np.concatenate(kept).astype(np.int64)
 
 
 def _auc(scores: Floats, target: Ints) -> float:

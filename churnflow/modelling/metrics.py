@@ -1,8 +1,8 @@
 """The metrics of a binary classifier, each with its count and 95% interval.
 
 Proportions of rows (accuracy, precision, recall, prevalence) get Wilson's interval (Wilson 1927). The others get the
-percentiles of a bootstrap (Efron 1979) stratified by class: rows are drawn as multinomial weights within each class,
-all draws at once.
+percentiles of a bootstrap (Efron 1979): rows are drawn with replacement, as weights, all draws at once. How many of
+them are positive is drawn too, for log loss, Brier score, F1, average precision and lift depend on it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -91,7 +91,7 @@ def measure(scored: Scored, seed: int) -> dict[str, Estimate]:
 def bootstrap(
     scored: Scored, statistics: Mapping[str, "Statistic"], seed: int, draws: int = DRAWS
 ) -> dict[str, Estimate]:
-    """Return each statistic with the percentile interval of a bootstrap stratified by class."""
+    """Return each statistic with the percentile interval of a bootstrap. Both classes must occur."""
     ranked = Ranked.of(scored)
     found: dict[str, list[Floats]] = {name: [] for name in statistics}
     for weights in _weights(ranked.target, seed, draws):
@@ -204,16 +204,16 @@ def _mean(weights: Floats, values: Floats) -> Floats:
 
 
 def _weights(target: Ints, seed: int, draws: int) -> Iterator[Floats]:
-    """Yield weights (some draws, n): how often each row was drawn, with replacement within its class."""
+    """Yield weights (some draws, n): how often each row was drawn, with replacement, each class at least once."""
     random = np.random.default_rng(seed)
     step = max(1, _CELLS // len(target))
     for start in range(0, draws, step):
         count = min(step, draws - start)
         weights = np.zeros((count, len(target)))
-        for of_class in (0, 1):
+        positives = random.binomial(len(target), target.mean(), size=count).clip(1, len(target) - 1)
+        for of_class, drawn in ((0, len(target) - positives), (1, positives)):
             rows = np.flatnonzero(target == of_class)
-            if len(rows):
-                weights[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=count)
+            weights[:, rows] = random.multinomial(drawn, np.full(len(rows), 1 / len(rows)))
         yield weights
 
 

@@ -88,10 +88,17 @@ def as_number(value: str) -> float | None:
 
 
 def profile(table: Table, target: str, identifier: str | None, drop: Sequence[str] = ()) -> list[Column]:
-    """Return what each column is, in file order. Raises UsageError for a name that the file does not have."""
+    """Return what each column is, in file order.
+
+    Raises UsageError for a name that the file does not have, and for a target that is to be the id or dropped as well.
+    """
     for name in (target, *([identifier] if identifier else []), *drop):
         table.column(name)
-    seen: dict[tuple[str, ...], str] = {}
+    if target == identifier or target in drop:
+        message = f"the target {target!r} is also named {'as the id' if target == identifier else 'under drop'}"
+        raise UsageError(message, hint="name each column once")
+    # A copy of the target is left out wherever it stands.
+    seen: dict[tuple[str, ...], str] = {tuple(table.column(target)): target}
     columns = []
     for name in table.header:
         values = table.column(name)
@@ -203,7 +210,7 @@ def _judged(column: Column, present: int) -> tuple[Role, str]:
     if column.kind == "date":
         return "dropped", "a date: derive an age or a duration from it in a step of your own"
     if column.kind == "text":
-        return "dropped", f"text with {column.distinct:,} different values"
+        return "dropped", f"text with {column.reason}"
     return "feature", column.reason
 
 
@@ -222,7 +229,12 @@ def _kind(present: list[str], counts: Counter[str]) -> tuple[Kind, tuple[str, ..
 
 
 def _says(kind: Kind, counts: Counter[str]) -> str:
-    return "its values are numbers" if kind == "number" else f"{len(counts)} different values"
+    if kind == "number":
+        return "its values are numbers"
+    numbers = sum(as_number(value) is not None for value in counts)
+    # A few words among numbers cost the whole column; that has to be seen.
+    mixed = f", of which {numbers:,} are numbers" if 2 * numbers > len(counts) else ""
+    return f"{len(counts):,} different values{mixed}"
 
 
 def _as(column: Column, role: Role, reason: str) -> Column:

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.encoding import TableEncoder, as_columns, unscaled
 from churnflow.modelling.families import RECIPES, ModelName, Params, Recipe
-from churnflow.modelling.split import Ints, deal_folds, equal_rows
+from churnflow.modelling.split import Ints
 
 Report = Callable[[int, int, str], None]
 
@@ -92,12 +92,11 @@ class Outcome:
         return sum(self.trials.values())
 
 
-def deal(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: int, seed: int) -> Folded:
-    """Deal the training rows into folds, equal rows into one, and encode each fold by its own training rows alone."""
-    numbers = deal_folds(equal_rows(frame, list(kinds)), target, folds, seed)
+def deal(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: Ints) -> Folded:
+    """Part the training rows by the fold of each, (n,), and encode each fold by its own training rows alone."""
     parts = []
-    for fold in range(folds):
-        inside, rows = numbers != fold, np.flatnonzero(numbers == fold)
+    for fold in np.unique(folds):
+        inside, rows = folds != fold, np.flatnonzero(folds == fold)
         encoder = TableEncoder(kinds).fit(frame.loc[inside])
         both = (encoder.encoding_, unscaled(encoder.encoding_))
         train, valid = (
@@ -107,7 +106,7 @@ def deal(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: int
         parts.append(
             Part((train[0], train[1]), (valid[0], valid[1]), target[inside], target[rows], rows.astype(np.int64))
         )
-    return Folded(tuple(parts), target, numbers)
+    return Folded(tuple(parts), target, folds)
 
 
 def search(folded: Folded, plan: Plan, report: Report) -> Outcome:

@@ -1,6 +1,6 @@
 """How rows are dealt into parts: stratified by target, and rows that are equal never in two parts.
 
-A part is dealt by groups of equal rows. Several rows of one customer over time would form one group in the same way.
+A part is dealt by groups of rows: equal rows form one, and so do several rows of one customer.
 """
 
 import hashlib
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Ints = npt.NDArray[np.int64]
 
@@ -20,6 +22,18 @@ def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
     """
     codes = frame[list(features)].groupby(list(features), dropna=False, sort=False).ngroup()
     return np.asarray(codes, dtype=np.int64)
+
+
+def join_customers(groups: Ints, ids: "pd.Series[str]") -> Ints:
+    """Return `groups` (n,) joined wherever two of them hold rows of one id; a missing id is nobody else's."""
+    codes, known = pd.factorize(ids)
+    named = codes >= 0
+    first = int(groups.max()) + 1
+    nodes = first + len(known)
+    edges = (groups[named], first + codes[named])
+    graph = coo_array((np.ones(named.sum()), edges), shape=(nodes, nodes))
+    _, joined = connected_components(graph, directed=False)
+    return np.asarray(joined[groups], dtype=np.int64)
 
 
 def hold_out(groups: Ints, target: Ints, share: float, seed: int) -> npt.NDArray[np.bool_]:

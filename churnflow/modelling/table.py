@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MOST_BYTES: Final = 2_000_000_000
 BOMB_BYTES: Final = 200_000_000
 BOMB_RATIO: Final = 200
 LONGEST_FIELD: Final = 10_000_000
+SHOWN_COLUMNS: Final = 20
+_QUOTED: Final = re.compile(r'"[^"]*"')
 _CHUNK: Final = 1 << 20
 
 
@@ -45,10 +48,12 @@ class Table:
     def column(self, name: str) -> list[str]:
         """Return the values of one column. Raises UsageError, with the nearest name, for one that is not there."""
         if name not in self.header:
-            near = get_close_matches(name, self.header, n=1)
+            plain = {known.casefold(): known for known in reversed(self.header)}
+            near = get_close_matches(name.casefold(), plain, n=1)
+            more = ", ..." if len(self.header) > SHOWN_COLUMNS else ""
+            shown = f"its columns: {', '.join(self.header[:SHOWN_COLUMNS])}{more}"
             message = f"the file has no column {name!r}"
-            hint = f"did you mean {near[0]!r}?" if near else f"its columns: {', '.join(self.header)}"
-            raise UsageError(message, hint=hint)
+            raise UsageError(message, hint=f"did you mean {plain[near[0]]!r}?" if near else shown)
         place = self.header.index(name)
         return [row[place] for row in self.rows]
 
@@ -61,12 +66,11 @@ def read_table(path: Path, separator: str = "auto", encoding: str = "auto") -> T
     """
     content = _decompressed(_content(path), path)
     text, used = _decoded(content, encoding, path)
+    if not text.strip():
+        raise _empty(path)
     _refuse_foreign(text, path)
     chosen = _separator(text, separator, path)
     rows, lines = _rows(text, chosen, path)
-    if not rows:
-        message = f"{path.name} is empty"
-        raise UsageError(message, hint="name a file with a header and rows")
     header, folded = _header(rows[0], path)
     whole: list[list[str]] = []
     places: list[int] = []
@@ -88,17 +92,25 @@ def _content(path: Path) -> bytes:
         message = f"{path.name} is a directory, not a file"
         raise UsageError(message, hint="name a file in it")
     try:
-        content = path.read_bytes()
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= MOST_BYTES else b""
     except FileNotFoundError:
         message = f"no such file: {path.name}"
         raise UsageError(message, hint="name the file of the customers under with: {source: ...}") from None
     except OSError as error:
         message = f"{path.name} can not be read: {error.strerror}"
-        raise UsageError(message, hint="give yourself permission to read it") from None
+        raise UsageError(message, hint="name a file that you may read") from None
+    if size > MOST_BYTES:
+        message = f"{path.name} takes {size / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB that are read"
+        raise UsageError(message, hint="name a sample of it, or a part")
     if not content:
-        message = f"{path.name} is empty"
-        raise UsageError(message, hint="name a file with a header and rows")
+        raise _empty(path)
     return content
+
+
+def _empty(path: Path) -> UsageError:
+    message = f"{path.name} is empty"
+    return UsageError(message, hint="name a file with a header and rows")
 
 
 def _decompressed(content: bytes, path: Path) -> bytes:
@@ -125,14 +137,14 @@ def _refuse_bomb(size: int, packed: int, path: Path) -> None:
 def _decoded(content: bytes, encoding: str, path: Path) -> tuple[str, str]:
     if encoding != "auto":
         try:
-            return content.decode(codecs.lookup(encoding).name), encoding
-        except LookupError:
-            message = f"unknown encoding {encoding!r}"
-            raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto") from None
+            return content.decode(codecs.lookup(encoding).name).removeprefix("\ufeff"), encoding
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             message = f"{path.name} is not {encoding} (line {line})"
             raise UsageError(message, hint="leave `encoding` to auto, or name the right one") from None
+        except (LookupError, ValueError):
+            message = f"unknown encoding {encoding!r}"
+            raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto") from None
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _strictly(content, "utf-16", path), "utf-16"
     try:
@@ -165,11 +177,11 @@ def _refuse_foreign(text: str, path: Path) -> None:
 
 
 def _separator(text: str, wanted: str, path: Path) -> str:
-    first = text.lstrip("\r\n").partition("\n")[0]
+    first = _QUOTED.sub("", text.lstrip("\r\n").partition("\n")[0])
     counts = {candidate: first.count(candidate) for candidate in SEPARATORS}
     likely = max(counts, key=lambda candidate: counts[candidate])
-    chosen = likely if wanted == "auto" else wanted.encode().decode("unicode_escape")
-    if len(chosen) != 1:
+    chosen = likely if wanted == "auto" else wanted.replace("\\t", "\t")
+    if len(chosen) != 1 or chosen in '"\r\n':
         message = f"the separator is one character, not {wanted!r}"
         raise UsageError(message, hint="write ',', ';', '|' or '\\t', or leave it to auto")
     if chosen not in first:
@@ -191,10 +203,12 @@ def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:
-        what = "a quote that is never closed" if "unexpected end" in str(error) else str(error)
+        cut = "unexpected end" in str(error)
+        what = "a quote that is never closed" if cut else str(error)
         start = (lines[-1] if lines else 0) + 1
         message = f"{path.name}: {what} (from line {start})"
-        raise UsageError(message, hint="close or double the quote in that row") from None
+        again = "; if the file was cut off there, copy it again" if cut else ""
+        raise UsageError(message, hint=f"close or double the quote in that row{again}") from None
     return rows, lines
 
 

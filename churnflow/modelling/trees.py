@@ -79,8 +79,8 @@ def _depth(roots: Ints, leaf: npt.NDArray[np.bool_], children: Ints) -> int:
         if not len(frontier):
             return depth
         frontier = np.unique(pairs[frontier])
-    _refuse(f"a tree is deeper than {MAX_DEPTH}")
-    return MAX_DEPTH
+    message = f"not a usable model: a tree is deeper than {MAX_DEPTH}"
+    raise ValueError(message)
 
 
 def _refuse(reason: str) -> None:

@@ -13,7 +13,7 @@ from churnflow import InputError, Issue, Measure, StepResult, reports
 from churnflow.modelling.correlation import Pair, correlated_pairs
 from churnflow.modelling.encoding import fit_encoding
 from churnflow.modelling.leakage import Leak, leaking_features
-from churnflow.modelling.split import digest_rows, equal_rows, hold_out
+from churnflow.modelling.split import digest_rows, equal_rows, hold_out, join_customers
 
 SCHEMA = "churnflow/features@1"
 MIN_PER_CLASS = 10
@@ -42,15 +42,16 @@ def features(
 
     Outputs: `train` and `test`, frames with id, features and target as ingested; `features`, a dict with the feature
     list, the encoding learned on the training rows, correlated pairs and the split. The split is stratified by target,
-    and rows equal in all features fall into one part. test_share: share of rows held out. drop: features to leave out.
-    Raises InputError when `drop` names no feature, no feature remains, or a class is too rare to split.
+    and rows equal in all features, or of one id, fall into one part. test_share: share of rows held out. drop: features
+    to leave out. Raises InputError when `drop` names no feature, no feature remains, or a class is too rare to split.
     """
     kinds = _kinds(schema, drop)
     target = customers[schema["target"]].to_numpy(dtype=np.int64)
     _check_classes(target)
-    groups = equal_rows(customers, list(kinds))
-    held = hold_out(groups, target, test_share, seed)
-    kept = [*([schema["id"]] if schema.get("id") else []), *kinds, schema["target"]]
+    equal, ids = equal_rows(customers, list(kinds)), [schema["id"]] if schema.get("id") else []
+    held = hold_out(join_customers(equal, customers[ids[0]]) if ids else equal, target, test_share, seed)
+    _check_parts(held, target)
+    kept = [*ids, *kinds, schema["target"]]
     train = customers.loc[~held, kept].reset_index(drop=True)
     test = customers.loc[held, kept].reset_index(drop=True)
     pairs = correlated_pairs(train, [name for name, kind in kinds.items() if kind == "number"])
@@ -62,7 +63,7 @@ def features(
         "split": {"test_share": test_share, "seed": seed, **parts},
     }
     counts = _counts(train, test, schema, list(kinds))
-    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": _repeated(groups)}
+    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": _repeated(equal)}
     return StepResult(
         outputs={"train": train, "test": test, "features": described},
         metrics={**counts, **found},
@@ -103,7 +104,7 @@ def _counts(
         "train_positive_ratio": Measure(value=float(train[schema["target"]].mean()), n=len(train)),
         "test_positive_ratio": Measure(value=float(test[schema["target"]].mean()), n=len(test)),
         "missing_ratio": Measure(value=float(missing.mean()), n=len(missing)),
-        "shared_rows": _shared(train, test, names),
+        "shared_rows": _shared(train, test, names, schema.get("id")),
     }
 
 
@@ -132,10 +133,20 @@ def _check_classes(target: np.typing.NDArray[np.int64]) -> None:
         raise InputError(message, hint="give a source with more customers of that class, or check the target column")
 
 
-def _shared(train: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> int:
-    """Count the test rows that equal a training row, on the parts as they are handed on."""
+def _check_parts(held: np.typing.NDArray[np.bool_], target: np.typing.NDArray[np.int64]) -> None:
+    for part, rows in (("test", held), ("training", ~held)):
+        if len(np.unique(target[rows])) < 2:  # noqa: PLR2004 - a part needs both classes
+            message = f"the {part} part would hold one class only"
+            raise InputError(message, hint="change test_share, or give more customers that differ from each other")
+
+
+def _shared(train: pd.DataFrame, test: pd.DataFrame, names: list[str], identifier: str | None) -> int:
+    """Count the test rows that equal a training row or have its id, on the parts as they are handed on."""
     groups = equal_rows(pd.concat([train[names], test[names]], ignore_index=True), names)
-    return int(np.isin(groups[len(train) :], groups[: len(train)]).sum())
+    shared = np.isin(groups[len(train) :], groups[: len(train)])
+    if identifier:
+        shared |= test[identifier].isin(train[identifier].dropna()).to_numpy()
+    return int(shared.sum())
 
 
 def _facts(kinds: Mapping[str, str], drop: Sequence[str], train_rows: int, test_rows: int) -> dict[str, str]:

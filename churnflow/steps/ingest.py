@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from churnflow import Issue, StepResult, reports
-from churnflow.modelling.casting import Cast, cast
+from churnflow.modelling.casting import RULES, Cast, cast
 from churnflow.modelling.profile import labels, profile
 from churnflow.modelling.table import Table, read_table
 
@@ -12,7 +12,14 @@ MOST_UNLABELLED = 0.05
 SHOWN = 5
 
 
-@reports("records", "invalid_rows", "invalid_ratio", "duplicate_rows", "features", "rejected_*")
+@reports(
+    "records",
+    "invalid_rows",
+    "invalid_ratio",
+    "duplicate_rows",
+    "features",
+    *(f"rejected_{rule}" for rule in RULES),
+)
 def ingest(
     source: Path,
     target: str,
@@ -41,7 +48,7 @@ def ingest(
             "invalid_rows": invalid,
             "features": len(features),
             "duplicate_rows": int(done.customers[features].duplicated().sum()),
-            **{f"rejected_{rule}": count for rule, count in sorted(done.counts().items())},
+            **{f"rejected_{rule}": count for rule, count in done.counts().items()},
         },
         facts={
             "positive class": f"{done.schema['positive']} (against {done.schema['negative']})",
@@ -53,7 +60,9 @@ def ingest(
 
 def _rejections(done: Cast, total: int) -> list[Issue]:
     issues = []
-    for rule, count in sorted(done.counts().items()):
+    for rule, count in done.counts().items():
+        if not count:
+            continue
         lines = [rejection.line for rejection in done.rejections if rejection.rule == rule]
         shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", ..." if count > SHOWN else "")
         grave = rule == "no_label" and count > MOST_UNLABELLED * total

@@ -33,21 +33,10 @@ def scope(
     table = read_table(source, separator, encoding)
     columns = profile(table, target, id, drop)
     found = labels(table, target, positive)
-    values = [value.strip() for value in table.column(target)]
-    labelled = [value for value in values if not is_missing(value)]
-    positives = labelled.count(found.positive)
-    features = [column for column in columns if column.role == "feature"]
+    counts = Counter(value.strip() for value in table.column(target) if not is_missing(value))
     suspicious = [column for column in columns if column.role == "dropped" and column.reason.startswith(EXPECTED)]
-    metrics = {
-        "rows": len(table.rows),
-        "columns": len(table.header),
-        "target_ratio": positives / len(labelled),
-        "missing_ratio": sum(column.share_missing for column in features) / max(1, len(features)),
-        "features": len(features),
-        "suspicious_columns": len(suspicious),
-        "duplicate_rows": _equal_rows(table, features),
-    }
-    risks = _risks(metrics, positives, len(values) - len(labelled), len(table.ragged))
+    metrics = _measured(table, columns, counts[found.positive] / counts.total(), len(suspicious))
+    risks = _risks(metrics, counts, len(table.ragged))
     return StepResult(
         metrics=metrics,
         facts={
@@ -60,10 +49,23 @@ def scope(
     )
 
 
-def _risks(metrics: dict[str, float], positives: int, unlabelled: int, ragged: int) -> list[tuple[int, str]]:
+def _measured(table: Table, columns: list[Column], target_ratio: float, suspicious: int) -> dict[str, float]:
+    features = [column for column in columns if column.role == "feature"]
+    return {
+        "rows": len(table.rows),
+        "columns": len(table.header),
+        "target_ratio": target_ratio,
+        "missing_ratio": sum(column.share_missing for column in features) / max(1, len(features)),
+        "features": len(features),
+        "suspicious_columns": suspicious,
+        "duplicate_rows": _equal_rows(table, features),
+    }
+
+
+def _risks(metrics: dict[str, float], classes: Counter[str], ragged: int) -> list[tuple[int, str]]:
     """Return what speaks against a good model, with the points that each takes from the initial confidence."""
-    share = metrics["target_ratio"]
-    rare = min(positives, round(positives / share) - positives if share else 0)
+    share, rare = metrics["target_ratio"], min(classes.values())
+    unlabelled = int(metrics["rows"]) - classes.total()
     candidates = (
         (metrics["rows"] < FEW_ROWS, 20, f"{metrics['rows']:,} rows are few (below {FEW_ROWS:,})"),
         (rare < FEW_POSITIVES, 20, f"only {rare} customers in the rarer class"),
@@ -85,7 +87,7 @@ def _risks(metrics: dict[str, float], positives: int, unlabelled: int, ragged: i
 def _initial(risks: list[tuple[int, str]]) -> Confidence:
     score = max(0, BASE - sum(points for points, _ in risks))
     taken = "; ".join(f"-{points} {text}" for points, text in risks)
-    return Confidence(score=score, because=f"{BASE} before any model was fitted" + (f"; {taken}" if taken else ""))
+    return Confidence(score=score, because=f"a plan begins at {BASE}; {taken or 'no risk was found in the data'}")
 
 
 def _noted(suspicious: list[Column]) -> list[Issue]:

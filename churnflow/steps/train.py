@@ -9,8 +9,9 @@ from pydantic import Field
 from churnflow import InputError, Issue, Measure, Progress, StepResult, reports
 from churnflow.modelling.comparison import interval
 from churnflow.modelling.families import ModelName
-from churnflow.modelling.search import Outcome, Plan, deal, plain, search
+from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
 from churnflow.modelling.selection import Choice, Contender, Final, Settings, choose, contend, fit_final, leaderboard
+from churnflow.modelling.split import deal_folds, equal_rows, join_customers
 from churnflow.modelling.thresholds import Objective
 
 PARITY_LIMIT = 1e-6
@@ -46,12 +47,17 @@ def train(
     Outputs: `model`, a PortableModel with its threshold; `leaderboard`, a dict. trials: in all, shared over the models.
     budget: seconds, minutes or hours after which no trial begins. objective: what the threshold is chosen for, on
     out-of-fold predictions of training rows. Models are compared by ROC AUC over the folds; of those within noise of
-    the best the simplest is chosen. Raises InputError when a class has fewer rows than folds.
+    the best the simplest is chosen. Rows that are equal, or of one id, fall into one fold. Raises InputError when a
+    class has too few rows for the folds.
     """
     target = train[schema["target"]].to_numpy(dtype=np.int64)
     _check(target, models, folds)
     kinds = {column["name"]: column["kind"] for column in features["features"]}
-    folded = deal(train, kinds, target, folds, seed)
+    groups = equal_rows(train, list(kinds))
+    if schema.get("id"):
+        groups = join_customers(groups, train[schema["id"]])
+    folded = deal(train, kinds, target, deal_folds(groups, target, folds, seed))
+    _check_folds(folded, folds)
     plan = Plan(tuple(dict.fromkeys(models)), trials, int(budget[:-1]) * _SECONDS[budget[-1]], seed)
     outcome = search(folded, plan, progress)
     contenders = {name: contend(candidate, folded) for name, candidate in outcome.best.items()}
@@ -74,6 +80,13 @@ def _check(target: np.typing.NDArray[np.int64], models: tuple[str, ...], folds: 
     if not models:
         message = "models names no model"
         raise InputError(message, hint="name at least one of logistic_regression, random_forest, xgboost, svm")
+
+
+def _check_folds(folded: Folded, folds: int) -> None:
+    whole = sum(len(np.unique(part.valid_target)) > 1 for part in folded.parts)
+    if whole < folds:
+        message = f"only {whole} of {folds} folds hold both classes, for equal rows stay together"
+        raise InputError(message, hint="give fewer folds, or more customers that differ from each other")
 
 
 def _search_metrics(outcome: Outcome, choice: Choice) -> dict[str, float | Measure]:

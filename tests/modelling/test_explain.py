@@ -47,6 +47,16 @@ def test_importance_of_many_rows_is_measured_on_a_sample(monkeypatch: pytest.Mon
     assert roc_auc_score(target, model.margin(matrix)) - 0.5 >= whole[0].mean
 
 
+def test_a_class_of_very_few_rows_is_in_the_sample() -> None:
+    model, matrix, _ = fitted()
+    many = np.tile(matrix, (10, 1))
+    target = np.zeros(len(many), dtype=np.int64)
+    target[17] = 1
+    for seed in range(5):
+        found = permutation_importance(model, many, target, seed)
+        assert all(np.isfinite([entry.mean, entry.low, entry.high]).all() for entry in found)
+
+
 def make_scored(found: dict[str, float], rows: int = 400) -> tuple["pd.Series[str]", Scored]:
     """Return groups in which a share of the positives is found, and a tenth of the others marked."""
     random = np.random.default_rng(0)

@@ -333,8 +333,12 @@ def test_no_customer_is_stored_in_a_model() -> None:
         assert {column["name"] for column in header["columns"]} == set(KINDS)
 
 
-def test_a_model_is_made_of_a_fitting_encoding_only() -> None:
+@pytest.mark.parametrize(
+    ("calibration", "threshold", "said"),
+    [((1.0, 0.0), float("nan"), "threshold"), ((float("inf"), 0.0), 0.5, "calibration"), ((1.0, 1e99), 0.5, "range")],
+)
+def test_a_model_is_made_of_finite_numbers_only(calibration: tuple[float, float], threshold: float, said: str) -> None:
     arrays = {"weights": np.zeros(1), "bias": np.zeros(1)}
     encoding = Encoding((Column("a", "number"),))
-    with pytest.raises(ValueError, match="threshold"):
-        PortableModel("m", "linear", encoding, arrays, (1.0, 0.0), float("nan"), "yes", "no")
+    with pytest.raises(ValueError, match=said):
+        PortableModel("m", "linear", encoding, arrays, calibration, threshold, "yes", "no")

@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from churnflow.modelling import search as module
@@ -11,6 +10,7 @@ from churnflow.modelling.calibration import NONE
 from churnflow.modelling.encoding import TableEncoder, as_columns
 from churnflow.modelling.search import Folded, Plan, deal, search
 from churnflow.modelling.selection import Settings, choose, contend, fit_final
+from churnflow.modelling.split import deal_folds, equal_rows
 from tests.customers import make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
@@ -18,7 +18,8 @@ KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "num
 
 def make_folded(rows: int = 300, folds: int = 3) -> Folded:
     frame = make_customers(rows)
-    return deal(frame, KINDS, frame["churn"].to_numpy(), folds, 0)
+    target = frame["churn"].to_numpy()
+    return deal(frame, KINDS, target, deal_folds(equal_rows(frame, list(KINDS)), target, folds, 0))
 
 
 def quiet(done: int, total: int, text: str) -> None:
@@ -34,12 +35,6 @@ def test_each_fold_is_encoded_by_its_own_training_rows_alone() -> None:
         np.testing.assert_array_equal(part.train[0], encoder.transform(frame.iloc[inside]))
         np.testing.assert_array_equal(part.valid[0], encoder.transform(frame.iloc[part.rows]))
         np.testing.assert_array_equal(part.train_target, frame["churn"].to_numpy()[inside])
-
-
-def test_equal_rows_never_straddle_folds() -> None:
-    frame = pd.concat([make_customers(150)] * 2, ignore_index=True)
-    folded = deal(frame, KINDS, frame["churn"].to_numpy(), 5, 0)
-    np.testing.assert_array_equal(folded.folds[:150], folded.folds[150:])
 
 
 def test_the_same_seed_finds_the_same_and_all_models_are_tried() -> None:

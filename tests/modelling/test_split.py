@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from churnflow.modelling.split import deal_folds, digest_rows, equal_rows, hold_out
+from churnflow.modelling.split import deal_folds, digest_rows, equal_rows, hold_out, join_customers
 from tests.customers import make_customers
 
 TABLES = st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=20, max_size=120)
@@ -54,3 +54,29 @@ def test_a_digest_says_whether_two_parts_are_the_same() -> None:
     assert digest_rows(frame) != digest_rows(frame.iloc[::-1])
     frame.loc[3, "bill"] = 1.0
     assert digest_rows(frame) != digest_rows(make_customers(50))
+
+
+def test_groups_that_hold_rows_of_one_customer_are_joined_also_through_others() -> None:
+    groups = np.array([0, 1, 2, 2, 3, 4])
+    ids = pd.Series(["A", "B", "B", "C", "C", "D"], dtype="str")
+    joined = join_customers(groups, ids)
+    assert len(set(joined[1:5])) == 1
+    assert len(set(joined[[0, 1, 5]])) == 3
+
+
+def test_a_missing_id_joins_nothing() -> None:
+    ids = pd.Series([None, None, "A", "B"], dtype="str")
+    assert len(set(join_customers(np.arange(4), ids))) == 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), st.booleans()), min_size=20, max_size=80))
+def test_neither_equal_rows_nor_a_customer_ever_straddle(rows: list[tuple[int, int, bool]]) -> None:
+    frame = pd.DataFrame({"x": [x for x, _, _ in rows], "id": pd.Series([f"C{i}" for _, i, _ in rows], dtype="str")})
+    target = np.array([int(label) for _, _, label in rows])
+    groups = join_customers(equal_rows(frame, ["x"]), frame["id"])
+    assert set(groups) == set(range(groups.max() + 1))
+    held, folds = hold_out(groups, target, 0.3, 0), deal_folds(groups, target, 3, 0)
+    for name in ("x", "id"):
+        assert frame.assign(held=held).groupby(name)["held"].nunique().max() == 1
+        assert frame.assign(fold=folds).groupby(name)["fold"].nunique().max() == 1

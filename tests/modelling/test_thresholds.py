@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import _SigmoidCalibration
 from sklearn.metrics import f1_score, recall_score
 
-from churnflow.modelling.calibration import SMALLEST_SLOPE, apply, cross_fit_platt, fit_platt, mean_log_loss
+from churnflow.modelling.calibration import apply, cross_fit_platt, fit_platt, mean_log_loss
 from churnflow.modelling.thresholds import choose_threshold
 
 ROWS = st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=4, max_size=60).filter(
@@ -63,12 +63,22 @@ def test_calibrated_probabilities_have_the_rate_of_the_target() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
-def test_separable_useless_and_constant_margins_stay_finite(scale: float) -> None:
+def test_separable_useless_and_constant_margins_stay_finite_and_in_order(scale: float) -> None:
     target = np.array([0, 1] * 50)
     for margins in (target * scale, -target * scale, np.full(100, scale)):
         slope, intercept = fit_platt(margins.astype(float), target)
-        assert slope >= SMALLEST_SLOPE
+        assert slope > 0
         assert np.isfinite([slope, intercept]).all()
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1.0, -1.2), (0.1, 50.0), (1e6, -3e6)])
+def test_margins_that_run_against_the_target_leave_its_rate(scale: float, offset: float) -> None:
+    margins, target = make_margins()
+    against = offset - scale * margins
+    probabilities = apply(fit_platt(against, target), against)
+    assert probabilities.mean() == pytest.approx(target.mean(), abs=0.002)
+    assert probabilities.std() < 0.001
+    assert (np.argsort(probabilities, kind="stable") == np.argsort(against, kind="stable")).all()
 
 
 def test_probabilities_of_one_fold_do_not_depend_on_its_own_outcomes() -> None:

@@ -103,6 +103,22 @@ def test_a_model_worse_than_the_base_rate_is_a_critical_issue(given: dict[str, A
     assert "no better than the base rate" in found.issues[0].text
 
 
+def test_a_model_whose_gain_may_be_chance_is_a_warning(given: dict[str, Any]) -> None:
+    mixed = given["test"].assign(churn=np.random.default_rng(5).permutation(given["test"]["churn"].to_numpy()))
+    rate = mixed["churn"].mean()
+    worse, better = sorted(
+        (
+            evaluate(**{**given, "test": mixed, "model": dataclasses.replace(given["model"], calibration=calibration)})
+            for calibration in ((0.01, np.log(rate / (1 - rate))), (-0.01, np.log(rate / (1 - rate))))
+        ),
+        key=lambda found: found.metrics["log_loss_gain"].value,
+    )
+    assert worse.metrics["log_loss_gain"].value < 0 < better.metrics["log_loss_gain"].value
+    assert [issue.severity for issue in worse.issues] == ["critical"]
+    assert [issue.severity for issue in better.issues] == ["warning"]
+    assert "within noise of guessing" in better.issues[0].text
+
+
 def test_a_good_model_on_enough_customers_raises_no_issue(given: dict[str, Any], result: StepResult) -> None:
     assert given["test"]["churn"].sum() >= 30
     assert not result.issues

@@ -61,6 +61,53 @@ def test_equal_rows_stay_together_and_are_counted() -> None:
     assert number(result.metrics, "repeated_rows") == 300
 
 
+def test_the_rows_of_one_customer_stay_together() -> None:
+    frame = make_customers(600)
+    frame["customer_id"] = pd.Series([f"M{row // 3}" for row in range(600)], dtype="str")
+    result = run(frame)
+    train, test = result.outputs["train"], result.outputs["test"]
+    assert not set(train["customer_id"]) & set(test["customer_id"])
+    assert 90 <= len(test) <= 150
+    assert number(result.metrics, "shared_rows") == 0
+    assert number(result.metrics, "repeated_rows") == 0
+
+
+def test_customers_without_an_id_are_not_taken_for_one() -> None:
+    frame = make_customers(400)
+    frame.loc[::2, "customer_id"] = None
+    result = run(frame)
+    assert (number(result.metrics, "train_rows"), number(result.metrics, "test_rows")) == (320, 80)
+    assert number(result.metrics, "shared_rows") == 0
+
+
+def test_pairs_are_named_from_an_r_of_nine_tenths_on() -> None:
+    frame = make_customers(2000)
+    scatter = np.random.default_rng(1).normal(size=2000)
+    tenure = (frame["tenure"] - frame["tenure"].mean()) / frame["tenure"].std()
+    for name, r in (("above", 0.92), ("below", 0.88), ("against", -0.92)):
+        frame[name] = r * tenure + np.sqrt(1 - r * r) * scatter
+    pairs = run(frame).outputs["features"]["correlated_pairs"]
+    train = run(frame).outputs["train"]
+    named = {(pair["first"], pair["second"]) for pair in pairs}
+    assert {("tenure", "above"), ("tenure", "against")} <= named
+    assert ("tenure", "below") not in named
+    for pair in pairs:
+        assert pair["r"] == pytest.approx(np.corrcoef(train[pair["first"]], train[pair["second"]])[0, 1])
+
+
+def test_no_value_of_a_test_row_changes_what_was_learned() -> None:
+    frame = make_customers(400)
+    first = run(frame)
+    held = frame["customer_id"].isin(first.outputs["test"]["customer_id"])
+    frame.loc[held, "bill"] = 1e12
+    frame.loc[held, "plan"] = "gold"
+    frame.loc[held, "tenure"] = frame.loc[held, "noise"]
+    again = run(frame)
+    pd.testing.assert_frame_equal(again.outputs["train"], first.outputs["train"])
+    for learned in ("encoding", "correlated_pairs", "leaking_features"):
+        assert again.outputs["features"][learned] == first.outputs["features"][learned]
+
+
 def test_a_leak_is_a_critical_issue_with_the_remedy_and_dropping_it_helps() -> None:
     frame = make_customers(400)
     frame["cancelled_on"] = frame["churn"] * 100.0 + frame["noise"]
@@ -101,6 +148,22 @@ def test_a_class_too_rare_to_split_is_refused() -> None:
     frame = make_customers(200)
     frame["churn"] = (np.arange(200) < 5).astype(np.int64)
     with pytest.raises(InputError, match="rarer class has 5 rows"):
+        run(frame)
+
+
+@pytest.mark.parametrize(("share", "part"), [(0.001, "test"), (0.9999, "training")])
+def test_a_share_that_leaves_a_part_with_one_class_is_refused(share: float, part: str) -> None:
+    with pytest.raises(InputError, match=f"the {part} part would hold one class only") as raised:
+        run(make_customers(200), test_share=share)
+    assert "test_share" in raised.value.hint
+
+
+def test_a_class_of_one_row_repeated_can_not_be_split() -> None:
+    frame = make_customers(200)
+    features_of_one = ["tenure", "bill", "plan", "noise"]
+    left = frame["churn"] == 1
+    frame.loc[left, features_of_one] = frame.loc[left, features_of_one].iloc[0].to_numpy()
+    with pytest.raises(InputError, match="one class only"):
         run(frame)
 
 

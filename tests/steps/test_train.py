@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from churnflow import InputError, Measure, StepResult
 from churnflow.modelling.encoding import as_columns
+from churnflow.modelling.families import RECIPES
+from churnflow.modelling.scorer import sigmoid
+from churnflow.modelling.search import deal
+from churnflow.modelling.split import deal_folds, equal_rows
+from churnflow.modelling.thresholds import choose_threshold
 from churnflow.steps.features import features
-from churnflow.steps.train import train
+from churnflow.steps.train import _parity_issues, train
 from tests.customers import make_customers, schema_of
 
 
@@ -107,6 +113,74 @@ def test_what_can_not_be_trained_is_refused(given: dict[str, Any], said: str) ->
     with pytest.raises(InputError, match=said) as raised:
         run(make_customers(200), **given)
     assert raised.value.hint
+
+
+def test_folds_are_refused_where_equal_rows_leave_one_without_a_class() -> None:
+    frame = make_customers(300)
+    prepared = features(frame, schema_of(frame, "churn", "customer_id"))
+    train_rows: Any = prepared.outputs["train"]
+    columns = ["tenure", "bill", "plan", "noise"]
+    left = train_rows["churn"] == 1
+    train_rows.loc[left, columns] = train_rows.loc[left, columns].iloc[0].to_numpy()
+    described: Any = prepared.outputs["features"]
+    with pytest.raises(InputError, match="only 1 of 3 folds hold both classes") as raised:
+        train(train_rows, schema_of(frame, "churn", "customer_id"), described, quiet, trials=1, folds=3)
+    assert "fewer folds" in raised.value.hint
+
+
+def test_rows_of_one_customer_never_straddle_the_folds() -> None:
+    frame = make_customers(400)
+    random = np.random.default_rng(0)
+    frame["churn"] = (random.random(400) < 0.4).astype(np.int64)
+    frame["tenure"], frame["bill"], frame["noise"] = (random.normal(size=400) for _ in range(3))
+    twins = frame.assign(noise=frame["noise"] + 1e-9)
+    both = pd.concat([frame, twins], ignore_index=True)
+    settings: dict[str, Any] = {"models": ("random_forest",), "trials": 2, "folds": 3}
+    _, honest = run(both, **settings)
+    both["customer_id"] = pd.Series([f"X{row}" for row in range(800)], dtype="str")
+    _, fooled = run(both, **settings)
+    assert number(honest, "cv_roc_auc") < 0.6
+    assert number(fooled, "cv_roc_auc") > number(honest, "cv_roc_auc") + 0.1
+
+
+def test_customers_without_an_id_or_without_a_number_are_learned_from() -> None:
+    frame = make_customers(400)[["plan", "churn"]]
+    frame["usage"] = pd.Series(np.where(frame["churn"] + frame.index % 3 > 1, "high", "low"), dtype="str")
+    frame["region"] = pd.Series([f"region {row % 40}" for row in range(400)], dtype="str")
+    schema = schema_of(frame, "churn")
+    prepared = features(frame, schema)
+    described: Any = prepared.outputs["features"]
+    part: Any = prepared.outputs["train"]
+    result = train(part, schema, described, quiet, trials=6, folds=3)
+    assert number(result, "models") == 4
+    assert number(result, "cv_roc_auc") > 0.6
+    assert number(result, "parity_max_abs_diff") <= 1e-6
+
+
+def test_the_threshold_is_chosen_on_rows_that_the_judging_model_had_not_seen(
+    trained: tuple[StepResult, StepResult],
+) -> None:
+    prepared, result = trained
+    schema = schema_of(make_customers(400), "churn", "customer_id")
+    part: Any = prepared.outputs["train"]
+    kinds = {column["name"]: column["kind"] for column in prepared.outputs["features"]["features"]}  # type: ignore[index]
+    target = part[schema["target"]].to_numpy()
+    folded = deal(part, kinds, target, deal_folds(equal_rows(part, list(kinds)), target, 3, 0))
+    line: Any = next(line for line in result.outputs["leaderboard"]["models"] if line["model"] == "logistic_regression")  # type: ignore[index]
+    chosen = RECIPES["logistic_regression"]
+    probabilities = np.zeros(len(target))
+    for number_of_fold, fold in enumerate(folded.parts):
+        fitted = chosen.fit(fold.train[0], fold.train_target, line["params"], number_of_fold)
+        probabilities[fold.rows] = sigmoid(fitted.margin(fold.valid[0]))
+    assert not line["calibrated"]
+    assert number(result, "threshold") == pytest.approx(choose_threshold(probabilities, target), abs=1e-6)
+
+
+def test_a_stored_model_that_differs_from_its_library_is_a_critical_issue() -> None:
+    assert _parity_issues(1e-7) == []
+    (issue,) = _parity_issues(1e-3)
+    assert issue.severity == "critical"
+    assert "do not serve it" in issue.text
 
 
 def test_nothing_recorded_names_a_customer(trained: tuple[StepResult, StepResult]) -> None:

@@ -1,0 +1,114 @@
+"""The step `scope`: what it says of a source, and how much confidence that leaves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from churnflow import StepResult
+from churnflow.steps.scope import scope
+from tests.customers import BUNDLED, write_customers
+
+
+def scoped(folder: Path, rows: int = 1200, **changed: list[str]) -> StepResult:
+    """Profile a table of customers."""
+    return scope(write_customers(folder, rows, **changed), "churn", "customer_id")
+
+
+def unlike(rows: int) -> list[str]:
+    """Return a value of its own for every row."""
+    return [f"{row}.5" for row in range(rows)]
+
+
+def confidence(result: StepResult) -> tuple[float, str]:
+    assert result.confidence is not None
+    return result.confidence.score, result.confidence.because
+
+
+def test_the_bundled_customers_are_described_and_hold_no_risk() -> None:
+    result = scope(BUNDLED, "churn", "customer_id")
+    assert result.metrics == {
+        "rows": 7043,
+        "columns": 21,
+        "features": 19,
+        "target_ratio": pytest.approx(0.2654, abs=1e-4),
+        "missing_ratio": pytest.approx(11 / 7043 / 19),
+        "suspicious_columns": 0,
+        "duplicate_rows": 40,
+    }
+    assert result.facts["risks found in the data"] == "none"
+    assert result.facts["target"] == "churn, positive class 'Yes' (the usual word for it), negative 'No'"
+    assert confidence(result) == (90, "90 before any model was fitted")
+    assert not result.issues
+
+
+def test_blank_labels_are_left_out_of_the_rate_and_named(tmp_path: Path) -> None:
+    labels = ["Yes", "No", "No", "", "NA"] * 240
+    result = scoped(tmp_path, churn=labels, bill=unlike(1200))
+    assert result.metrics["target_ratio"] == pytest.approx(1 / 3)
+    assert confidence(result) == (85, "90 before any model was fitted; -5 480 rows have no label")
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed", "risk", "points"),
+    [
+        (999, {}, "999 rows are few", 20),
+        (1200, {"churn": ["Yes"] * 99 + ["No"] * 1101}, "only 99 customers in the rarer class", 20),
+        (1200, {"churn": ["Yes"] * 1101 + ["No"] * 99}, "only 99 customers in the rarer class", 20),
+        (1200, {"churn": ["Yes", "Yes", "No"] * 400}, "most customers (67%) are positive", 5),
+        (4000, {"churn": ["Yes"] * 150 + ["No"] * 3850}, "the rarer class is 3.8% of the customers", 5),
+        (1200, {"tenure": ["1", "2", "", "4"] * 300}, "8.3% of the values are missing", 10),
+        (1200, {"bill": ["1", "2"] * 600}, "rows equal others", 5),
+        (1200, {"note": [""] * 1200}, "1 column(s) of no use as they are", 2),
+    ],
+)
+def test_each_risk_takes_its_points_and_is_a_warning(
+    tmp_path: Path, rows: int, changed: dict[str, list[str]], risk: str, points: int
+) -> None:
+    result = scoped(tmp_path, rows, **{"bill": unlike(rows), **changed})
+    score, because = confidence(result)
+    assert score <= 90 - points
+    assert f"-{points} " in because
+    assert risk in because
+    assert risk in result.facts["risks found in the data"]
+    assert any(risk in issue.text and issue.severity == "warning" for issue in result.issues)
+
+
+def test_rows_of_the_wrong_width_are_counted(tmp_path: Path) -> None:
+    path = write_customers(tmp_path, 1200, bill=unlike(1200))
+    path.write_text(path.read_text() + "C9,1\nC10,2\n")
+    assert "-5 2 rows have the wrong number of fields" in confidence(scope(path, "churn", "customer_id"))[1]
+
+
+def test_columns_of_no_use_are_named_with_their_reason(tmp_path: Path) -> None:
+    result = scoped(
+        tmp_path,
+        joined=[f"2024-01-{1 + row % 28:02d}" for row in range(1200)],
+        copied=["Yes" if row % 3 == 0 else "No" for row in range(1200)],
+        note=[""] * 1200,
+        bill=unlike(1200),
+    )
+    notes = [issue.text for issue in result.issues if issue.severity == "note"]
+    assert notes == [
+        "the column joined: a date: derive an age or a duration from it in a step of your own",
+        "the column copied: an exact copy of churn",
+        "the column note: every value is missing",
+    ]
+    assert result.metrics["suspicious_columns"] == 3
+    assert result.metrics["features"] == 3
+
+
+def test_a_source_full_of_risks_leaves_some_confidence_below_every_band(tmp_path: Path) -> None:
+    result = scoped(tmp_path, 12, tenure=["", "1"] * 6, churn=["Yes"] * 10 + ["No", ""], note=[""] * 12)
+    assert 0 <= confidence(result)[0] < 60
+
+
+def test_without_an_id_it_says_what_can_not_be_told(tmp_path: Path) -> None:
+    result = scope(write_customers(tmp_path), "churn")
+    assert "can not be told" in result.facts["id"]
+
+
+def test_what_is_said_holds_no_customer(tmp_path: Path) -> None:
+    result = scoped(tmp_path)
+    said: list[Any] = [result.facts, result.issues, result.confidence]
+    assert "C00" not in str(said)
