@@ -95,7 +95,8 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
 
 
 def _usage(error: typer.TyperException) -> Answer:
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = said.replace("Value error, ", "")
     hint = "`churnflow --help` lists the commands, `churnflow COMMAND --help` their options"
     return Answer(code=USAGE, failure=Failure(message, hint), next=(Next("churnflow --help"),))
 

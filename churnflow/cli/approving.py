@@ -135,7 +135,7 @@ def _reviewer(
     session: Session, name: str, reviewer: str | None, notes: tuple[str, ...], answers: Path | None, *, reject: bool
 ) -> Reviewer:
     if answers is not None:
-        return AnswersReviewer.from_file(answers)
+        return AnswersReviewer.from_file(session.directory / answers)
     if reject:
         return AnswersReviewer.saying(name, "reject", reviewer or account(), notes, how="command line")
     if not session.interactive:

@@ -141,7 +141,7 @@ def proceed(
 def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
     """Return who answers approvals: the file if one is given, else the person at the terminal, else nobody."""
     if answers is not None:
-        return AnswersReviewer.from_file(answers)
+        return AnswersReviewer.from_file(session.directory / answers)
     if session.interactive:
         from churnflow.adapters.console_reviewer import ConsoleReviewer  # noqa: PLC0415 - brings rich, for prompts only
 

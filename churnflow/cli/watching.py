@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -73,9 +73,10 @@ class Lines:
 class Live:
     """A table of the phase's items as they are done, and a bar for long work; the answer of the command replaces it."""
 
-    def __init__(self, display: Display, bar: Bar, workflow: Workflow) -> None:
-        """Take what draws on the screen, the bar in it, and the workflow, which knows the items to come."""
-        self._display = display
+    def __init__(self, displays: Callable[[], Display], bar: Bar, workflow: Workflow) -> None:
+        """Take what makes a display, the bar to show in it, and the workflow, which knows the items to come."""
+        self._displays = displays
+        self._display: Display | None = None
         self._bar = bar
         self._workflow = workflow
         self._task = bar.add_task("", total=None, count="")
@@ -87,17 +88,24 @@ class Live:
         self._phase = phase
         self._ended.pop(item.name, None)
         if isinstance(item, ApprovalRequest):
-            self._display.stop()
+            self.stop()
             return
         self._bar.reset(self._task, description=item.name, total=None, count="")
         self._draw(running=item.name)
-        self._display.start()
 
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Show how the item ended."""
         self._phase = phase
         self._ended[entry.name] = summary(entry, self._workflow.requirements)
-        self._draw(running="")
+        if self._display is not None:
+            self._draw(running="")
+
+    def stop(self) -> None:
+        """Leave the screen to others."""
+        if self._display is not None:
+            self._display.stop()
+            # A display that is started again wipes as many lines as it had, which by then are somebody else's.
+            self._display = None
 
     def progress(self, item: Item) -> Progress:
         """Return a callable that moves the bar."""
@@ -117,6 +125,9 @@ class Live:
             for item in self._workflow.phases.get(self._phase, ())
         ]
         table = Text("\n".join([self._phase, *(f"  {line}" for line in lines)]), no_wrap=True, overflow="ellipsis")
+        if self._display is None:
+            self._display = self._displays()
+            self._display.start()
         self._display.update(Group(table, self._bar) if running else table, refresh=True)
 
 
@@ -135,8 +146,15 @@ def live(workflow: Workflow) -> Iterator[Live]:
         TimeElapsedColumn(),
     )
     console = Console(file=sys.stderr)
-    with RichLive(console=console, transient=True, refresh_per_second=8) as display:
-        yield Live(display, Progress(*columns, console=console), workflow)
+    listener = Live(
+        lambda: RichLive(console=console, transient=True, refresh_per_second=8),
+        Progress(*columns, console=console),
+        workflow,
+    )
+    try:
+        yield listener
+    finally:
+        listener.stop()
 
 
 def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:

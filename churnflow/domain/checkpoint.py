@@ -6,7 +6,7 @@ from pydantic import Field
 
 from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256, digest
 from churnflow.domain.evidence import Artifact, Confidence
-from churnflow.domain.journal import Approval, Run
+from churnflow.domain.journal import Mark, Run
 from churnflow.domain.release import Release
 
 # Never anything else than hex: it stands on git's command line, where a word like `--output=FILE` would write a file.
@@ -85,7 +85,8 @@ class Checkpoint(Frozen):
 class Summary(Frozen):
     """What a list of checkpoints shows of one; its commit states it, so that a list needs no record.
 
-    sha256: the digest of the record. serves: the version of the release that the API serves as of it.
+    sha256: the digest of the record. reviewer: who answered an approval since the checkpoint before. serves: the
+    version of the release that the API serves as of it.
     """
 
     tag: str
@@ -109,13 +110,14 @@ class Summary(Frozen):
 
 def summary_of(checkpoint: Checkpoint) -> Summary:
     """Return the summary of a checkpoint, computed from its record."""
-    reviewers = [entry.reviewer for entry in checkpoint.run.current() if isinstance(entry, Approval)]
+    last = checkpoint.run.entries[-1] if checkpoint.run.entries else None
+    reviewers = [entry.reviewer for entry in checkpoint.run.approvals_for(last)] if isinstance(last, Mark) else []
     return Summary(
         tag=checkpoint.tag,
         sha256=digest(checkpoint),
         created_at=checkpoint.created_at,
         confidence=checkpoint.confidence.score if checkpoint.confidence else None,
-        reviewer=reviewers[-1] if reviewers else None,
+        reviewer=", ".join(reviewers) or None,
         restores=checkpoint.restores,
         serves=checkpoint.release.version if checkpoint.release else None,
     )

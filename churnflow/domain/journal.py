@@ -1,6 +1,7 @@
 """What happened: the entries of a run, in the order in which they were recorded."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
@@ -175,6 +176,16 @@ class Run(Frozen):
         """Return the newest entry of each item, in the order of the workflow."""
         newest = {entry.name: entry for entry in self.entries if isinstance(entry, ItemEntry)}
         return tuple(newest[item.name] for item in self.declared.items() if item.name in newest)
+
+    def approvals_for(self, mark: Mark) -> tuple[Approval, ...]:
+        """Return the answers given between the checkpoint before `mark` and it, in the order of the workflow."""
+        found: list[Approval] = []
+        for entry in takewhile(lambda entry: entry != mark, self.current()):
+            if isinstance(entry, Mark):
+                found = []
+            elif isinstance(entry, Approval):
+                found.append(entry)
+        return tuple(found)
 
     def steps(self) -> tuple[StepRecord, ...]:
         """Return the newest record of each step, in the order of the workflow."""

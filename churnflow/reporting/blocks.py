@@ -73,7 +73,7 @@ def approval(entry: Approval, noted: Sequence[LedgerLine], document: ReportInput
 def checkpoint(mark: Mark, document: ReportInput) -> Iterator[str]:
     """Write a checkpoint at the place where it was made."""
     kept = _kept(mark, document)
-    answers = trail.reviewers(mark, document.run)
+    answers = document.run.approvals_for(mark)
     people = ", ".join(f"{plain(answer.reviewer)} ({plain(answer.how)})" for answer in answers)
     notes = "; ".join(plain(note) for answer in answers for note in answer.notes)
     stale = f"; {STALE}" if mark.name in document.stale else ""

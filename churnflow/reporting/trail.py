@@ -1,11 +1,10 @@
 """What stood in the journal around an entry: earlier answers and attempts, and how long they took."""
 
 from collections.abc import Iterable, Iterator
-from itertools import takewhile
 from typing import assert_never
 
 from churnflow.domain.base import stamp
-from churnflow.domain.journal import Approval, Decision, Entry, Mark, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, Entry, StepRecord
 from churnflow.reporting.document import ReportInput
 from churnflow.reporting.wording import plain
 
@@ -26,17 +25,6 @@ def earlier(entry: Answered, document: ReportInput) -> list[Answered]:
 def before(entry: Answered, document: ReportInput) -> Iterator[str]:
     """Write what was said or tried before, so that a refusal does not vanish behind a later consent."""
     yield from (f"- **Before, {stamp(other.at)}:** {_outcome(other)}" for other in earlier(entry, document))
-
-
-def reviewers(mark: Mark, run: Run) -> list[Approval]:
-    """Return the answers that were given between the checkpoint before and this one, in the order of the workflow."""
-    found: list[Approval] = []
-    for entry in takewhile(lambda entry: entry != mark, run.current()):
-        if isinstance(entry, Mark):
-            found = []
-        elif isinstance(entry, Approval):
-            found.append(entry)
-    return found
 
 
 def spent(entries: Iterable[Entry]) -> tuple[float, float]:

@@ -20,8 +20,10 @@ import os, sys, time
 from pathlib import Path
 from churnflow.adapters.project_lock import ProjectLock
 with ProjectLock(Path(sys.argv[1])).lock("churnflow build"):
+    begun, says = os.pipe()
     worker = os.fork() if sys.argv[2] == "with a worker" else 1
     if worker == 0:
+        os.write(says, b"!")
         time.sleep(60)
         os._exit(0)
     if sys.argv[2] == "with a worker that ends":
@@ -29,6 +31,8 @@ with ProjectLock(Path(sys.argv[1])).lock("churnflow build"):
         if worker == 0:
             sys.exit(0)
         os.waitpid(worker, 0)
+    if sys.argv[2] == "with a worker":
+        os.read(begun, 1)
     print(worker, flush=True)
     time.sleep(60)
 """

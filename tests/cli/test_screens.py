@@ -138,8 +138,9 @@ def screen(project: Path, *command: str, columns: int = 120) -> str:
 
 def test_a_run_at_a_terminal_shows_what_ended_and_the_table(project: Path) -> None:
     shown = COLOUR.sub("", screen(project, "run", "--answers", "answers.yaml"))
-    assert re.search(r"plan +done +look +\d+\.\d s +confidence +\d+ +rows 1", shown)
-    assert re.search(r"decision +ship +ship +confidence \d+", shown)
+    assert re.search(r"plan\r\n  running  look\r\n  - +plan\r\n  - +plan-approved", shown)
+    assert re.search(r"  done +look +\d+\.\d s +confidence +\d+ +rows 1", shown)
+    assert re.search(r"decision\r\n  ship +ship +confidence +\d+", shown)
     assert re.search(r"build +double +done +\d+\.\d s +100 +size 8", shown)
     assert "Decision: SHIP" in shown
     assert shown.splitlines()[-1] == "next: churnflow report"

@@ -38,7 +38,7 @@ def test_the_bundled_customers_are_described_and_hold_no_risk() -> None:
     }
     assert result.facts["risks found in the data"] == "none"
     assert result.facts["target"] == "churn, positive class 'Yes' (the usual word for it), negative 'No'"
-    assert confidence(result) == (90, "90 before any model was fitted")
+    assert confidence(result) == (90, "a plan begins at 90; no risk was found in the data")
     assert not result.issues
 
 
@@ -46,7 +46,7 @@ def test_blank_labels_are_left_out_of_the_rate_and_named(tmp_path: Path) -> None
     labels = ["Yes", "No", "No", "", "NA"] * 240
     result = scoped(tmp_path, churn=labels, bill=unlike(1200))
     assert result.metrics["target_ratio"] == pytest.approx(1 / 3)
-    assert confidence(result) == (85, "90 before any model was fitted; -5 480 rows have no label")
+    assert confidence(result) == (85, "a plan begins at 90; -5 480 rows have no label")
 
 
 @pytest.mark.parametrize(
