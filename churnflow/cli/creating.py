@@ -86,11 +86,26 @@ def _source(
     ids = [column for column in found.ids if column.name != target]
     if id_column is None:
         id_column = _ask_id(found.columns, ids) if session.interactive else next((column.name for column in ids), None)
+    classes = _classes(session, found, target, positive)
     reasons = [
         f"target: {target}" + _why(target, found.targets),
+        f"positive: {classes.positive}, against {classes.negative} ({classes.reason})",
         f"id: {id_column}" + _why(id_column, found.ids) if id_column else "id: none",
     ]
-    return Source(file, file.name, target, positive, id_column, found.rows), reasons
+    return Source(file, file.name, target, classes.positive, id_column, found.rows), reasons
+
+
+def _classes(session: Session, found: Any, target: str, positive: str | None) -> Any:
+    """Return the classes of the target; where no usual word tells which is positive, a person has to."""
+    try:
+        return found.labels(target, positive)
+    except UsageError as unclear:
+        values = found.values(target)
+        if positive is not None or len(values) != 2:  # noqa: PLR2004 - a binary target has two values
+            raise
+        if not session.interactive:
+            raise WaitingError(str(unclear), hint=f"add --positive {shlex.quote(values[0])}, or the other") from None
+        return found.labels(target, _ask(f"Which value of {target} says that the customer left?", values, (), None))
 
 
 def _why(name: str | None, candidates: Sequence[Any]) -> str:
@@ -127,4 +142,4 @@ def _ask(question: str, known: Sequence[str], candidates: Sequence[Any], default
         answer = line.strip() or default
         if answer in known:
             return str(answer)
-        sys.stderr.write(f"  the columns are: {', '.join(known)}\n")
+        sys.stderr.write(f"  choose one of: {', '.join(known)}\n")

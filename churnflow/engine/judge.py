@@ -116,11 +116,11 @@ def final_confidence(run: Run) -> Confidence | None:
     failed = [line for record in reviews for line in record.findings if line.state == "fail"]
     for line in failed:
         if line.severity == "critical":
-            tally.cap(BELOW_REWORK, f"the review found: not {line.claim}")
+            tally.cap(BELOW_REWORK, f"the review failed: {line.claim}")
     critical = critical_issues(run)
     if critical:
-        tally.cap(BELOW_SHIP, f"{len(critical)} critical issue(s) open: {', '.join(line.id for line in critical)}")
-    return tally.confidence(f"build {build.score}, review {review}, {len(failed)} finding(s) failed")
+        tally.cap(BELOW_SHIP, f"critical and open: {', '.join(line.id for line in critical)}")
+    return tally.confidence(f"build {build.score}, review {review}, findings failed: {len(failed)}")
 
 
 def requirement_checks(run: Run, rules: Iterable[Rule] | None = None) -> list[Check]:
@@ -212,12 +212,12 @@ def _take_for_issues(tally: Tally, severities: Sequence[str]) -> None:
     critical = severities.count("critical")
     if warnings:
         taken = min(WARNINGS_AT_MOST, PER_WARNING * warnings)
-        tally.add(-taken, f"{warnings} warning(s), {PER_WARNING} each, at most {WARNINGS_AT_MOST}")
+        tally.add(-taken, f"warnings: {warnings}, {PER_WARNING} each, at most {WARNINGS_AT_MOST}")
     if critical:
-        tally.add(-PER_CRITICAL * critical, f"{critical} critical issue(s), {PER_CRITICAL} each")
+        tally.add(-PER_CRITICAL * critical, f"critical issues: {critical}, {PER_CRITICAL} each")
 
 
 def _because(outcomes: Sequence[bool], issues: Sequence[Issue]) -> str:
     tests = f"{sum(outcomes)} of {len(outcomes)} tests hold" if outcomes else "no test declared"
     serious = [issue for issue in issues if issue.severity != "note"]
-    return f"{tests}, {len(serious)} issue(s) of weight" if serious else tests
+    return f"{tests}, issues of weight: {len(serious)}" if serious else tests

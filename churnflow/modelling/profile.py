@@ -66,8 +66,15 @@ class Guess:
     rows: int
     ids: tuple[Candidate, ...]
     targets: tuple[Candidate, ...]
-    separator: str
-    encoding: str
+    table: Table
+
+    def values(self, column: str) -> list[str]:
+        """Return the values of a column, each once, without what stands for a missing one."""
+        return sorted({value.strip() for value in self.table.column(column) if not is_missing(value)})
+
+    def labels(self, target: str, positive: str | None) -> Labels:
+        """Return the two classes of a target. Raises UsageError as `labels` does."""
+        return labels(self.table, target, positive)
 
 
 def is_missing(value: str) -> bool:
@@ -124,7 +131,7 @@ def labels(table: Table, target: str, positive: str | None) -> Labels:
         if positive not in counts:
             message = f"the target {target!r} has no value {positive!r}"
             raise UsageError(message, hint=f"its values: {first!r} and {second!r}")
-        return Labels(positive, second if positive == first else first, "declared in the workflow")
+        return Labels(positive, second if positive == first else first, "declared")
     likely = [value for value in counts if value.lower() in POSITIVE]
     if len(likely) != 1:
         message = f"which value of {target!r} means that the customer left, {first!r} or {second!r}?"
@@ -151,8 +158,7 @@ def guess(path: Path) -> Guess:
         rows=len(table.rows),
         ids=tuple(candidate for _, candidate in sorted(ids, key=lambda item: item[0])),
         targets=tuple(candidate for _, candidate in sorted(targets, key=lambda item: item[0]) if _ < 2),  # noqa: PLR2004
-        separator=table.separator,
-        encoding=table.encoding,
+        table=table,
     )
 
 

@@ -66,7 +66,7 @@ def _rejections(done: Cast, total: int) -> list[Issue]:
         lines = [rejection.line for rejection in done.rejections if rejection.rule == rule]
         shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", ..." if count > SHOWN else "")
         grave = rule == "no_label" and count > MOST_UNLABELLED * total
-        text = f"{count} row(s) set apart as {rule.replace('_', ' ')} (line {shown})"
+        text = f"rows set apart as {rule.replace('_', ' ')}: {count} (line {shown})"
         issues.append(Issue(text=text, severity="critical" if grave else "warning"))
     return issues
 

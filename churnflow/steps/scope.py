@@ -77,7 +77,7 @@ def _risks(metrics: dict[str, float], classes: Counter[str], ragged: int) -> lis
             5,
             f"{metrics['duplicate_rows']:,.0f} rows equal others",
         ),
-        (metrics["suspicious_columns"] > 0, 2, f"{metrics['suspicious_columns']:.0f} column(s) of no use as they are"),
+        (metrics["suspicious_columns"] > 0, 2, f"columns of no use as they are: {metrics['suspicious_columns']:.0f}"),
         (unlabelled > 0, 5, f"{unlabelled:,} rows have no label"),
         (ragged > 0, 5, f"{ragged:,} rows have the wrong number of fields"),
     )

@@ -66,7 +66,7 @@ def train(
     final = fit_final(train, kinds, target, settings)
     return StepResult(
         outputs={"model": final.model, "leaderboard": leaderboard(contenders, choice, outcome, folded)},
-        metrics={**_search_metrics(outcome, choice), **_model_metrics(choice.contender, final, len(target))},
+        metrics={**_model_metrics(choice.contender, final, len(target)), **_search_metrics(outcome, choice)},
         facts=_facts(contenders, choice),
         issues=[*_search_issues(outcome, plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )

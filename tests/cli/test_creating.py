@@ -37,6 +37,7 @@ def test_new_for_ones_own_file_writes_a_workflow_on_which_run_works(tmp_path: Pa
     assert made.code == 0
     assert made.json["data"]["reasons"] == [
         "target: gone (two values, no and yes)",
+        "positive: yes, against no (the usual word for it)",
         "id: member no (a value of its own in every row, and its name says so)",
     ]
     assert made.json["next"][0]["command"] == "churnflow -C mine run"
@@ -64,7 +65,7 @@ def test_new_names_target_id_and_positive_value_in_the_workflow(
     text = (tmp_path / "mine" / "workflows" / "churn.yaml").read_text()
     assert "source: data/members.csv, target: gone" in text
     assert '"member no"' in text
-    assert ("positive: no" in text or 'positive: "no"' in text) is (positive is not None)
+    assert f"positive: {positive or 'yes'}" in text
     assert churnflow(tmp_path / "mine", "check").code == 0
 
 
@@ -73,7 +74,7 @@ def test_new_at_a_terminal_proposes_target_and_id_with_reasons(tmp_path: Path, c
     screen.expect_exact("gone: two values, no and yes")
     screen.expect_exact("Which column says who left? [")
     screen.sendline("nonsense")
-    screen.expect_exact("the columns are: member no, months, plan, gone")
+    screen.expect_exact("choose one of: member no, months, plan, gone")
     screen.sendline("gone")
     screen.expect_exact("member no: a value of its own in every row")
     screen.expect_exact("Which column names a customer? (- for none) [member no] ")
@@ -81,6 +82,26 @@ def test_new_at_a_terminal_proposes_target_and_id_with_reasons(tmp_path: Path, c
     screen.expect_exact("next: churnflow -C mine run")
     assert ended(screen) == 0
     assert "target: gone" in (tmp_path / "mine" / "workflows" / "churn.yaml").read_text()
+
+
+def test_which_value_says_that_a_customer_left_is_asked_where_no_word_tells(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 7},{'gone-east' if row % 3 else 'gone-west'}" for row in range(60)]
+    (tmp_path / "odd.csv").write_text("\n".join(["nr,months,where", *rows]) + "\n")
+    outcome = churnflow(tmp_path, "new", "mine", "--data", "odd.csv", "--target", "where")
+    assert outcome.code == 3
+    assert outcome.error == [
+        "error: which value of 'where' means that the customer left, 'gone-east' or 'gone-west'?",
+        "hint: add --positive gone-east, or the other",
+    ]
+    screen = at_terminal(tmp_path, "new", "mine", "--data", "odd.csv", "--target", "where", "--id", "nr")
+    screen.expect_exact("Which value of where says that the customer left?")
+    screen.sendline("gone-west")
+    assert ended(screen) == 0
+    assert "gone-west" in (tmp_path / "mine" / "workflows" / "churn.yaml").read_text()
+
+    wrong = churnflow(tmp_path, "new", "other", "--data", "odd.csv", "--target", "where", "--positive", "east")
+    assert (wrong.code, wrong.error[0]) == (2, "error: the target 'where' has no value 'east'")
+    assert not (tmp_path / "other").exists()
 
 
 def test_new_takes_a_dash_for_no_id(tmp_path: Path, customers: Path) -> None:

@@ -140,10 +140,10 @@ def test_rows_of_the_wrong_width_are_named_by_their_line_and_the_others_kept(tmp
     result = ingest(path, "churn", "customer_id")
     assert result.metrics["records"] == 4
     assert result.metrics["rejected_ragged"] == 2
-    assert "2 row(s) set apart as ragged (line 5, 6)" in [issue.text for issue in result.issues]
+    assert "rows set apart as ragged: 2 (line 5, 6)" in [issue.text for issue in result.issues]
 
 
 def test_a_file_cut_off_in_a_row_gives_that_row_as_ragged(tmp_path: Path) -> None:
     result = ingest(holding(GOOD[:-5])(tmp_path), "churn", "customer_id")
     assert result.metrics["records"] == 2
-    assert "1 row(s) set apart as ragged (line 4)" in [issue.text for issue in result.issues]
+    assert "rows set apart as ragged: 1 (line 4)" in [issue.text for issue in result.issues]

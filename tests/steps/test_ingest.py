@@ -63,9 +63,9 @@ def test_every_rule_is_counted_and_named_with_its_lines(tmp_path: Path) -> None:
     assert rejected["line"].tolist() == sorted(rejected["line"])
     assert rejected["reason"].str.len().min() > 5
     said = issues(result, "warning")
-    assert "2 row(s) set apart as ragged (line 10, 11)" in said
-    assert "1 row(s) set apart as infinite (line 6)" in said
-    assert "3 row(s) set apart as conflicting label (line 102, 302, 303)" in said
+    assert "rows set apart as ragged: 2 (line 10, 11)" in said
+    assert "rows set apart as infinite: 1 (line 6)" in said
+    assert "rows set apart as conflicting label: 3 (line 102, 302, 303)" in said
     assert not issues(result, "critical")
 
 
@@ -73,7 +73,7 @@ def test_only_the_first_lines_of_many_are_shown(tmp_path: Path) -> None:
     path = write_customers(tmp_path, 300)
     path.write_text(path.read_text() + "C9\n" * 9)
     result = ingest(path, "churn", "customer_id")
-    assert "9 row(s) set apart as ragged (line 302, 303, 304, 305, 306, ...)" in issues(result, "warning")
+    assert "rows set apart as ragged: 9 (line 302, 303, 304, 305, 306, ...)" in issues(result, "warning")
 
 
 def test_blank_labels_are_rejected_and_never_counted_as_no(tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def test_blank_labels_are_rejected_and_never_counted_as_no(tmp_path: Path) -> No
     assert result.metrics["invalid_ratio"] == pytest.approx(0.3)
     critical = issues(result, "critical")
     assert len(critical) == 1
-    assert "90 row(s) set apart as no label" in critical[0]
+    assert "rows set apart as no label: 90" in critical[0]
 
 
 def test_a_few_blank_labels_are_a_warning(tmp_path: Path) -> None:
     result = ingested(tmp_path, churn=["Yes", "No"] * 149 + ["", "Yes"])
     assert issues(result, "critical") == []
-    assert "1 row(s) set apart as no label (line 300)" in issues(result, "warning")
+    assert "rows set apart as no label: 1 (line 300)" in issues(result, "warning")
 
 
 def test_a_column_without_values_and_a_copy_are_left_out_with_the_reason(tmp_path: Path) -> None:
