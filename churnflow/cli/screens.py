@@ -11,6 +11,7 @@ from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark
 from churnflow.domain.ledger import LedgerLine
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item
+from churnflow.reporting.wording import interval, number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -142,9 +143,8 @@ def counted(number: int, noun: str) -> str:
 
 def measure_text(measure: Measure) -> str:
     """Return a metric with its interval and n, as screens print it."""
-    interval = "" if measure.low is None or measure.high is None else f" [{measure.low:.4g}, {measure.high:.4g}]"
-    count = "" if measure.n is None else f" n={measure.n:,}"
-    return f"{measure.value:.4g}{interval}{count}"
+    count = "" if measure.n is None else f"n={measure.n:,}"
+    return " ".join(filter(None, (number(measure.value), interval(measure.low, measure.high), count)))
 
 
 def key_metrics(record: StepRecord, requirements: Collection[Rule], most: int) -> str:
@@ -152,7 +152,7 @@ def key_metrics(record: StepRecord, requirements: Collection[Rule], most: int) -
     tested = {Rule.model_validate(check.claim).metric for check in record.checks}
     tested |= {rule.metric.removeprefix(f"{record.name}.") for rule in requirements}
     names = sorted(record.metrics, key=lambda name: name not in tested)
-    return "  ".join(f"{name} {record.metrics[name].value:.4g}" for name in names[:most])
+    return "  ".join(f"{name} {number(record.metrics[name].value)}" for name in names[:most])
 
 
 def approval_text(entry: Approval) -> str:

@@ -65,7 +65,8 @@ class Mark(Frozen):
 class Approval(Frozen):
     """A named reviewer's answer; `key` is the digest of what was approved.
 
-    how: `prompt` (typed at a terminal), `answers file`, `scripted demo`. waited: seconds between asking and answer.
+    how: `prompt` (typed at a terminal), `answers file`, `scripted demo`. waited: seconds since the
+    entry before.
     """
 
     kind: Literal["approval"] = "approval"

@@ -43,7 +43,8 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
         message = f"the approval {request.name!r} waits for a reviewer"
         hint = f"`churnflow approve {request.name}` at a terminal, or with --answers FILE"
         raise WaitingError(message, hint=hint, approval=request.name, questions=brief.questions)
-    return answer
+    since = run.entries[-1].at if run.entries else run.started_at
+    return answer.model_copy(update={"waited": max(answer.waited, (answer.at - since).total_seconds())})
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:

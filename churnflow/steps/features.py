@@ -13,10 +13,11 @@ from churnflow import InputError, Issue, Measure, StepResult, reports
 from churnflow.modelling.correlation import Pair, correlated_pairs
 from churnflow.modelling.encoding import fit_encoding
 from churnflow.modelling.leakage import Leak, leaking_features
-from churnflow.modelling.split import digest_rows, equal_rows, hold_out, join_customers
+from churnflow.modelling.split import COARSE, bound_rows, digest_rows, equal_rows, hold_out, repeated_rows
 
 SCHEMA = "churnflow/features@1"
 MIN_PER_CLASS = 10
+TOO_UNLIKE = 3.0
 
 
 @reports(
@@ -42,14 +43,15 @@ def features(
 
     Outputs: `train` and `test`, frames with id, features and target as ingested; `features`, a dict with the feature
     list, the encoding learned on the training rows, correlated pairs and the split. The split is stratified by target,
-    and rows equal in all features, or of one id, fall into one part. test_share: share of rows held out. drop: features
-    to leave out. Raises InputError when `drop` names no feature, no feature remains, or a class is too rare to split.
+    and rows of one id, or equal in all features unless most are, fall into one part. test_share: share of rows held
+    out. drop: features to leave out. Raises InputError when `drop` names no feature, no feature remains, or a class is
+    too rare to split.
     """
     kinds = _kinds(schema, drop)
     target = customers[schema["target"]].to_numpy(dtype=np.int64)
     _check_classes(target)
-    equal, ids = equal_rows(customers, list(kinds)), [schema["id"]] if schema.get("id") else []
-    held = hold_out(join_customers(equal, customers[ids[0]]) if ids else equal, target, test_share, seed)
+    ids = [schema["id"]] if schema.get("id") else []
+    held = hold_out(bound_rows(customers, list(kinds), schema.get("id")), target, test_share, seed)
     _check_parts(held, target)
     kept = [*ids, *kinds, schema["target"]]
     train = customers.loc[~held, kept].reset_index(drop=True)
@@ -63,12 +65,13 @@ def features(
         "split": {"test_share": test_share, "seed": seed, **parts},
     }
     counts = _counts(train, test, schema, list(kinds))
-    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": _repeated(equal)}
+    repeated = repeated_rows(equal_rows(customers, list(kinds)))
+    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": repeated}
     return StepResult(
         outputs={"train": train, "test": test, "features": described},
         metrics={**counts, **found},
-        facts=_facts(kinds, drop, len(train), len(test)),
-        issues=[*_leak_issues(leaks), *_pair_issues(pairs)],
+        facts=_facts(kinds, drop, len(train), len(test), coarse=repeated > COARSE * len(target)),
+        issues=[*_leak_issues(leaks), *_pair_issues(pairs), *_split_issues(target, held, repeated)],
     )
 
 
@@ -84,9 +87,17 @@ def _described(
     }
 
 
-def _repeated(groups: np.typing.NDArray[np.int64]) -> int:
-    """Count the rows that equal an earlier one."""
-    return len(groups) - len(np.unique(groups))
+def _split_issues(target: np.typing.NDArray[np.int64], held: np.typing.NDArray[np.bool_], repeated: int) -> list[Issue]:
+    issues = []
+    if repeated > COARSE * len(target):
+        text = f"{repeated} of {len(target)} rows equal an earlier one: the features are coarse, equal rows were parted"
+        issues.append(Issue(text=text, severity="warning"))
+    share, gap = target.mean(), abs(target[held].mean() - target[~held].mean())
+    error = (share * (1 - share) * (1 / held.sum() + 1 / (~held).sum())) ** 0.5
+    if gap > TOO_UNLIKE * error:
+        text = f"the share of positives differs by {gap:.3f} between the parts, more than chance does; try another seed"
+        issues.append(Issue(text=text, severity="warning"))
+    return issues
 
 
 def _part(part: pd.DataFrame, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +114,7 @@ def _counts(
         "test_rows": len(test),
         "train_positive_ratio": Measure(value=float(train[schema["target"]].mean()), n=len(train)),
         "test_positive_ratio": Measure(value=float(test[schema["target"]].mean()), n=len(test)),
-        "missing_ratio": Measure(value=float(missing.mean()), n=len(missing)),
+        "missing_ratio": Measure(value=float(missing.mean()), n=missing.size),
         "shared_rows": _shared(train, test, names, schema.get("id")),
     }
 
@@ -149,11 +160,14 @@ def _shared(train: pd.DataFrame, test: pd.DataFrame, names: list[str], identifie
     return int(shared.sum())
 
 
-def _facts(kinds: Mapping[str, str], drop: Sequence[str], train_rows: int, test_rows: int) -> dict[str, str]:
+def _facts(
+    kinds: Mapping[str, str], drop: Sequence[str], train_rows: int, test_rows: int, *, coarse: bool
+) -> dict[str, str]:
     numbers = sum(kind == "number" for kind in kinds.values())
     facts = {
         "features": f"{numbers} numbers, {len(kinds) - numbers} categories",
-        "split": f"{train_rows} training rows, {test_rows} test rows, stratified by target, equal rows kept together",
+        "split": f"{train_rows} training rows, {test_rows} test rows, stratified by target",
+        "kept together": "rows of one id" + ("" if coarse else ", and equal rows"),
         "imputation": "medians, means and levels learned on training rows only, and again inside each fold",
     }
     return {**facts, "dropped": ", ".join(drop)} if drop else facts

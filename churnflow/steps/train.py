@@ -11,7 +11,7 @@ from churnflow.modelling.comparison import interval
 from churnflow.modelling.families import ModelName
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
 from churnflow.modelling.selection import Choice, Contender, Final, Settings, choose, contend, fit_final, leaderboard
-from churnflow.modelling.split import deal_folds, equal_rows, join_customers
+from churnflow.modelling.split import bound_rows, deal_folds
 from churnflow.modelling.thresholds import Objective
 
 PARITY_LIMIT = 1e-6
@@ -53,9 +53,7 @@ def train(
     target = train[schema["target"]].to_numpy(dtype=np.int64)
     _check(target, models, folds)
     kinds = {column["name"]: column["kind"] for column in features["features"]}
-    groups = equal_rows(train, list(kinds))
-    if schema.get("id"):
-        groups = join_customers(groups, train[schema["id"]])
+    groups = bound_rows(train, list(kinds), schema.get("id"))
     folded = deal(train, kinds, target, deal_folds(groups, target, folds, seed))
     _check_folds(folded, folds)
     plan = Plan(tuple(dict.fromkeys(models)), trials, int(budget[:-1]) * _SECONDS[budget[-1]], seed)
@@ -67,7 +65,7 @@ def train(
     return StepResult(
         outputs={"model": final.model, "leaderboard": leaderboard(contenders, choice, outcome, folded)},
         metrics={**_model_metrics(choice.contender, final, len(target)), **_search_metrics(outcome, choice)},
-        facts=_facts(contenders, choice),
+        facts=_facts(contenders, choice, outcome),
         issues=[*_search_issues(outcome, plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )
 
@@ -111,7 +109,7 @@ def _model_metrics(chosen: Contender, final: Final, rows: int) -> dict[str, floa
     }
 
 
-def _facts(contenders: dict[str, Contender], choice: Choice) -> dict[str, str]:
+def _facts(contenders: dict[str, Contender], choice: Choice, outcome: Outcome) -> dict[str, str]:
     ranked = sorted(contenders, key=lambda name: -contenders[name].candidate.mean)
     chosen = choice.contender.candidate
     runner_up = next((name for name in ranked if name != chosen.model), None)
@@ -120,6 +118,7 @@ def _facts(contenders: dict[str, Contender], choice: Choice) -> dict[str, str]:
         "best": f"{choice.best}, {contenders[choice.best].candidate.mean:.4f}",
         "tied": ", ".join(choice.tied) if len(choice.tied) > 1 else "no",
         "parameters": ", ".join(f"{key}={value}" for key, value in plain(chosen.params).items()),
+        "seconds": ", ".join(f"{name} {outcome.seconds[name]:.1f}" for name in ranked),
         "selection": "best of the trials, so that the cross-validated scores are slightly optimistic",
     }
     if runner_up:

@@ -1,5 +1,7 @@
 """The loop: what is done, what is skipped, what is done again, and where it stops."""
 
+import itertools
+
 import pytest
 
 from churnflow import Confidence, Evidence, Finding, InputError, Issue, Measure, Progress, StepResult
@@ -117,6 +119,15 @@ def test_changed_code_does_the_step_and_what_depends_on_it_again(world: World) -
 
     assert world.calls == ["one", "double", "one"]  # type: ignore[attr-defined]
     assert [entry.name for entry in again.entries[len(run.entries) :]] == ["one", "built", "ship", "shipped"]
+
+
+def test_the_time_that_a_reviewer_took_counts_from_the_entry_before(world: World) -> None:
+    run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
+    places = [(before, entry) for before, entry in itertools.pairwise(run.entries) if isinstance(entry, Approval)]
+    assert places
+    assert [entry.waited for _, entry in places] == [
+        max(0.0, (entry.at - before.at).total_seconds()) for before, entry in places
+    ]
 
 
 def test_a_changed_source_file_makes_the_approval_stale_and_asks_again(world: World) -> None:

@@ -93,6 +93,23 @@ def test_lift_counts_the_top_tenth_and_ties_in_part() -> None:
     assert measure(flat, 0)["roc_auc"].value == pytest.approx(0.5)
 
 
+def test_the_order_of_rows_does_not_show_in_curves_of_tied_probabilities() -> None:
+    target = np.repeat([1, 0], [20, 80])
+    probabilities = np.repeat([0.7, 0.2, 0.7, 0.2], [10, 10, 20, 60])
+    drawn = [
+        all_curves(
+            Scored(probabilities=probabilities[order], target=target[order], decisions=probabilities[order] > 0.5)
+        )
+        for order in (np.arange(100), np.arange(100)[::-1], np.random.default_rng(0).permutation(100))
+    ]
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert [(point["predicted"], point["observed"], point["n"]) for point in drawn[0]["calibration"]] == [
+        (0.2, round(10 / 70, 6), 70),
+        (0.7, round(10 / 30, 6), 30),
+    ]
+    assert drawn[0]["lift"][0] == {"share": 0.1, "lift": round(10 / 30 / 0.2, 6), "captured": round(10 / 3 / 20, 6)}
+
+
 def test_a_model_with_nothing_positive_has_no_f1_and_does_not_divide_by_nought() -> None:
     scored = Scored.at(np.full(50, 0.2), np.array([1] * 10 + [0] * 40), 0.9)
     found = measure(scored, 0)

@@ -107,9 +107,9 @@ def test_an_artifact_of_another_shape_is_left_alone(foreign: Mapping[str, Any]) 
     assert list(plots(foreign, LEADERBOARD)) == ["leaderboard.svg"]
 
 
-def test_without_a_confusion_matrix_the_share_of_churners_is_not_claimed() -> None:
-    assert "share of churners" in texts(drawn()["precision-recall.svg"])
-    assert "share of churners" not in texts(drawn(confusion={})["precision-recall.svg"])
+def test_without_a_confusion_matrix_the_share_of_positives_is_not_claimed() -> None:
+    assert "share of positives" in texts(drawn()["precision-recall.svg"])
+    assert "share of positives" not in texts(drawn(confusion={})["precision-recall.svg"])
 
 
 def test_the_confusion_matrix_states_its_counts_and_shares_by_class() -> None:

@@ -61,6 +61,21 @@ def test_equal_rows_stay_together_and_are_counted() -> None:
     assert number(result.metrics, "repeated_rows") == 300
 
 
+def test_equal_rows_of_coarse_features_are_parted_and_the_parts_stay_alike() -> None:
+    random = np.random.default_rng(4)
+    frame = make_customers(2000)
+    coarse = {name: pd.Series(random.choice(list("abcd"), 2000), dtype="str") for name in ("plan", "region", "channel")}
+    risk = 0.1 + 0.2 * (coarse["plan"] == "a") + 0.3 * (coarse["region"] == "b")
+    target = (random.random(2000) < risk).astype("int64")
+    frame = pd.DataFrame({"customer_id": frame["customer_id"], **coarse, "churn": target})
+    for seed in range(5):
+        result = run(frame, seed=seed)
+        shares = [number(result.metrics, f"{part}_positive_ratio") for part in ("train", "test")]
+        assert shares[0] == pytest.approx(shares[1], abs=0.005)
+        assert any("the features are coarse" in issue.text and issue.severity == "warning" for issue in result.issues)
+        assert "equal rows" not in result.facts["kept together"]
+
+
 def test_the_rows_of_one_customer_stay_together() -> None:
     frame = make_customers(600)
     frame["customer_id"] = pd.Series([f"M{row // 3}" for row in range(600)], dtype="str")
