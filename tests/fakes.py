@@ -68,6 +68,9 @@ class FakeStore:
     def path(self, artifact: Artifact) -> Path:
         return Path("/store") / artifact.sha256
 
+    def has(self, artifact: Artifact) -> bool:
+        return artifact.sha256 not in self.lost and artifact.sha256 in self.values
+
     def verify(self, artifact: Artifact) -> None:
         if artifact.sha256 in self.lost or artifact.sha256 not in self.values:
             message = f"the artifact {artifact.name} is missing"

@@ -101,6 +101,14 @@ class ArtifactFiles:
         """Return where the bytes of `artifact` lie; they are not to be changed."""
         return self._root / object_path(artifact.sha256)
 
+    def has(self, artifact: Artifact) -> bool:
+        """Tell whether there are bytes of that digest and size; they are not hashed."""
+        try:
+            status = self.path(artifact).lstat()
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size == artifact.size_bytes
+
     def verify(self, artifact: Artifact) -> None:
         """Hash the stored bytes. Raises IntegrityError when they are missing or altered."""
         path = self.path(artifact)

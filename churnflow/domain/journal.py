@@ -192,6 +192,15 @@ class Run(Frozen):
         """Return the newest record of each step, in the order of the workflow."""
         return tuple(entry for entry in self.current() if isinstance(entry, StepRecord))
 
+    def before(self, name: str) -> "Run":
+        """Return the run as of the item called `name`: without entries of that item and those declared after it.
+
+        What was done after an item in an earlier pass is neither an input of it nor evidence for it.
+        """
+        names = [item.name for item in self.declared.items()]
+        past = set(names[: names.index(name)])
+        return self.with_entries([e for e in self.entries if not isinstance(e, ItemEntry) or e.name in past])
+
     def artifacts(self) -> dict[str, Artifact]:
         """Return the artifacts at hand by name; a later step's output replaces an earlier one of the same name."""
         return {artifact.name: artifact for record in self.steps() if record.passed for artifact in record.outputs}

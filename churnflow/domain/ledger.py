@@ -1,6 +1,8 @@
 """The ledger of issues: every one noticed in a run, and whether it is open, closed or waived."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from typing import Literal
 
 from churnflow.domain.base import Frozen
@@ -22,17 +24,20 @@ class LedgerLine(Frozen):
     reason: str | None = None
 
 
-def issue_id(source: str, text: str) -> str:
-    """Return an id that stays with the text, so that an answer never slips to another issue."""
-    return f"{source}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"
+def issue_id(source: str, key: str, issue: Issue) -> str:
+    """Return an id of the issue and of what its source was made from (`key`).
+
+    So an answer never slips to another issue, and does not outlive what it was given for.
+    """
+    return f"{source}-{hashlib.sha256(f'{key} {issue.severity} {issue.text}'.encode()).hexdigest()[:8]}"
 
 
 def ledger(run: Run) -> tuple[LedgerLine, ...]:
     """Return every issue of the run's current records, in the order of the workflow."""
     answers = {answer.name: answer for answer in run.answers()}
     lines: dict[str, LedgerLine] = {}
-    for source, issue in _noticed(run):
-        number = issue_id(source, issue.text)
+    for source, key, issue in _noticed(run):
+        number = issue_id(source, key, issue)
         lines[number] = _line(number, source, issue, answers.get(number))
     return tuple(lines.values())
 
@@ -42,14 +47,15 @@ def open_issues(run: Run) -> tuple[LedgerLine, ...]:
     return tuple(line for line in ledger(run) if line.state == "open")
 
 
-def _noticed(run: Run) -> list[tuple[str, Issue]]:
-    noticed: list[tuple[str, Issue]] = []
+def _noticed(run: Run) -> list[tuple[str, str, Issue]]:
+    noticed: list[tuple[str, str, Issue]] = []
     for entry in run.current():
         match entry:
             case StepRecord():
-                noticed += [(entry.name, issue) for issue in entry.issues]
+                noticed += [(entry.name, entry.key, issue) for issue in entry.issues]
             case Approval():
-                noticed += [(entry.name, issue) for issue in issues_of_notes(entry.notes)]
+                found = [*issues_of_notes(entry.notes), *issues_of_answers(entry.answers)]
+                noticed += [(entry.name, entry.key, issue) for issue in found]
             case _:
                 pass
     return noticed
@@ -61,6 +67,15 @@ def issues_of_notes(notes: tuple[str, ...]) -> list[Issue]:
         Issue(text=note.lstrip("!").strip(), severity="critical" if note.startswith("!!") else "warning")
         for note in notes
         if note.startswith("!") and note.strip("! ")
+    ]
+
+
+def issues_of_answers(answers: Mapping[str, str]) -> list[Issue]:
+    """Return the issues that a reviewer's answers open: a no is critical, whatever else was said."""
+    return [
+        Issue(text=f"answered no: {question}", severity="critical")
+        for question, answer in answers.items()
+        if re.match(r"no?\b", answer.strip(), re.IGNORECASE)
     ]
 
 

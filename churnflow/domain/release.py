@@ -1,5 +1,7 @@
 """A release: the served model, its version, and the checkpoint and approval that justify it."""
 
+from collections.abc import Iterable
+
 from churnflow.domain.base import Frozen, Moment, Sha256
 from churnflow.domain.evidence import Artifact
 
@@ -24,9 +26,10 @@ def object_path(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:]}"
 
 
-def next_version(last: str | None, *, same_schema: bool) -> str:
-    """Return the version after `last` (`v1.0.0`): major when clients must change their requests, else minor."""
-    if last is None:
+def next_version(past: Iterable[str]) -> str:
+    """Return the version after the highest of `past` (`v1.0.0` if there is none); no version is given twice."""
+    numbers = [tuple(int(part) for part in version.removeprefix("v").split(".")) for version in past]
+    if not numbers:
         return "v1.0.0"
-    major, minor, _ = (int(part) for part in last.removeprefix("v").split("."))
-    return f"v{major}.{minor + 1}.0" if same_schema else f"v{major + 1}.0.0"
+    major, minor, _ = max(numbers)
+    return f"v{major}.{minor + 1}.0"

@@ -32,6 +32,7 @@ def advance(run: Run, ports: Ports, *, phases: Collection[str], until: str | Non
 
     Raises ConflictError when an earlier phase is not done, WaitingError at an approval that nobody can answer here.
     """
+    done: set[str] = set()
     while True:
         placed = _next(run, ports, until)
         if placed is None or placed[0] not in phases:
@@ -40,6 +41,12 @@ def advance(run: Run, ports: Ports, *, phases: Collection[str], until: str | Non
         phase, item = placed
         if _is_answered(run, item, ports):
             return run
+        if item.name in done:
+            message = f"{item.name!r} was done by this command and is stale again: a step changes what it is made from"
+            raise ConflictError(
+                message, hint="let steps write outputs of their own, not files or outputs that they read"
+            )
+        done.add(item.name)
         ports.listener.started(phase, item)
         entry = perform(phase, item, run, ports)
         ports.journal.append(run, entry)

@@ -1,5 +1,6 @@
 """From evidence to scores and a verdict: pure, and every number the sum of named parts."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
@@ -29,7 +30,7 @@ class Tally:
 
     def add(self, points: float, text: str) -> None:
         """Add points, or take them where negative."""
-        self._parts.append(Part(points=round(points, 1), text=text))
+        self._parts.append(Part(points=points, text=text))
 
     def cap(self, limit: int, text: str) -> None:
         """Keep the sum at or below `limit`; the cap is named even where it takes nothing."""
@@ -37,7 +38,7 @@ class Tally:
 
     def confidence(self, because: str) -> Confidence:
         """Return the sum as a score within 0-100, with its parts."""
-        score = max(0, min(100, round(self._sum())))
+        score = max(0, min(100, math.floor(round(self._sum(), 6) + 0.5)))
         rounding = score - self._sum()
         if abs(rounding) >= 1:
             self.add(rounding, "a score lies between 0 and 100")
@@ -160,7 +161,7 @@ def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confid
     band = _band(confidence.score, gate)
     lines = [f"final confidence {confidence.score} lies in the band {band}", *reasons]
     if confidence.score < gate.fix:
-        return "rework", confidence, lines, "rework what the reasons name, then `churnflow plan` starts a new run"
+        return "rework", confidence, lines, "rework what the reasons name, then `churnflow plan --new` starts a new run"
     if reasons or confidence.score < gate.ship:
         return "fix", confidence, lines, "fix what the reasons name, then `churnflow decide`"
     return "ship", confidence, lines, "`churnflow serve`"

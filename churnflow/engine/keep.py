@@ -17,12 +17,13 @@ def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
 
     A checkpoint that a killed command had saved already is taken as it is. Returns the mark that the checkpoint holds.
     """
+    run = run.before(mark.name)
     head = ports.checkpoints.head(run.id)
     saved = _saved_mark(head, run, mark)
     if head is not None and saved is not None:
         return _settled(head, saved, ports)
     checkpoint = compose(run.add(mark), mark.name, head, ports)
-    checkpoint = checkpoint.model_copy(update={"phase": mark.phase, "release": _release(run, checkpoint, ports)})
+    checkpoint = checkpoint.model_copy(update={"phase": mark.phase, "release": _release(run, mark, checkpoint, ports)})
     ports.checkpoints.save(checkpoint)
     return _settled(checkpoint, mark, ports)
 
@@ -34,7 +35,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
     """
     number = head.number + 1 if head else 1
     tag = tag_of(run.id, number, name)
-    data = source_files(run)
+    data = source_files(run, ports)
     return Checkpoint(
         name=name,
         number=number,
@@ -53,9 +54,15 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
     )
 
 
-def source_files(run: Run) -> dict[str, Artifact]:
-    """Return the files that the run's steps read, by path."""
-    return {artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"}
+def source_files(run: Run, ports: Ports) -> dict[str, Artifact]:
+    """Return the files that the run's steps have read, and those that steps to come name, by path.
+
+    They are kept in the store and never in git, from the first checkpoint on.
+    """
+    read = {artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"}
+    named = {value for step in run.workflow.steps() for value in step.params.values() if isinstance(value, str)}
+    to_come = sorted(path for path in named - read.keys() if ports.files.sha256(path) is not None)
+    return {**{path: ports.store.put_file(path, ports.files.resolve(path)) for path in to_come}, **read}
 
 
 def serve_release(checkpoint: Checkpoint, ports: Ports) -> None:
@@ -80,16 +87,20 @@ def _saved_mark(head: Checkpoint | None, run: Run, mark: Mark) -> Mark | None:
     return last if head.run == run.add(last).condensed() else None
 
 
-def _release(run: Run, checkpoint: Checkpoint, ports: Ports) -> Release | None:
-    """Return what is served as of this checkpoint: a new release if it is the first after a gate that said ship."""
+def _release(run: Run, mark: Mark, checkpoint: Checkpoint, ports: Ports) -> Release | None:
+    """Return what is served as of this checkpoint: a new release if it directly follows a gate that said ship."""
+    items = list(run.declared.items())
+    place = next(number for number, item in enumerate(items) if item.name == mark.name)
+    decision = run.latest(items[place - 1].name) if place else None
     candidate = next((artifact for artifact in run.artifacts().values() if artifact.codec == "release"), None)
-    last = next((entry for entry in reversed(run.current()) if not isinstance(entry, Mark)), None)
-    if candidate is None or not isinstance(last, Decision) or last.verdict != "ship":
-        return checkpoint.release
+    served = checkpoint.release
+    if candidate is None or not isinstance(decision, Decision) or decision.verdict != "ship":
+        return served
+    if served is not None and served.artifact.sha256 == candidate.sha256:
+        return served
     approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
-    past = ports.pointer.past()
     return Release(
-        version=next_version(past[-1].version if past else None, same_schema=True),
+        version=next_version(release.version for release in ports.pointer.past()),
         artifact=candidate,
         run=run.id,
         checkpoint=checkpoint.tag,

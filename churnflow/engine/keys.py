@@ -34,27 +34,29 @@ def subject(run: Run, item: Item) -> str:
     before = set(names[: names.index(item.name)])
     return digest(
         {
-            "workflow": run.workflow_sha256,
+            "workflow": digest(run.workflow),
             "before": [_essence(entry) for entry in run.current() if entry.name in before],
         }
     )
 
 
 def gate_subject(run: Run, item: Item) -> str:
-    """Return the digest of what a gate judges: what stands before it, and the state of every issue."""
-    return digest({"subject": subject(run, item), "issues": [[line.id, line.state] for line in ledger(run)]})
+    """Return the digest of what a gate judges: what stands before it, and the state of every issue of weight."""
+    issues = [[line.id, line.state] for line in ledger(run.before(item.name)) if line.severity != "note"]
+    return digest({"subject": subject(run, item), "issues": issues})
 
 
 def holds(run: Run, item: Item, entry: ItemEntry, ports: Ports) -> bool:
     """Tell whether what `entry` was made from is still so."""
     if isinstance(entry, StepRecord):
-        return isinstance(item, Step) and entry.key == _key_today(run, item, entry, ports)
+        made = isinstance(item, Step) and entry.key == _key_today(run, item, entry, ports)
+        return made and all(ports.store.has(artifact) for artifact in entry.outputs)
     return entry.key == (gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item))
 
 
 def _key_today(run: Run, step: Step, entry: StepRecord, ports: Ports) -> str | None:
     """Return the key that the step would have now, None when an input is gone."""
-    at_hand = run.artifacts()
+    at_hand = run.before(step.name).artifacts()
     inputs: list[Artifact] = []
     for recorded in entry.inputs:
         if recorded.codec == "file":

@@ -1,7 +1,9 @@
 """One item becomes one entry: a step is run or reused, a checkpoint saved, an approval asked for, a gate decided."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from typing import Any, Final, assert_never
 
 from churnflow.domain.contract import Evidence
@@ -15,16 +17,22 @@ from churnflow.engine.judge import approvals_before, raised_confidence, step_con
 from churnflow.engine.keep import keep_checkpoint
 from churnflow.engine.keys import gate_subject, holds, step_key, subject
 from churnflow.engine.ports import Brief, Ports
-from churnflow.errors import ChurnflowError, UsageError, WaitingError
+from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
 
 LONGEST_MESSAGE: Final = 300
 
 
 def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
-    """Do one item and return its entry. Raises WaitingError when an approval can not be asked for here and now."""
+    """Do one item and return its entry. Raises WaitingError when an approval can not be asked for here and now.
+
+    Only what stands before the item counts: entries of later items are of an earlier pass.
+    """
+    last = run.latest(item.name)
+    run = run.before(item.name)
     match item:
         case Step():
-            return _step(phase, item, run, ports)
+            # One that did not pass is measured again when it is asked for again: it may have been the moment.
+            return _step(phase, item, run, ports, reuse=last is None or last.passed)
         case CheckpointRequest():
             return _checkpoint(phase, item, run, ports)
         case ApprovalRequest():
@@ -37,6 +45,7 @@ def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
 
 def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approval:
     """Put an approval to the reviewer. Raises WaitingError when nobody can answer here and now."""
+    run = run.before(request.name)
     brief = _brief(request, run, ports)
     answer = ports.reviewer.review(brief, phase)
     if answer is None:
@@ -44,7 +53,9 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
         hint = f"`churnflow approve {request.name}` at a terminal, or with --answers FILE"
         raise WaitingError(message, hint=hint, approval=request.name, questions=brief.questions)
     since = run.entries[-1].at if run.entries else run.started_at
-    return answer.model_copy(update={"waited": max(answer.waited, (answer.at - since).total_seconds())})
+    notes = tuple(line.strip() for note in answer.notes for line in note.splitlines() if line.strip())
+    waited = max(answer.waited, (answer.at - since).total_seconds())
+    return answer.model_copy(update={"waited": waited, "notes": notes})
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
@@ -101,12 +112,15 @@ def _given(run: Run, request: ApprovalRequest, ports: Ports) -> bool:
     return entry is not None and entry.passed and holds(run, request, entry, ports)
 
 
-def _step(phase: str, step: Step, run: Run, ports: Ports) -> StepRecord:
+def _step(phase: str, step: Step, run: Run, ports: Ports, *, reuse: bool) -> StepRecord:
     began = ports.clock.stopwatch()
     call = _Call(phase, step, run, ports)
     try:
-        record = call.reused() or call.made()
-    except Exception as error:  # noqa: BLE001 - whatever a step raises is evidence, not a crash of the engine
+        call.prepare()
+        record = (call.reused() if reuse else None) or call.made()
+    except (ConflictError, IntegrityError):
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is evidence, not the engine's crash
         record = call.failed(error)
     seconds = 0.0 if record.reused else round(ports.clock.stopwatch() - began, 3)
     return record.model_copy(update={"seconds": seconds})
@@ -129,7 +143,6 @@ class _Call:
 
     def reused(self) -> StepRecord | None:
         """Return the record of an equal call that was made before, judged anew; None if there is none."""
-        self._prepare()
         found = self._ports.journal.reusable(self._key)
         if found is None:
             return None
@@ -145,7 +158,10 @@ class _Call:
     def made(self) -> StepRecord:
         """Call the function and store what it returns."""
         function = self._function or self._ports.catalog.function(self._step.uses)
-        result = function(**self._arguments())
+        arguments = self._arguments()
+        # What a step prints is no part of the command's answer.
+        with redirect_stdout(sys.stderr):
+            result = function(**arguments)
         if not isinstance(result, StepResult):
             message = f"{self._step.uses} returned {type(result).__name__}, not a StepResult"
             raise UsageError(message, hint="return churnflow.StepResult(outputs=..., metrics=...)")
@@ -162,7 +178,7 @@ class _Call:
             )
         )
 
-    def failed(self, error: Exception) -> StepRecord:
+    def failed(self, error: BaseException) -> StepRecord:
         """Turn what the function raised into a record with a critical issue."""
         if isinstance(error, ChurnflowError):
             text, hint = str(error), error.hint
@@ -173,7 +189,7 @@ class _Call:
         confidence = raised_confidence(text)
         return self._record(passed=False, raised=True, issues=(issue,), facts={"hint": hint}, confidence=confidence)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Find out what fills the parameters, and from that the key."""
         self._function = self._ports.catalog.function(self._step.uses)
         self._known = parameters(self._function)

@@ -39,6 +39,9 @@ class ArtifactStore(Protocol):
     def path(self, artifact: Artifact) -> Path:
         """Return where the bytes of `artifact` lie; they are not to be changed."""
 
+    def has(self, artifact: Artifact) -> bool:
+        """Tell whether there are bytes of that digest and size; they are not hashed."""
+
     def verify(self, artifact: Artifact) -> None:
         """Hash the stored bytes. Raises IntegrityError when they are missing or altered."""
 

@@ -114,7 +114,7 @@ def _is_edited_since(left: Checkpoint, plan: Plan, ports: Ports) -> bool:
 
 def _rescue(run: Run, head: Checkpoint | None, plan: Plan, ports: Ports) -> Checkpoint | None:
     """Keep whatever `head`, the newest checkpoint, does not hold: entries, files, and source files as they are now."""
-    today = _data_today([*source_files(run), *plan.data], ports)
+    today = _data_today([*source_files(run, ports), *plan.data], ports)
     rescue = compose(run, "rescue", head, ports, plan.overwritten).model_copy(update={"data": today})
     if head is not None and (head.run.entries, head.data, head.code.tree) == (
         rescue.run.entries,

@@ -13,7 +13,7 @@ from churnflow.domain.checkpoint import file_of, tag_of
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Approval, Decision, IssueAnswer, Mark, Run, StepRecord
-from churnflow.domain.ledger import issue_id, issues_of_notes, ledger, open_issues
+from churnflow.domain.ledger import issues_of_notes, ledger, open_issues
 from churnflow.domain.release import next_version, object_path
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import CheckpointRequest, Gate, Workflow
@@ -113,9 +113,9 @@ def test_names_of_checkpoints() -> None:
 
 
 def test_versions_follow_what_clients_notice() -> None:
-    assert next_version(None, same_schema=True) == "v1.0.0"
-    assert next_version("v1.0.0", same_schema=True) == "v1.1.0"
-    assert next_version("v1.4.0", same_schema=False) == "v2.0.0"
+    assert next_version([]) == "v1.0.0"
+    assert next_version(["v1.0.0"]) == "v1.1.0"
+    assert next_version(["v1.0.0", "v1.9.0", "v1.10.0", "v1.0.0"]) == "v1.11.0"
 
 
 def test_a_step_function_can_declare_its_metrics() -> None:
@@ -182,8 +182,8 @@ def test_issues_are_open_until_somebody_answers() -> None:
     ]
     assert issues_of_notes(("no issue",)) == []
 
-    closed = IssueAnswer(name=issue_id("scope", "smells"), at=START, action="close", by="Bo", reason="washed")
-    waived = IssueAnswer(name=issue_id("plan", "stop"), at=START, action="waive", by="Bo", reason="later")
+    closed = IssueAnswer(name=lines[0].id, at=START, action="close", by="Bo", reason="washed")
+    waived = IssueAnswer(name=lines[2].id, at=START, action="waive", by="Bo", reason="later")
     run = run.add(closed).add(waived)
     assert [line.state for line in ledger(run)] == ["closed", "open", "waived"]
     assert [line.text for line in open_issues(run)] == ["label it"]
@@ -191,14 +191,29 @@ def test_issues_are_open_until_somebody_answers() -> None:
 
 def test_an_answer_does_not_slip_to_another_issue_of_the_same_step() -> None:
     run = World().begin(WORKFLOW).add(record(issues=(Issue(text="smells"),)))
-    run = run.add(IssueAnswer(name=issue_id("scope", "smells"), at=START, action="close", by="Bo", reason="washed"))
-    run = run.add(record(issues=(Issue(text="leaks"),)))
-    assert [line.state for line in ledger(run)] == ["open"]
+    run = run.add(IssueAnswer(name=ledger(run)[0].id, at=START, action="close", by="Bo", reason="washed"))
+    assert [line.state for line in ledger(run.add(record(issues=(Issue(text="smells"),))))] == ["closed"]
+    others = [
+        record(issues=(Issue(text="leaks"),)),
+        record(issues=(Issue(text="smells", severity="critical"),)),
+        record(issues=(Issue(text="smells"),), key="1" * 64),
+    ]
+    assert [[line.state for line in ledger(run.add(other))] for other in others] == [["open"]] * 3
+
+
+def test_a_question_answered_with_no_is_a_critical_issue() -> None:
+    answers = {"Is it complete?": "No, sources miss", "Is it lawful?": "n", "Is it new?": "nothing is", "Sure?": "yes"}
+    run = World().begin(WORKFLOW).add(approval().model_copy(update={"answers": answers}))
+    assert [(line.severity, line.text) for line in ledger(run)] == [
+        ("critical", "answered no: Is it complete?"),
+        ("critical", "answered no: Is it lawful?"),
+    ]
 
 
 def test_what_counts_of_a_run_does_not_grow_with_what_was_superseded() -> None:
-    answer = IssueAnswer(name=issue_id("scope", "smells"), at=START, action="close", by="Bo", reason="washed")
-    run = World().begin(WORKFLOW).add(record(issues=(Issue(text="smells"),))).add(answer)
+    run = World().begin(WORKFLOW).add(record(issues=(Issue(text="smells"),)))
+    answer = IssueAnswer(name=ledger(run)[0].id, at=START, action="close", by="Bo", reason="washed")
+    run = run.add(answer)
     for _ in range(5):
         run = run.add(record(passed=False)).add(approval()).add(record(issues=(Issue(text="smells"),)))
     condensed = run.condensed()

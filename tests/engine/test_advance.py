@@ -1,11 +1,14 @@
 """The loop: what is done, what is skipped, what is done again, and where it stops."""
 
 import itertools
+import sys
+from pathlib import Path
 
 import pytest
 
 from churnflow import Confidence, Evidence, Finding, InputError, Issue, Measure, Progress, StepResult
 from churnflow.domain.journal import Approval, Decision, Mark, StepRecord
+from churnflow.domain.ledger import open_issues
 from churnflow.engine.advance import advance, answer, override, waiting_item
 from churnflow.engine.perform import perform
 from churnflow.errors import ConflictError, UsageError, WaitingError
@@ -128,6 +131,83 @@ def test_the_time_that_a_reviewer_took_counts_from_the_entry_before(world: World
     assert [entry.waited for _, entry in places] == [
         max(0.0, (entry.at - before.at).total_seconds()) for before, entry in places
     ]
+
+
+def test_a_step_that_changes_what_it_is_made_from_ends_with_a_conflict(world: World) -> None:
+    def look(source: Path) -> StepResult:
+        world.files.contents["data.txt"] += b"more"
+        return StepResult()
+
+    world.step("look", look)
+    with pytest.raises(ConflictError, match="'look' was done by this command and is stale again"):
+        advance(world.begin(WORKFLOW), world.ports, phases=ALL)
+
+
+def test_a_step_that_takes_and_makes_the_same_name_is_done_once(world: World) -> None:
+    def double(number: int) -> StepResult:
+        return StepResult(outputs={"number": 2 * number}, metrics={"size": 2.0 * number})
+
+    world.step("double", double)
+    text = WORKFLOW.replace("doubled: json", "number: json")
+    run = advance(world.begin(text), world.ports, phases=ALL)
+    assert [entry.name for entry in run.entries].count("double") == 1
+    assert advance(run, world.ports, phases=ALL) == run
+
+
+def test_a_step_that_ends_the_program_is_a_failed_step_and_its_prints_are_no_answer(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def one(start: int) -> StepResult:
+        sys.stdout.write("hello\n")
+        sys.exit(0)
+
+    world.step("one", one)
+    run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
+    assert (run.entries[-1].name, run.entries[-1].passed) == ("one", False)
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_a_lost_output_is_made_again(world: World) -> None:
+    run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
+    lost = run.artifacts()["number"]
+    world.store.lost.add(lost.sha256)
+    del world.store.values[lost.sha256]
+    again = advance(run, world.ports, phases=ALL)
+    assert [entry.name for entry in again.entries[len(run.entries) :]][:1] == ["one"]
+
+
+def test_what_comes_after_the_gate_does_not_change_its_verdict(world: World) -> None:
+    def late() -> StepResult:
+        message = "no network"
+        raise OSError(message)
+
+    world.step("late", late)
+    text = WORKFLOW + "  after:\n    - step: late\n      uses: late\n"
+    run = advance(world.begin(text), world.ports, phases=(*ALL, "after"))
+    assert (run.entries[-1].name, run.entries[-1].passed) == ("late", False)
+    world.step("late", lambda: StepResult(facts={"network": "is back"}))
+    run = advance(run, world.ports, phases=(*ALL, "after"))
+    assert (run.entries[-1].name, run.entries[-1].passed) == ("late", True)
+    assert [entry.verdict for entry in run.entries if isinstance(entry, Decision)] == ["ship"]
+
+
+def test_a_step_that_did_not_pass_is_measured_again(world: World) -> None:
+    sizes = iter([1.0, 4.0])
+
+    def double(number: int) -> StepResult:
+        return StepResult(outputs={"doubled": 2 * number}, metrics={"size": next(sizes)})
+
+    world.step("double", double)
+    text = WORKFLOW.replace("checks: [size >= 1]", "checks: [size >= 2]")
+    run = advance(world.begin(text), world.ports, phases=ALL)
+    assert not run.entries[-1].passed
+    assert advance(run, world.ports, phases=ALL).latest("double").passed  # type: ignore[union-attr]
+
+
+def test_each_line_of_a_note_counts(world: World) -> None:
+    world.reviewer.notes = ("fine on the whole\n  !! the model leaks",)
+    run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
+    assert "the model leaks" in [line.text for line in open_issues(run) if line.severity == "critical"]
 
 
 def test_a_changed_source_file_makes_the_approval_stale_and_asks_again(world: World) -> None:

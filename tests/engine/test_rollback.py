@@ -51,6 +51,43 @@ def shipped(world: World, run_id: str = "261123-aaaa") -> Run:
     )
 
 
+def test_nothing_of_a_changed_build_is_served_before_the_gate_has_said_ship_again(world: World) -> None:
+    run = shipped(world)
+    served = world.pointer.read()
+    assert served is not None
+
+    def one(source: "object") -> StepResult:
+        return StepResult(outputs={"number": 4, "bundle": {"v": 2}}, metrics={"size": 4.0})
+
+    one.__annotations__["source"] = __import__("pathlib").Path
+    world.step("one", one)
+    world.catalog.versions["one"] = 2
+    run = advance(run, world.ports, phases=("build",))
+    assert world.checkpoints.history(run.id)[-1].name == "made"
+    assert world.pointer.read() == served
+    advance(run, world.ports, phases=ALL)
+    assert [release.version for release in world.pointer.past()] == ["v1.0.0", "v1.1.0"]
+
+    rollback(world.checkpoints.history(run.id)[1].tag, world.ports)
+    world.catalog.versions["one"] = 3
+    world.step("one", lambda source: StepResult(outputs={"number": 5, "bundle": {"v": 3}}, metrics={"size": 5.0}))
+    world.catalog.functions["one"].__annotations__["source"] = __import__("pathlib").Path
+    current = world.journal.current()
+    assert current is not None
+    advance(current, world.ports, phases=ALL)
+    assert [release.version for release in world.pointer.past()] == ["v1.0.0", "v1.1.0", "v1.0.0", "v1.2.0"]
+
+
+def test_a_file_that_a_step_to_come_names_is_kept_apart_from_the_first_checkpoint_on(world: World) -> None:
+    text = WORKFLOW.replace("  build:\n", "  plan:\n    - checkpoint: planned\n  build:\n")
+    run = advance(world.begin(text), world.ports, phases=("plan",))
+    (kept,) = world.checkpoints.history(run.id)
+    assert list(kept.data) == ["data.txt"]
+    world.files.contents["data.txt"] = b"9"
+    rollback(kept.tag, world.ports)
+    assert world.files.contents["data.txt"] == b"1"
+
+
 def test_rollback_restores_files_data_and_journal_by_adding_a_checkpoint(world: World) -> None:
     run = shipped(world)
     world.checkpoints.tree |= {"code.py": "v2", "later.py": "new"}

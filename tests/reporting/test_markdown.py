@@ -192,7 +192,7 @@ def test_a_run_sent_back_states_verdict_band_reasons_and_what_to_do() -> None:
     shown = chapter(text, "Decision")
     assert "| below 60 | rework                    | confidence 55, verdict |" in shown
     assert "- final confidence 55 lies in the band below 60 (rework)" in shown
-    assert "Next action: rework what the reasons name, then `churnflow plan` starts a new run" in shown
+    assert "Next action: rework what the reasons name, then `churnflow plan --new` starts a new run" in shown
     assert "- **Before, 2026-03-02 09:09:30 UTC:** fix with a confidence of 70: one reason" in shown
     assert "Release" not in shown
     assert "| FAIL   | no feature gives the answer away | 0 features |" in text
@@ -248,8 +248,10 @@ def test_a_checkpoint_before_anything_was_measured_has_no_score() -> None:
 
 def test_a_waived_issue_names_who_waived_it_and_why_and_is_not_open() -> None:
     text = "age is used | perhaps"
-    run = built(waived("train", text, 8), review())
-    entries = [train(issues=(Issue(text=text, severity="critical"),)) if e.name == "train" else e for e in run.entries]
+    issue = Issue(text=text, severity="critical")
+    noticed = train(issues=(issue,))
+    run = built(waived(noticed, issue, 8), review())
+    entries = [noticed if e.name == "train" else e for e in run.entries]
     shown = markdown(document(run.with_entries(entries)))
     assert r"- train: critical, waived by Cleo (known since spring): age is used \| perhaps" in shown
     assert "no issue is open." in shown
