@@ -121,6 +121,7 @@ class Project:
             files=self.files,
             clock=SystemClock(),
             packages_sha256=packages_sha256(),
+            workflow_sha256=self._workflow_sha256,
             keep_traceback=self.keep_traceback,
         )
 
@@ -157,6 +158,12 @@ class Project:
         path.write_text("".join(traceback.format_exception(error)))
         path.chmod(0o600)
         return str(path)
+
+    def _workflow_sha256(self, path: str) -> str | None:
+        try:
+            return digest(self.workflow(path).workflow)
+        except UsageError:
+            return None
 
     def _default_workflow(self) -> str:
         if (self.root / DEFAULT_WORKFLOW).is_file():

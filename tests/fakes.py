@@ -319,6 +319,7 @@ class World:
         self.catalog = FakeCatalog()
         self.listener = FakeListener()
         self.tracebacks: list[BaseException] = []
+        self.workflow_sha256: str | None = None
 
     def step(self, name: str, function: Callable[..., object]) -> None:
         """Install a step function."""
@@ -341,12 +342,14 @@ class World:
             files=self.files,
             clock=FakeClock(),
             packages_sha256="1" * 64,
+            workflow_sha256=lambda _: self.workflow_sha256,
             keep_traceback=self.keep_traceback,
         )
 
     def begin(self, text: str, run_id: str = "261123-aaaa") -> Run:
         """Start a run of the workflow that `text` declares."""
         parsed: Parsed = parse(text, "workflows/test.yaml")
+        self.workflow_sha256 = digest(parsed.workflow)
         run = Run(
             id=run_id,
             workflow_path=parsed.path,

@@ -82,8 +82,11 @@ class AnswersReviewer:
             return None
         unanswered = [question for question in brief.questions if not given.answers.get(question, "").strip()]
         if unanswered and given.answer != "reject":
-            message = f"the answers file does not answer {unanswered[0]!r} of the approval {brief.request.name!r}"
-            raise UsageError(message, hint=f"add it under approvals: {brief.request.name}: answers:")
+            missing = ", ".join(repr(question) for question in unanswered)
+            message = f"the answers file does not answer {missing} of the approval {brief.request.name!r}"
+            raise UsageError(
+                message, hint=f"add under approvals: {brief.request.name}: answers: one line QUESTION: ANSWER each"
+            )
         answers = {question: given.answers[question] for question in brief.questions if question in given.answers}
         return self.given(brief, phase, given.model_copy(update={"answers": answers}))
 

@@ -86,6 +86,9 @@ def _reviews(run: Run, request: ApprovalRequest) -> bool:
 
 
 def _checkpoint(phase: str, request: CheckpointRequest, run: Run, ports: Ports) -> Mark:
+    if ports.workflow_sha256(run.workflow_path) != run.workflow_sha256:
+        message = f"the workflow {run.workflow_path} changed under the run {run.id}; no checkpoint is made"
+        raise ConflictError(message, hint="bring the file back and go on, or `churnflow run` begins a new run with it")
     mark = Mark(name=request.name, phase=phase, key=subject(run, request), at=ports.clock.now())
     return keep_checkpoint(run, mark, ports)
 

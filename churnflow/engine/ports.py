@@ -218,7 +218,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class Ports:
-    """Everything outside that the engine works with."""
+    """Everything outside that the engine works with.
+
+    workflow_sha256: the digest of the workflow in a file as it is now, None where there is none that can be read.
+    """
 
     store: ArtifactStore
     journal: Journal
@@ -230,4 +233,5 @@ class Ports:
     files: Files
     clock: Clock
     packages_sha256: str
+    workflow_sha256: Callable[[str], str | None]
     keep_traceback: Callable[[BaseException], str]

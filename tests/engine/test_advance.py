@@ -204,6 +204,14 @@ def test_a_step_that_did_not_pass_is_measured_again(world: World) -> None:
     assert advance(run, world.ports, phases=ALL).latest("double").passed  # type: ignore[union-attr]
 
 
+def test_a_workflow_edited_during_the_run_is_not_kept_as_if_it_had_been_run(world: World) -> None:
+    run = advance(world.begin(WORKFLOW), world.ports, phases=("plan",))
+    world.workflow_sha256 = "0" * 64
+    with pytest.raises(ConflictError, match=r"workflows/test\.yaml changed under the run"):
+        advance(run, world.ports, phases=("build",))
+    assert [item.name for item in world.checkpoints.history(run.id)] == ["planned"]
+
+
 def test_each_line_of_a_note_counts(world: World) -> None:
     world.reviewer.notes = ("fine on the whole\n  !! the model leaks",)
     run = advance(world.begin(WORKFLOW), world.ports, phases=ALL)
