@@ -195,7 +195,8 @@ def traceability(document: ReportInput) -> Iterator[str]:
     run = document.run
     yield "## Traceability"
     yield ""
-    yield f"- workflow {code(run.workflow_path)}, sha256 {code(run.workflow_sha256[:SHORT])}"
+    digest = code(run.workflow_sha256[:SHORT])
+    yield f"- workflow {code(run.workflow_path)}, sha256 of its content as canonical JSON {digest}"
     newest = document.checkpoints[-1] if document.checkpoints else None
     if newest is not None:
         here = newest.environment

@@ -65,7 +65,7 @@ def train(
     return StepResult(
         outputs={"model": final.model, "leaderboard": leaderboard(contenders, choice, outcome, folded)},
         metrics={**_model_metrics(choice.contender, final, len(target)), **_search_metrics(outcome, choice)},
-        facts=_facts(contenders, choice, outcome),
+        facts={**_facts(contenders, choice, outcome), "threshold": _threshold(final, objective)},
         issues=[*_search_issues(outcome, plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )
 
@@ -124,6 +124,11 @@ def _facts(contenders: dict[str, Contender], choice: Choice, outcome: Outcome) -
     if runner_up:
         facts["runner_up"] = f"{runner_up}, {contenders[runner_up].candidate.mean:.4f}"
     return facts
+
+
+def _threshold(final: Final, objective: Objective) -> str:
+    aim = "best F1" if objective == "f1" else f"fewest alarms at a recall of {objective.removeprefix('recall_')}"
+    return f"{final.model.threshold:.4f}, {aim} on out-of-fold predictions of training rows"
 
 
 def _search_issues(outcome: Outcome, plan: Plan) -> list[Issue]:
