@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from churnflow.modelling.scorer import PortableModel
 SCHEMA = "churnflow/evaluation@1"
 FEW_POSITIVES = 30
 _ROUGH_DRAWS = 200
+_GAPS = ("recall_gap", "selection_gap")
 
 
 @reports(
@@ -51,21 +53,21 @@ def evaluate(
 
     Outputs: `predictions`, a frame with row number, label, probability and decision of each test row, no id;
     `evaluation`, a dict with the curves, permutation importance and rates per group. groups: columns whose groups are
-    to be treated alike, each also reported as `recall_gap_<column>` and `selection_gap_<column>`. log_loss_gain: how
-    much lower the log loss is than that of always predicting the training part's rate. Raises InputError when a group
-    column is unknown or the test part holds one class only.
+    to be treated alike, each also reported as `recall_gap_<column>` and `selection_gap_<column>` (`group_metrics` names
+    the column of each). log_loss_gain: how much lower the log loss is than that of always predicting the training
+    part's rate. Raises InputError when a group column is unknown or the test part holds one class only.
     """
     _check_fits(model, features)
     encoded = model.encoding.encode(as_columns(test, model.encoding))
     scored = Scored.at(model.probability(encoded.matrix), _target(test, schema), model.threshold)
     known = Scored.at(model.score(as_columns(train, model.encoding)), _target(train, schema), model.threshold)
-    rates, gaps = _groups(test, groups, scored, seed)
+    compared, gaps = _groups(test, groups, scored, seed)
     estimates = {**_estimates(scored, known, seed), **gaps}
     importance = permutation_importance(model, encoded.matrix, scored.target, seed)
     evaluation = {
         **_described(model, scored, known, estimates),
         "importance": [asdict(entry) for entry in importance],
-        "groups": rates,
+        **compared,
         "cross_validated": _cross_validated(model, leaderboard),
         "missing_values": encoded.missing,
         "unseen_values": encoded.unseen,
@@ -138,23 +140,36 @@ def _target(frame: pd.DataFrame, schema: Mapping[str, Any]) -> np.typing.NDArray
     return target
 
 
+def _metric_names(columns: Sequence[str]) -> dict[str, str]:
+    """Return how each column is written in the name of a metric, no two of them alike."""
+    names: dict[str, str] = {}
+    for column in dict.fromkeys(columns):
+        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", column)
+        forms = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+        names[column] = next(form for form in forms if form not in names.values())
+    return names
+
+
 def _groups(
-    test: pd.DataFrame, names: Sequence[str], scored: Scored, seed: int
-) -> tuple[list[dict[str, Any]], dict[str, Estimate]]:
+    test: pd.DataFrame, columns: Sequence[str], scored: Scored, seed: int
+) -> tuple[dict[str, Any], dict[str, Estimate]]:
+    """Return what the evaluation says of the groups of `columns`, and the gaps between them by metric."""
+    names = _metric_names(columns)
     rates: list[dict[str, Any]] = []
     gaps: dict[str, Estimate] = {}
-    for name in names:
+    for name, suffix in names.items():
         if name not in test.columns:
             message = f"groups names {name!r}, which is no column of the test part"
             raise InputError(message, hint=f"columns: {', '.join(map(str, test.columns))}")
         labels = group_labels(test[name])
         rates += group_rates(name, labels, scored)
-        gaps |= _named(re.sub(r"[^A-Za-z0-9_.-]+", "_", name), largest_gap(labels, scored, seed))
-    return rates, gaps
+        gaps |= _named(suffix, largest_gap(labels, scored, seed))
+    metrics = {f"{gap}_{suffix}": name for name, suffix in names.items() for gap in _GAPS}
+    return {"groups": rates, "group_metrics": metrics}, gaps
 
 
-def _named(column: str, gap: Gap) -> dict[str, Estimate]:
-    both = {f"recall_gap_{column}": gap.recall, f"selection_gap_{column}": gap.selection}
+def _named(suffix: str, gap: Gap) -> dict[str, Estimate]:
+    both = {f"{name}_{suffix}": estimate for name, estimate in zip(_GAPS, (gap.recall, gap.selection), strict=True)}
     return {name: estimate for name, estimate in both.items() if estimate is not None}
 
 
@@ -171,7 +186,8 @@ def _facts(model: PortableModel, ranked: Sequence[str], evaluation: Mapping[str,
 def _issues(estimates: Mapping[str, Estimate], positives: int) -> list[Issue]:
     issues, gain = [], estimates["log_loss_gain"]
     if gain.value <= 0:
-        text = f"the model predicts no better than the base rate (its log loss is {-gain.value:.4f} higher)"
+        how = f"{-gain.value:.2g} higher" if gain.value else "the same"
+        text = f"the model predicts no better than the base rate (its log loss is {how})"
         issues.append(Issue(text=f"{text}; find features that say more", severity="critical"))
     elif gain.low <= 0 or estimates["roc_auc"].low <= 0.5:  # noqa: PLR2004 - 0.5 is guessing
         text = "the model is within noise of guessing on the test part; find features that say more"

@@ -4,15 +4,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from churnflow import Evidence, Finding, Measure, StepResult, reports
+from churnflow.modelling.checklist import (
+    Answer,
+    Figure,
+    alike,
+    asked,
+    beats_base_rate,
+    can_be_lived_with,
+    counted,
+    documented,
+    generalises,
+    judged,
+    refuses_malformed,
+    relied_on,
+    scored_whole,
+    set_aside,
+    shown,
+    stored_equals,
+)
 
 FUNCTIONALITY: Final = "functionality"
 QUALITY: Final = "quality"
 MODEL_QUALITY: Final = "model quality"
-GAP_LIMIT: Final = 0.1
 ERROR_LIMIT: Final = 0.0
-PARITY_LIMIT: Final = 1e-6
-GENERALISES_WITHIN: Final = 0.02
-_Z: Final = 1.959963984540054
+_GAP: Final = "recall_gap_"
 
 Severity = Literal["warning", "critical"]
 Measures = Mapping[str, Measure]
@@ -36,14 +51,12 @@ def review(
     findings = [
         *_requirements(evidence, measures),
         *_steps(evidence),
-        *_edge_cases(measures, schema, evaluation),
-        *_leakage(measures),
-        *_performance(evidence, measures),
-        *_stored_model(measures),
-        *_noted(evidence),
-        *_beats_base_rate(measures),
-        *_generalises(measures, leaderboard),
-        *_groups(measures, evaluation),
+        *_edge_cases(evidence, schema, evaluation, features),
+        *_leakage(evidence),
+        _performance(evidence, measures),
+        *_model_and_issues(evidence),
+        *_model_quality(evidence, leaderboard),
+        *_groups(evidence, evaluation),
         *_explained(evaluation, features),
     ]
     states = [finding.state for finding in findings]
@@ -63,179 +76,168 @@ def _measures(evidence: Evidence) -> dict[str, Measure]:
     return {f"{record.name}.{name}": value for record in evidence.steps for name, value in record.metrics.items()}
 
 
-def _named(measures: Measures, metric: str) -> Measure | None:
-    """Return a metric by its own name, of whichever step measured it last."""
-    return next((value for name, value in reversed(list(measures.items())) if name.partition(".")[2] == metric), None)
+def _reported(evidence: Evidence, metric: str) -> dict[str, Figure]:
+    """Return what is reported as `metric`, by step."""
+    found = {record.name: record.metrics[metric] for record in evidence.steps if metric in record.metrics}
+    return {name: Figure(**measure.model_dump()) for name, measure in found.items()}
+
+
+def _named(evidence: Evidence, metric: str) -> Figure | None:
+    """Return a metric by its own name; where steps differ over it, `_unclear` says so first."""
+    return next(iter(_reported(evidence, metric).values()), None)
+
+
+def _unclear(evidence: Evidence, *metrics: str) -> Answer | None:
+    """Return the question which step is meant, when several report one of `metrics` and differ."""
+    for metric in metrics:
+        reported = _reported(evidence, metric)
+        if len(set(reported.values())) > 1:
+            which = " and ".join(f"{step} ({shown(figure)})" for step, figure in reported.items())
+            return asked(f"{which} differ over {metric}: which of them is meant?")
+    return None
 
 
 def _requirements(evidence: Evidence, measures: Measures) -> Iterator[Finding]:
     if not evidence.requirements:
         text = "the workflow declares no requirements; would these metrics satisfy the business?"
-        yield _asked(FUNCTIONALITY, "the requirements are met", text)
+        yield _line(FUNCTIONALITY, "the requirements are met", asked(text))
     for rule in evidence.requirements:
         check = rule.judge(measures)
-        if check.observed is None:
-            yield _judged(FUNCTIONALITY, f"required: {rule}", "not measured", passed=False)
-            continue
-        text = f"observed {_shown(measures[rule.metric])}"
+        text = "not measured"
+        if check.observed is not None:
+            text = f"observed {shown(Figure(**measures[rule.metric].model_dump()))}"
         if rule.within_noise(measures):
             text += "; the interval reaches across the limit, so another sample may decide otherwise"
-        yield _judged(FUNCTIONALITY, f"required: {rule}", text, passed=check.passed)
+        yield _line(FUNCTIONALITY, f"required: {rule}", judged(text, passed=check.passed))
 
 
 def _steps(evidence: Evidence) -> Iterator[Finding]:
+    claim = "the steps pass their checks"
     checks = [(record.name, check) for record in evidence.steps for check in record.checks]
     failed = [f"{name}: {check.claim}" for name, check in checks if not check.passed]
     failed += [f"{record.name} did not run to its end" for record in evidence.steps if record.raised]
-    text = "; ".join(failed) or f"{len(checks)} of {len(checks)} checks hold in {len(evidence.steps)} steps"
-    yield _judged(FUNCTIONALITY, "the steps pass their checks", text, passed=not failed)
-
-
-def _edge_cases(measures: Measures, schema: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Iterator[Finding]:
-    claim = "invalid rows are set aside and counted"
-    ratio, records = _named(measures, "invalid_ratio"), _named(measures, "records")
-    if ratio is None:
-        yield _asked(FUNCTIONALITY, claim, "no step measured invalid_ratio; what became of invalid rows?")
+    steps = counted(len(evidence.steps), "step")
+    if failed:
+        yield _line(FUNCTIONALITY, claim, judged("; ".join(failed), passed=False))
+    elif checks:
+        text = f"{len(checks)} of {counted(len(checks), 'check')} hold in {steps}"
+        yield _line(FUNCTIONALITY, claim, judged(text, passed=True))
     else:
-        text = f"invalid_ratio {_shown(ratio)}" + (f" of {records.value:.0f} records" if records else "")
-        yield _judged(FUNCTIONALITY, claim, text, passed=True)
-    claim = "missing and unseen values are scored"
-    optional = sum(column["role"] == "feature" and not column["required"] for column in schema["columns"])
-    if "missing_values" not in evaluation or "unseen_values" not in evaluation:
-        yield _asked(FUNCTIONALITY, claim, "the evaluation did not count them")
-        return
-    text = (
-        f"{optional} features may be missing; the test part held {evaluation['missing_values']} missing and "
-        f"{evaluation['unseen_values']} unseen values, all {evaluation['n_test']} rows were scored"
-    )
-    yield _judged(FUNCTIONALITY, claim, text, passed=True)
+        text = f"no check is declared for any of {steps}; how is it known that they did what they should?"
+        yield _line(FUNCTIONALITY, claim, asked(text))
 
 
-def _leakage(measures: Measures) -> Iterator[Finding]:
-    for metric, claim, unit in (
+def _edge_cases(
+    evidence: Evidence, schema: Mapping[str, Any], evaluation: Mapping[str, Any], features: Mapping[str, Any]
+) -> Iterator[Finding]:
+    counts = ("invalid_ratio", "invalid_rows", "records", "rejected_ragged")
+    found = {name: figure.value for name in counts if (figure := _named(evidence, name))}
+    if (rows := _source_rows(evidence)) is not None:
+        found["rows"] = rows
+    answer = _unclear(evidence, *counts) or set_aside(found, limited=_limits_invalid(evidence))
+    yield _line(FUNCTIONALITY, "invalid rows are set aside and counted", answer)
+    names = [feature["name"] for feature in features["features"]]
+    given = _named(evidence, "test_rows")
+    expected = None if given is None else given.value
+    answer = _unclear(evidence, "test_rows") or scored_whole(evaluation, names, schema, expected)
+    yield _line(FUNCTIONALITY, "missing and unseen values are scored", answer)
+    refused = "bad_requests_refused_ratio"
+    answer = _unclear(evidence, refused) or refuses_malformed(_named(evidence, refused))
+    yield _line(FUNCTIONALITY, "malformed requests are refused", answer)
+
+
+def _limits_invalid(evidence: Evidence) -> bool:
+    """Tell whether a check of a step or a requirement limits the share of invalid rows."""
+    rules = [check.claim for record in evidence.steps for check in record.checks]
+    rules += [str(rule) for rule in evidence.requirements]
+    words = [rule.split() for rule in rules]
+    return any(metric.rpartition(".")[2] == "invalid_ratio" and op in {"<", "<=", "=="} for metric, op, *_ in words)
+
+
+def _source_rows(evidence: Evidence) -> float | None:
+    """Return how many rows the source held before any was set aside; None where no one scope tells."""
+    rows = {
+        record.metrics["rows"].value
+        for record in evidence.steps
+        if record.uses == "churn.scope" and "rows" in record.metrics
+    }
+    return rows.pop() if len(rows) == 1 else None
+
+
+def _leakage(evidence: Evidence) -> Iterator[Finding]:
+    for metric, claim, text in (
         ("leaking_features", "no feature gives the answer away", "features that nearly decide the target alone"),
-        ("shared_rows", "no test row equals a training row", "equal rows across the parts"),
+        ("shared_rows", "no test row equals a training row", "test rows equal to a training row, or of its id"),
     ):
-        measure = _named(measures, metric)
-        if measure is None:
-            yield _asked(QUALITY, claim, f"no step measured {metric}")
+        reported = _reported(evidence, metric)
+        if reported:
+            worst = max(figure.value for figure in reported.values())
+            answer = judged(f"{text}: {worst:.0f}", passed=worst == 0)
         else:
-            yield _judged(QUALITY, claim, f"{measure.value:.0f} {unit}", passed=measure.value == 0)
+            answer = asked(f"no step measured {metric}")
+        yield _line(QUALITY, claim, answer)
     text = "was every feature known before the outcome, as it will be when the model is used?"
-    yield _asked(QUALITY, "no feature was recorded after the outcome", text)
+    yield _line(QUALITY, "no feature was recorded after the outcome", asked(text))
 
 
-def _performance(evidence: Evidence, measures: Measures) -> Iterator[Finding]:
-    claim = "performance is acceptable"
-    latency, errors = _named(measures, "latency_p95_ms"), _named(measures, "error_ratio")
+def _performance(evidence: Evidence, measures: Measures) -> Finding:
+    return _line(QUALITY, "performance is acceptable", _fast_enough(evidence, measures), "warning")
+
+
+def _fast_enough(evidence: Evidence, measures: Measures) -> Answer:
+    latency, errors = _named(evidence, "latency_p95_ms"), _named(evidence, "error_ratio")
     if latency is None or errors is None:
-        yield _asked(QUALITY, claim, "no step measured the API; is it fast enough?")
-        return
-    limits = [rule for rule in evidence.requirements if rule.metric.endswith(("_ms", "_rps", "_mb"))]
-    text = f"p95 {latency.value:.1f} ms, errors {errors.value:.2%}"
-    broken = errors.value > ERROR_LIMIT or not all(rule.judge(measures).passed for rule in limits)
-    if not limits and not broken:
-        yield _asked(QUALITY, claim, f"{text}; no requirement limits it: is that fast enough?")
-    else:
-        yield _judged(QUALITY, claim, text, passed=not broken, severity="warning")
+        return asked("no step measured the API; is it fast enough?")
+    if unclear := _unclear(evidence, "latency_p95_ms", "error_ratio"):
+        return unclear
+    rules = [rule for rule in evidence.requirements if rule.metric.endswith(("_ms", "_rps", "_mb"))]
+    tested = f"; tested: {', '.join(map(str, rules))}" if rules else ""
+    text = f"p95 {latency.value:.1f} ms, errors {errors.value:.2%}{tested}"
+    if errors.value > ERROR_LIMIT or not all(rule.judge(measures).passed for rule in rules):
+        return judged(text, passed=False)
+    if any(".latency_" in rule.metric and rule.op in {"<", "<="} for rule in rules):
+        return judged(text, passed=True)
+    return asked(f"{text}; no requirement limits the latency: is that fast enough?")
 
 
-def _stored_model(measures: Measures) -> Iterator[Finding]:
-    claim = "the stored model equals the trained one"
-    parity = _named(measures, "parity_max_abs_diff")
-    if parity is None:
-        yield _asked(QUALITY, claim, "no step compared them")
-        return
-    text = f"probabilities differ by at most {parity.value:.1e}"
-    yield _judged(QUALITY, claim, text, passed=parity.value <= PARITY_LIMIT)
+def _model_and_issues(evidence: Evidence) -> Iterator[Finding]:
+    parities = _reported(evidence, "parity_max_abs_diff")
+    yield _line(QUALITY, "the stored model equals the trained one", stored_equals(parities))
+    severities = [issue.severity for record in evidence.steps for issue in record.issues]
+    yield _line(QUALITY, "the issues noted can be lived with", can_be_lived_with(severities))
 
 
-def _noted(evidence: Evidence) -> Iterator[Finding]:
-    found = [issue.severity for record in evidence.steps for issue in record.issues]
-    critical, warnings = found.count("critical"), found.count("warning")
-    claim = "the issues noted can be lived with"
-    if critical or warnings:
-        yield _asked(QUALITY, claim, f"{critical} critical, {warnings} warnings; each stays open until answered")
-    else:
-        yield _judged(QUALITY, claim, f"{found.count('note')} notes, no warning", passed=True)
+def _model_quality(evidence: Evidence, leaderboard: Mapping[str, Any]) -> Iterator[Finding]:
+    answer = _unclear(evidence, "log_loss_gain") or beats_base_rate(_named(evidence, "log_loss_gain"))
+    yield _line(MODEL_QUALITY, "the model beats predicting the base rate", answer)
+    names = ("train_roc_auc", "cv_roc_auc", "roc_auc")
+    train, validated, test = (_named(evidence, name) for name in names)
+    answer = _unclear(evidence, *names) or generalises(train, validated, test, leaderboard["folds"])
+    yield _line(MODEL_QUALITY, "the model generalises", answer, "warning")
 
 
-def _beats_base_rate(measures: Measures) -> Iterator[Finding]:
-    claim = "the model beats predicting the base rate"
-    gain = _named(measures, "log_loss_gain")
-    if gain is None:
-        yield _asked(MODEL_QUALITY, claim, "no step measured log_loss_gain")
-        return
-    low = gain.value if gain.low is None else gain.low
-    yield _judged(MODEL_QUALITY, claim, f"log loss lower by {_shown(gain)}", passed=low > 0)
-
-
-def _generalises(measures: Measures, leaderboard: Mapping[str, Any]) -> Iterator[Finding]:
-    claim = "the model generalises"
-    train, test, folds = (_named(measures, name) for name in ("train_roc_auc", "roc_auc", "cv_roc_auc"))
-    if test is None or folds is None:
-        yield _asked(MODEL_QUALITY, claim, "cross-validation or test was not measured")
-        return
-    seen = "" if train is None else f"training {train.value:.3f}, "
-    gap = folds.value - test.value
-    noise = _Z * (_error(folds) ** 2 + _error(test) ** 2) ** 0.5
-    text = (
-        f"ROC AUC: {seen}cross-validation {_shown(folds)} over {leaderboard['folds']} folds, test {_shown(test)}; "
-        f"{'falls' if gap > 0 else 'rises'} by {abs(gap):.3f}, noise up to {noise:.3f}"
-    )
-    yield _judged(MODEL_QUALITY, claim, text, passed=gap <= max(noise, GENERALISES_WITHIN), severity="warning")
-
-
-def _groups(measures: Measures, evaluation: Mapping[str, Any]) -> Iterator[Finding]:
-    gaps = {name.partition(".")[2]: value for name, value in measures.items() if ".recall_gap_" in name}
-    if not gaps:
-        why = "are too small to compare" if evaluation.get("groups") else "are declared (with: {groups: [...]})"
-        text = f"no groups {why}; could the model treat some customers worse?"
-        yield _asked(MODEL_QUALITY, "no obvious bias between groups", text)
-    for name, gap in gaps.items():
-        claim = f"recall is alike for the groups of {name.removeprefix('recall_gap_')}"
-        low = gap.value if gap.low is None else gap.low
-        text = f"largest gap {_shown(gap)}"
-        if low > GAP_LIMIT:
-            text += f"; above {GAP_LIMIT:g} beyond noise"
-            yield _judged(MODEL_QUALITY, claim, text, passed=False, severity="warning")
-        elif gap.value > GAP_LIMIT and low > 0:
-            yield _asked(MODEL_QUALITY, claim, f"{text}; beyond noise, perhaps above {GAP_LIMIT:g}: is it acceptable?")
-        else:
-            yield _judged(MODEL_QUALITY, claim, text, passed=True)
+def _groups(evidence: Evidence, evaluation: Mapping[str, Any]) -> Iterator[Finding]:
+    measured = [metric for record in evidence.steps for metric in record.metrics if metric.startswith(_GAP)]
+    columns = {metric: metric.removeprefix(_GAP) for metric in measured}
+    declared: Mapping[str, str] = evaluation.get("group_metrics", {})
+    columns |= {metric: column for metric, column in declared.items() if metric.startswith(_GAP)}
+    if not columns:
+        text = "no groups are declared (with: {groups: [...]}); could the model treat some customers worse?"
+        yield _line(MODEL_QUALITY, "no obvious bias between groups", asked(text))
+    for recall, column in columns.items():
+        selection = f"selection_gap_{recall.removeprefix(_GAP)}"
+        answer = _unclear(evidence, recall, selection) or alike(_named(evidence, recall), _named(evidence, selection))
+        yield _line(MODEL_QUALITY, f"recall is alike for the groups of {column}", answer, "warning")
 
 
 def _explained(evaluation: Mapping[str, Any], features: Mapping[str, Any]) -> Iterator[Finding]:
-    known = [entry["feature"] for entry in evaluation.get("importance", [])]
-    names = [feature["name"] for feature in features["features"]]
-    absent = [name for name in names if name not in known]
-    claim = "what the model relies on is documented"
-    if absent:
-        text = f"no importance for {', '.join(absent)}"
-        yield _judged(MODEL_QUALITY, claim, text, passed=False, severity="warning")
-        return
-    text = f"permutation importance of all {len(names)} features; most: {', '.join(known[:3])}"
-    yield _judged(MODEL_QUALITY, claim, text, passed=True)
-    yield _asked(MODEL_QUALITY, "what the model relies on makes sense", f"most important: {', '.join(known[:5])}")
+    importance = evaluation.get("importance", [])
+    answer = documented(importance, [feature["name"] for feature in features["features"]])
+    yield _line(MODEL_QUALITY, "what the model relies on is documented", answer, "warning")
+    if answer.state == "pass":
+        yield _line(MODEL_QUALITY, "what the model relies on makes sense", asked(relied_on(importance)))
 
 
-def _judged(topic: str, claim: str, evidence: str, *, passed: bool, severity: Severity = "critical") -> Finding:
-    state: Literal["pass", "fail"] = "pass" if passed else "fail"
-    return Finding(topic=topic, claim=claim, state=state, evidence=evidence, severity=severity)
-
-
-def _asked(topic: str, claim: str, evidence: str) -> Finding:
-    return Finding(topic=topic, claim=claim, state="ask", evidence=evidence, severity="note")
-
-
-def _error(measure: Measure) -> float:
-    """Return the standard error that a 95% interval stands for."""
-    if measure.low is None or measure.high is None:
-        return 0.0
-    return (measure.high - measure.low) / (2 * _Z)
-
-
-def _shown(measure: Measure) -> str:
-    if measure.low is None or measure.high is None:
-        return f"{measure.value:.4g}"
-    return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]" + (f", n = {measure.n}" if measure.n else "")
+def _line(topic: str, claim: str, answer: Answer, severity: Severity = "critical") -> Finding:
+    weight: Literal["note", "warning", "critical"] = "note" if answer.state == "ask" else severity
+    return Finding(topic=topic, claim=claim, state=answer.state, evidence=answer.evidence, severity=weight)

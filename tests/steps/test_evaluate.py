@@ -79,6 +79,24 @@ def test_importance_is_complete_and_groups_are_measured(given: dict[str, Any], r
     assert (evaluation["n_train"], evaluation["n_test"]) == (480, 120)
 
 
+def test_columns_whose_names_look_alike_as_metrics_are_all_measured(given: dict[str, Any]) -> None:
+    test = given["test"].assign(**{"a b": given["test"]["plan"], "a/b": given["test"]["tenure"]})
+    found = evaluate(**{**given, "test": test}, groups=("a b", "a/b", "plan", "a b"))
+    named: Any = found.outputs["evaluation"]
+    assert named["group_metrics"] == {
+        "recall_gap_a_b": "a b",
+        "selection_gap_a_b": "a b",
+        "recall_gap_a_b_2": "a/b",
+        "selection_gap_a_b_2": "a/b",
+        "recall_gap_plan": "plan",
+        "selection_gap_plan": "plan",
+    }
+    alone = evaluate(**{**given, "test": test}, groups=("a/b",)).metrics
+    assert found.metrics["selection_gap_a_b"] == found.metrics["selection_gap_plan"]
+    assert found.metrics["selection_gap_a_b_2"] == alone["selection_gap_a_b"]
+    assert [line["column"] for line in named["groups"]].count("a b") == given["test"]["plan"].nunique()
+
+
 def test_the_same_inputs_give_the_same_evaluation(given: dict[str, Any], result: StepResult) -> None:
     again = evaluate(**given, groups=("plan", "tenure"))
     assert again.outputs["evaluation"] == result.outputs["evaluation"]
@@ -101,6 +119,16 @@ def test_a_model_worse_than_the_base_rate_is_a_critical_issue(given: dict[str, A
     assert found.metrics["log_loss_gain"].value < 0
     assert [issue.severity for issue in found.issues] == ["critical"]
     assert "no better than the base rate" in found.issues[0].text
+
+
+def test_a_log_loss_that_is_hardly_higher_is_told_with_its_digits(given: dict[str, Any]) -> None:
+    rate = given["train"]["churn"].mean()
+    flat = dataclasses.replace(given["model"], calibration=(-1e-5, np.log(rate / (1 - rate))))
+    found = evaluate(**{**given, "model": flat})
+    gain = found.metrics["log_loss_gain"]
+    assert isinstance(gain, Measure)
+    assert -1e-4 < gain.value < 0
+    assert f"its log loss is {-gain.value:.2g} higher" in found.issues[0].text
 
 
 def test_a_model_whose_gain_may_be_chance_is_a_warning(given: dict[str, Any]) -> None:
