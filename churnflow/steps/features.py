@@ -50,12 +50,9 @@ def features(
     kinds = _kinds(schema, drop)
     target = customers[schema["target"]].to_numpy(dtype=np.int64)
     _check_classes(target)
-    ids = [schema["id"]] if schema.get("id") else []
     held = hold_out(bound_rows(customers, list(kinds), schema.get("id")), target, test_share, seed)
     _check_parts(held, target)
-    kept = [*ids, *kinds, schema["target"]]
-    train = customers.loc[~held, kept].reset_index(drop=True)
-    test = customers.loc[held, kept].reset_index(drop=True)
+    train, test = _parted(customers, held, [*([schema["id"]] if schema.get("id") else []), *kinds, schema["target"]])
     pairs = correlated_pairs(train, [name for name, kind in kinds.items() if kind == "number"])
     leaks = leaking_features(train, kinds, target[~held], seed)
     parts = {"train": _part(train, schema), "test": _part(test, schema)}
@@ -73,6 +70,13 @@ def features(
         facts=_facts(kinds, drop, len(train), len(test), coarse=repeated > COARSE * len(target)),
         issues=[*_leak_issues(leaks), *_pair_issues(pairs), *_split_issues(target, held, repeated)],
     )
+
+
+def _parted(
+    customers: pd.DataFrame, held: np.typing.NDArray[np.bool_], columns: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rest, part = (customers.loc[rows, columns].reset_index(drop=True) for rows in (~held, held))
+    return rest, part
 
 
 def _described(
