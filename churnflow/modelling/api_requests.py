@@ -8,17 +8,28 @@ from typing import Any
 import pandas as pd
 
 from churnflow.errors import UsageError
+from churnflow.modelling.texts import USUAL
+
+_EVERY = 3
 
 
 def as_customers(test: pd.DataFrame, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of `test` as the JSON objects that a client would send: features only, null for missing."""
+    """Return the rows of `test` as the JSON objects that a client would send: features only, null for missing.
+
+    Every third row has its texts as a source may hold them: with a blank behind, and a word for a missing one.
+    """
     features = [column for column in schema["columns"] if column["role"] == "feature"]
     missing = [column["name"] for column in features if column["name"] not in test.columns]
     if missing:
         message = f"the test part has no column {missing[0]}, which the schema names as a feature"
         raise UsageError(message, hint="give rehearse the test part and schema that the model was trained with")
+    word = max(schema.get("missing", USUAL), default="")
     values: dict[str, list[Any]] = {
-        column["name"]: [_json_value(value, column) for value in test[column["name"]]] for column in features
+        column["name"]: [
+            _raw_value(value, column, word) if row % _EVERY == _EVERY - 1 else _json_value(value, column)
+            for row, value in enumerate(test[column["name"]])
+        ]
+        for column in features
     }
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
@@ -47,6 +58,11 @@ def largest_batch(customers: Sequence[Mapping[str, Any]], rows: int, limit: int)
 def encode(value: object) -> bytes:
     """Return the JSON bytes of a request."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _raw_value(value: Any, column: Mapping[str, Any], word: str) -> Any:
+    plain = _json_value(value, column)
+    return plain if column["kind"] != "category" else f"{word if plain is None else plain} "
 
 
 def _json_value(value: Any, column: Mapping[str, Any]) -> Any:

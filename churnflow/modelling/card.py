@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from churnflow.modelling.columns import Column
 from churnflow.modelling.scorer import PortableModel
 
 LIMITS_OF_USE = (
@@ -51,20 +52,27 @@ def candidate_files(
 
 
 def served_schema(model: PortableModel, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of requests: features that the model does not use are dropped, others have no example.
+    """Return the schema of requests: levels and ranges are those that the model was trained on.
 
-    The example of an identifier would be a customer's own.
+    Features that the model does not use are dropped. Columns that are no features have no example: that of an
+    identifier would be a customer's own.
     """
-    used = {column.name for column in model.encoding.columns}
+    used = {column.name: column for column in model.encoding.columns}
     return {**schema, "columns": [_served_column(column, used) for column in schema["columns"]]}
 
 
-def _served_column(column: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+def _served_column(column: Mapping[str, Any], used: Mapping[str, Column]) -> dict[str, Any]:
     if column["role"] != "feature":
         return {**column, "example": None}
     if column["name"] not in used:
         return {**column, "example": None, "role": "dropped", "reason": "the model does not use it"}
-    return dict(column)
+    learned = used[column["name"]]
+    if learned.kind == "number":
+        known = {"low": learned.low, "high": learned.high}
+        return {**column, **{name: value for name, value in known.items() if value is not None}}
+    example = column.get("example")
+    usual = example if example in learned.levels else next(iter(learned.levels), None)
+    return {**column, "levels": list(learned.levels), "example": usual}
 
 
 def _cross_validation(leaderboard: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from churnflow.modelling.profile import LARGEST, Column, Labels, as_number, describe, is_missing
+from churnflow.modelling.profile import LARGEST, Column, Labels, as_number, describe
 from churnflow.modelling.table import Table
 
 _OF_VALUES: Final[Mapping[str, str]] = {
@@ -65,59 +65,59 @@ def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
     for place, (rule, reason) in sorted(bad.items()):
         rejections.append(Rejection(table.lines[place], rule, reason, table.separator.join(table.rows[place])))
     keep = [place for place in range(len(table.rows)) if place not in bad]
-    frame, numbers = _frame(table, columns, keep, found)
+    frame = _frame(table, columns, keep, found)
     schema = {
         "schema": "churnflow/table@1",
         "target": next(column.name for column in columns if column.role == "target"),
         "positive": found.positive,
         "negative": found.negative,
         "id": next((column.name for column in columns if column.role == "id"), None),
-        "columns": [describe(column, numbers.get(column.name, [])) for column in columns],
+        "missing": sorted(table.missing),
+        "columns": [describe(column, _kept(column, frame)) for column in columns],
     }
     return Cast(frame, tuple(sorted(rejections, key=lambda rejection: rejection.line)), schema)
 
 
-def _frame(
-    table: Table, columns: Sequence[Column], keep: list[int], found: Labels
-) -> tuple[pd.DataFrame, dict[str, list[float]]]:
+def _kept(column: Column, frame: pd.DataFrame) -> list[Any]:
+    return frame[column.name].dropna().tolist() if column.role == "feature" else []
+
+
+def _frame(table: Table, columns: Sequence[Column], keep: list[int], found: Labels) -> pd.DataFrame:
     data: dict[str, pd.Series[Any]] = {}
-    numbers: dict[str, list[float]] = {}
     for column in columns:
         if column.role == "dropped":
             continue
-        whole = table.column(column.name)
-        values = [whole[place].strip() for place in keep]
+        whole = table.texts(column.name)
+        values = [whole[place] for place in keep]
         if column.role == "target":
             data[column.name] = pd.Series([int(value == found.positive) for value in values], dtype="int64")
         elif column.role == "feature" and column.kind == "number":
-            cast_values = [np.nan if is_missing(value) else float(value) for value in values]
-            data[column.name] = pd.Series(cast_values, dtype="float64")
-            numbers[column.name] = [value for value in cast_values if value == value]  # noqa: PLR0124 - NaN is not itself
+            numbers = [np.nan if value is None else float(value) for value in values]
+            data[column.name] = pd.Series(numbers, dtype="float64")
         else:
-            texts = [None if is_missing(value) else value for value in values]
-            data[column.name] = pd.Series(texts, dtype="str")
-    return pd.DataFrame(data), numbers
+            data[column.name] = pd.Series(values, dtype="str")
+    return pd.DataFrame(data)
 
 
 def _unfit(table: Table, columns: Sequence[Column]) -> dict[int, tuple[str, str]]:
     """Return the rows with a value that their column can not hold, by place: rule and reason, the label's first."""
     bad: dict[int, tuple[str, str]] = {}
     for column in sorted(columns, key=lambda column: column.role != "target"):
-        for place, rule in _broken_rules(column, table.column(column.name)):
+        for place, rule in _broken_rules(column, table.texts(column.name)):
             bad.setdefault(place, (rule, f"{column.name} {_OF_VALUES[rule]}"))
     return bad
 
 
-def _broken_rules(column: Column, values: Sequence[str]) -> Iterator[tuple[int, str]]:
+def _broken_rules(column: Column, values: Sequence[str | None]) -> Iterator[tuple[int, str]]:
     if column.role == "target":
-        yield from ((place, "no_label") for place, value in enumerate(values) if is_missing(value))
+        yield from ((place, "no_label") for place, value in enumerate(values) if value is None)
     elif column.role == "feature" and column.kind == "number":
         found = ((place, _wrong_number(value)) for place, value in enumerate(values))
         yield from ((place, rule) for place, rule in found if rule is not None)
 
 
-def _wrong_number(value: str) -> str | None:
-    if is_missing(value):
+def _wrong_number(value: str | None) -> str | None:
+    if value is None:
         return None
     number = as_number(value)
     if number is None:
@@ -136,15 +136,15 @@ def _repeated(table: Table, columns: Sequence[Column], unfit: Collection[int]) -
     if identifier is None:
         return {}
     target = next(column.name for column in columns if column.role == "target")
-    targets = table.column(target)
+    targets = table.texts(target)
     places: dict[str, list[int]] = defaultdict(list)
-    for place, value in enumerate(table.column(identifier)):
-        if not is_missing(value):
-            places[value.strip()].append(place)
+    for place, value in enumerate(table.texts(identifier)):
+        if value is not None:
+            places[value].append(place)
     bad: dict[int, tuple[str, str]] = {}
     for same in places.values():
         fit = [place for place in same if place not in unfit]
-        if len({targets[place].strip() for place in same if not is_missing(targets[place])}) > 1:
+        if len({targets[place] for place in same} - {None}) > 1:
             first = table.lines[same[0]]
             reason = f"the same {identifier} with different labels (first on line {first})"
             bad.update(dict.fromkeys(same, ("conflicting_label", reason)))

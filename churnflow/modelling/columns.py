@@ -28,7 +28,8 @@ class Column:
     """What one column becomes.
 
     A number: missing becomes `impute`, then (value - mean) / scale. A category: one column of 0 and 1 per level, all 0
-    for a missing or unseen value. indicator: a further 0/1 column says where the value was missing.
+    for a missing or unseen value. indicator: a further 0/1 column says where the value was missing. low, high: the
+    range of the numbers that it was learned from, None if that is not known; it changes no encoded value.
     """
 
     name: str
@@ -38,13 +39,16 @@ class Column:
     scale: float = 1.0
     levels: tuple[str, ...] = ()
     indicator: bool = False
+    low: float | None = None
+    high: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the column as plain JSON values."""
         common = {"name": self.name, "kind": self.kind, "indicator": self.indicator}
         if self.kind == "category":
             return {**common, "levels": list(self.levels)}
-        return {**common, "impute": self.impute, "mean": self.mean, "scale": self.scale}
+        range_ = {} if self.low is None or self.high is None else {"low": self.low, "high": self.high}
+        return {**common, "impute": self.impute, "mean": self.mean, "scale": self.scale, **range_}
 
     @classmethod
     def from_json(cls, value: object) -> "Column":
@@ -65,7 +69,8 @@ class Column:
         if scale < SMALLEST_SCALE:
             message = "a column of the model has no positive scale"
             raise ValueError(message)
-        return cls(name, "number", impute, mean, scale, indicator=indicator)
+        low, high = (_number(value[key]) if key in value else None for key in ("low", "high"))
+        return cls(name, "number", impute, mean, scale, indicator=indicator, low=low, high=high)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from churnflow.modelling.columns import LARGEST, SMALLEST_SCALE, Column, Encoding, Floats
-
-MAX_LEVELS = 100
+from churnflow.modelling.texts import MAX_LEVELS
 
 
 def fit_encoding(frame: pd.DataFrame, kinds: Mapping[str, str]) -> Encoding:
-    """Learn medians, means, deviations and levels of the columns in `kinds` (name to `number` or `category`).
+    """Learn medians, means, deviations, ranges and levels of the columns in `kinds` (name to `number` or `category`).
 
     A category keeps its 100 most frequent levels, sorted; rarer ones are encoded as unseen ones are. A column that has
     missing values gets an indicator.
@@ -73,4 +72,6 @@ def _number(values: Floats, name: str) -> Column:
     filled = np.where(present, np.clip(values, -LARGEST, LARGEST), impute)
     mean, deviation = float(filled.mean()), float(filled.std())
     constant = deviation <= SMALLEST_SCALE * max(1.0, abs(mean))
-    return Column(name, "number", impute, mean, 1.0 if constant else deviation, indicator=not bool(present.all()))
+    low, high = float(known.min()), float(known.max())
+    scale = 1.0 if constant else deviation
+    return Column(name, "number", impute, mean, scale, indicator=not bool(present.all()), low=low, high=high)

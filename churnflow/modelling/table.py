@@ -7,12 +7,14 @@ import io
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from churnflow.errors import UsageError
+from churnflow.modelling.texts import missing_words, present
 
 SEPARATORS: Final = (",", ";", "\t", "|")
 MOST_BYTES: Final = 2_000_000_000
@@ -35,7 +37,10 @@ class Ragged:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text as they stand in a file; `lines` gives the line on which each row ends."""
+    """Rows of text as they stand in a file; `lines` gives the line on which each row ends.
+
+    missing: the words that stand for a missing value, folded.
+    """
 
     header: tuple[str, ...]
     rows: list[list[str]]
@@ -44,6 +49,7 @@ class Table:
     separator: str
     encoding: str
     folded: tuple[str, ...]
+    missing: frozenset[str] = missing_words()
 
     def column(self, name: str) -> list[str]:
         """Return the values of one column. Raises UsageError, with the nearest name, for one that is not there."""
@@ -57,9 +63,17 @@ class Table:
         place = self.header.index(name)
         return [row[place] for row in self.rows]
 
+    def texts(self, name: str) -> list[str | None]:
+        """Return the values of a column without the blanks around them, None where missing. Raises as `column` does."""
+        return [present(value, self.missing) for value in self.column(name)]
 
-def read_table(path: Path, separator: str = "auto", encoding: str = "auto") -> Table:
+
+def read_table(
+    path: Path, separator: str = "auto", encoding: str = "auto", missing: Iterable[str] | None = None
+) -> Table:
     """Read a delimited text file, plain or gzip-compressed, with every value as text.
+
+    missing: the words that stand for a missing value, None for the usual ones.
 
     Raises UsageError, with what to do, for a file that is missing, a directory, empty, truncated, too large, of unknown
     encoding or separator, or with a header that is empty, doubled or alone. Rows of the wrong width are set apart.
@@ -84,7 +98,7 @@ def read_table(path: Path, separator: str = "auto", encoding: str = "auto") -> T
     if not whole:
         message = f"{path.name} has a header and no whole row under it"
         raise UsageError(message, hint="name a file with customers in it")
-    return Table(header, whole, places, tuple(ragged), chosen, used, folded)
+    return Table(header, whole, places, tuple(ragged), chosen, used, folded, missing_words(missing))
 
 
 def _content(path: Path) -> bytes:

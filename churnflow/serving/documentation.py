@@ -60,8 +60,11 @@ def _schemas(served: Served) -> dict[str, Any]:
             "anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "null"}],
             "description": "Echoed back as customer_id; the model does not use it",
         }
+    words = ", ".join(f'"{word}"' for word in sorted(request.missing) if word)
     customer = {
         "type": "object",
+        "description": "Blanks around a text do not count; a blank text stands for null"
+        + (f", and so does, in any case, {words}" if words else ""),
         "additionalProperties": False,
         "required": [column.name for column in request.fields],
         "properties": properties,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
+from churnflow.modelling.texts import MAX_LEVELS, missing_words, present
+
 MAX_CUSTOMERS = 1000
 MAX_PROBLEMS = 50
 MAX_ID_CHARS = 200
@@ -108,7 +110,11 @@ class CategoryField:
 
     def warning(self, value: str) -> str | None:
         """Return that the level is new, if it is."""
-        return None if value in self.levels else "a value not seen in training"
+        if value in self.levels:
+            return None
+        # Of so many levels only the most frequent were learned.
+        rarely = ", or too rarely to be learned" if len(self.levels) >= MAX_LEVELS else ""
+        return f"a value not seen in training{rarely}"
 
 
 Field = NumberField | CategoryField
@@ -122,11 +128,15 @@ class RepeatedKeyDict(dict[str, Any]):
 
 @dataclass(frozen=True)
 class RequestSchema:
-    """What the served release accepts, compiled once from its `schema.json`."""
+    """What the served release accepts, compiled once from its `schema.json`.
+
+    missing: the words that stand for a missing value, folded; texts are read as ingestion reads those of the source.
+    """
 
     fields: tuple[Field, ...]
     id_name: str | None
     unused: frozenset[str]
+    missing: frozenset[str]
     known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,8 +186,9 @@ class RequestSchema:
         problems = list(self._wrong_names(customer, prefix))
         warnings: list[Problem] = []
         for column in self.fields:
-            value = customer.get(column.name)
-            wrong = self._problem(column, customer)
+            given: Any = customer.get(column.name)
+            value: Any = present(given, self.missing) if isinstance(given, str) else given
+            wrong = self._problem(column, given, value) if column.name in customer else "is missing"
             if wrong:
                 problems.append(Problem(prefix + column.name, wrong))
                 continue
@@ -190,13 +201,12 @@ class RequestSchema:
         return problems
 
     @staticmethod
-    def _problem(column: Field, customer: dict[str, Any]) -> str | None:
-        if column.name not in customer:
-            return "is missing"
-        value = customer[column.name]
-        if value is None:
-            return "must not be null" if column.required else None
-        return column.problem(value)
+    def _problem(column: Field, given: object, value: object) -> str | None:
+        if value is not None:
+            return column.problem(value)
+        if not column.required:
+            return None
+        return "must not be null" if given is None else "must not be a text that stands for null"
 
     def _wrong_names(self, customer: dict[str, Any], prefix: str) -> Iterable[Problem]:
         if isinstance(customer, RepeatedKeyDict):
@@ -218,13 +228,14 @@ def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
         ids = [str(column["name"]) for column in columns if column["role"] == "id"]
         unused = frozenset(str(column["name"]) for column in columns if column["role"] not in {"feature", "id"})
         names = {str(column["name"]) for column in columns}
+        missing = missing_words(schema.get("missing"))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"the schema of the release is incomplete: {error}"
         raise ValueError(message) from None
     if not fields or len(names) < len(columns):
         message = "the schema of the release names no feature, or a column twice"
         raise ValueError(message)
-    return RequestSchema(fields, ids[0] if ids else None, unused)
+    return RequestSchema(fields, ids[0] if ids else None, unused, missing)
 
 
 def parse_strictly(body: bytes) -> Any:

@@ -1,11 +1,13 @@
 """The step that reads the customers: every value as text, cast by a recorded schema, invalid rows set apart."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from churnflow import Issue, StepResult, reports
 from churnflow.modelling.casting import RULES, Cast, cast
-from churnflow.modelling.profile import labels, profile
+from churnflow.modelling.profile import Column, labels, profile
 from churnflow.modelling.table import Table, read_table
 
 MOST_UNLABELLED = 0.05
@@ -28,14 +30,18 @@ def ingest(
     drop: tuple[str, ...] = (),
     separator: str = "auto",
     encoding: str = "auto",
+    missing: tuple[str, ...] | None = None,
+    categories: tuple[str, ...] = (),
 ) -> StepResult:
     """Read a table of customers, set invalid rows apart with a reason each, and record the schema.
 
     Outputs: `customers` (one row each: id, features, target as 0 and 1), `rejected` (line, rule, reason, row),
-    `schema` (role, kind, range, levels of each column, and why). Raises InputError for a file that is no such table.
+    `schema` (role, kind, range, levels of each column, and why). missing: the words that stand for a missing
+    value, in any case, instead of the usual ones (?, N/A, NA, NaN, None, null). categories: columns of digits that are
+    no numbers. Raises InputError for a file that is no such table.
     """
-    table = read_table(source, separator, encoding)
-    columns = profile(table, target, id, drop)
+    table = read_table(source, separator, encoding, missing)
+    columns = profile(table, target, id, drop, categories)
     done = cast(table, columns, labels(table, target, positive))
     total = len(table.rows) + len(table.ragged)
     invalid = len(done.rejections)
@@ -54,7 +60,7 @@ def ingest(
             "positive class": f"{done.schema['positive']} (against {done.schema['negative']})",
             "read as": f"{table.encoding}, separated by {table.separator!r}",
         },
-        issues=[*_rejections(done, total), *_columns(done), *_file(table)],
+        issues=[*_rejections(done, total), *_columns(columns), *_missing(table, columns), *_file(table)],
     )
 
 
@@ -71,12 +77,27 @@ def _rejections(done: Cast, total: int) -> list[Issue]:
     return issues
 
 
-def _columns(done: Cast) -> list[Issue]:
-    return [
-        Issue(text=f"the column {column['name']} is left out: {column['reason']}")
-        for column in done.schema["columns"]
-        if column["role"] == "dropped"
-    ]
+def _columns(columns: Sequence[Column]) -> Iterator[Issue]:
+    for column in columns:
+        doubt = f"; {column.doubt}" if column.doubt else ""
+        severity: Literal["warning", "note"] = "warning" if doubt else "note"
+        if column.role == "dropped":
+            yield Issue(text=f"the column {column.name} is left out: {column.reason}{doubt}", severity=severity)
+        elif doubt:
+            yield Issue(text=f"the column {column.name} is taken as a category{doubt}", severity=severity)
+
+
+def _missing(table: Table, columns: Sequence[Column]) -> Iterator[Issue]:
+    """Say which words were read as missing among texts, where one may be a value, such as None for no contract."""
+    for column in columns:
+        if column.role != "feature" or column.kind != "category":
+            continue
+        texts = zip(table.column(column.name), table.texts(column.name), strict=True)
+        words = Counter(raw.strip() for raw, text in texts if text is None and raw.strip())
+        if words:
+            shown = ", ".join(f'"{word}" ({count:,})' for word, count in words.most_common(SHOWN))
+            more = "; if one of them is a value, name the other words under missing"
+            yield Issue(text=f"{words.total():,} values of {column.name} read as missing: {shown}{more}")
 
 
 def _file(table: Table) -> Sequence[Issue]:

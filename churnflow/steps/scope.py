@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from churnflow import Confidence, Issue, StepResult, reports
-from churnflow.modelling.profile import Column, is_missing, labels, profile
+from churnflow.modelling.profile import Column, labels, profile
 from churnflow.modelling.table import Table, read_table
 
 BASE = 90
@@ -25,15 +25,19 @@ def scope(
     drop: tuple[str, ...] = (),
     separator: str = "auto",
     encoding: str = "auto",
+    missing: tuple[str, ...] | None = None,
+    categories: tuple[str, ...] = (),
 ) -> StepResult:
     """Profile a table of customers and state an initial confidence with its reason.
 
+    missing: the words that stand for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None,
+    null). categories: columns of digits that are no numbers. Give both to ingest as well.
     Raises InputError for a file that is no table of customers with a two-valued target.
     """
-    table = read_table(source, separator, encoding)
-    columns = profile(table, target, id, drop)
+    table = read_table(source, separator, encoding, missing)
+    columns = profile(table, target, id, drop, categories)
     found = labels(table, target, positive)
-    counts = Counter(value.strip() for value in table.column(target) if not is_missing(value))
+    counts = Counter(value for value in table.texts(target) if value is not None)
     suspicious = [column for column in columns if column.role == "dropped" and column.reason.startswith(EXPECTED)]
     metrics = _measured(table, columns, counts[found.positive] / counts.total(), len(suspicious))
     risks = _risks(metrics, counts, len(table.ragged))
@@ -44,18 +48,20 @@ def scope(
             "id": id or "none, so customers that come twice can not be told from customers that are alike",
             "risks found in the data": "; ".join(text for _, text in risks) or "none",
         },
-        issues=[*(Issue(text=text, severity="warning") for _, text in risks), *_noted(suspicious)],
+        issues=[*(Issue(text=text, severity="warning") for _, text in risks), *_noted(columns, suspicious)],
         confidence=_initial(risks),
     )
 
 
 def _measured(table: Table, columns: list[Column], target_ratio: float, suspicious: int) -> dict[str, float]:
     features = [column for column in columns if column.role == "feature"]
+    # A flag of one value is not missing elsewhere: that is its other state.
+    missing = sum(column.share_missing for column in features if column.distinct > 1)
     return {
         "rows": len(table.rows),
         "columns": len(table.header),
         "target_ratio": target_ratio,
-        "missing_ratio": sum(column.share_missing for column in features) / max(1, len(features)),
+        "missing_ratio": missing / max(1, len(features)),
         "features": len(features),
         "suspicious_columns": suspicious,
         "duplicate_rows": _equal_rows(table, features),
@@ -90,8 +96,14 @@ def _initial(risks: list[tuple[int, str]]) -> Confidence:
     return Confidence(score=score, because=f"a plan begins at {BASE}; {taken or 'no risk was found in the data'}")
 
 
-def _noted(suspicious: list[Column]) -> list[Issue]:
-    return [Issue(text=f"the column {column.name}: {column.reason}") for column in suspicious]
+def _noted(columns: list[Column], suspicious: list[Column]) -> list[Issue]:
+    return [
+        Issue(text=f"the column {column.name}: {column.reason}; {column.doubt}", severity="warning")
+        if column.doubt
+        else Issue(text=f"the column {column.name}: {column.reason}")
+        for column in columns
+        if column.doubt or column in suspicious
+    ]
 
 
 def _equal_rows(table: Table, features: list[Column]) -> int:

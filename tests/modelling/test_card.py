@@ -1,6 +1,7 @@
 """The files of a candidate and its requests: plain JSON, the same for equal runs, and no customer's own value."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from churnflow.errors import UsageError
 from churnflow.modelling.api_requests import as_customers, bad_requests, encode, largest_batch
 from churnflow.modelling.card import candidate_files, served_schema
 from churnflow.modelling.columns import Column, Encoding
+from churnflow.modelling.encoding import fit_encoding
 from churnflow.modelling.scorer import PortableModel
 from tests.customers import make_customers, schema_of
 
@@ -69,6 +71,27 @@ def test_features_that_the_model_does_not_use_are_not_asked_for_and_ids_have_no_
     assert columns["tenure"]["example"] == "an example of tenure"
     assert (columns["bill"]["role"], columns["bill"]["reason"]) == ("dropped", "the model does not use it")
     assert [columns[name]["example"] for name in ("customer_id", "churn", "bill")] == [None, None, None]
+
+
+def test_levels_and_ranges_of_requests_are_those_that_the_model_was_trained_on() -> None:
+    frame = make_customers(200)
+    train = frame[(frame["plan"] != "family") & (frame["tenure"] < 40)]
+    encoding = fit_encoding(train, {"tenure": "number", "plan": "category"})
+    given = {field.name: getattr(MODEL, field.name) for field in fields(MODEL) if field.init}
+    arrays = {**MODEL.arrays, "weights": np.ones(encoding.width)}
+    model = PortableModel.from_bytes(PortableModel(**{**given, "encoding": encoding, "arrays": arrays}).to_bytes())
+    whole = schema()
+    for column in whole["columns"]:
+        column.update({"low": 0.0, "high": 71.0} if column["name"] == "tenure" else {"example": "family"})
+    served = {column["name"]: column for column in served_schema(model, whole)["columns"]}
+    assert (served["tenure"]["low"], served["tenure"]["high"]) == (train["tenure"].min(), train["tenure"].max())
+    assert (served["plan"]["levels"], served["plan"]["example"]) == (["basic", "plus"], "basic")
+
+
+def test_some_rows_carry_their_texts_as_a_source_may_hold_them() -> None:
+    frame = make_customers(6).assign(plan=pd.Series(["a", "b", "c", "a", "b", None], dtype="str"))
+    plans = [customer["plan"] for customer in as_customers(frame, {**schema(), "missing": ["", "n/a"]})]
+    assert plans == ["a", "b", "c ", "a", "b", "n/a "]
 
 
 def test_rows_become_the_json_of_a_client_without_id_and_label() -> None:

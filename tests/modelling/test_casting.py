@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from churnflow.modelling.casting import RULES, Cast, cast
 from churnflow.modelling.profile import labels, profile
 from churnflow.modelling.table import Ragged, Table
+from churnflow.modelling.texts import missing_words
 
 HEADER = ("id", "bill", "plan", "churn")
 
@@ -119,6 +120,19 @@ def test_the_schema_says_role_kind_range_and_levels_of_every_column() -> None:
 
 def test_the_range_is_that_of_the_rows_kept() -> None:
     assert casted("A1,9999,a,").schema["columns"][1]["high"] == 299.5
+
+
+def test_the_levels_are_those_of_the_rows_kept() -> None:
+    schema = casted("A1,1,z,", "A2,many,y,Yes", "A3,1,x,Yes").schema
+    assert schema["columns"][2]["levels"] == ["a", "b", "c", "x"]
+
+
+def test_the_schema_says_which_words_are_missing_and_lists_no_id() -> None:
+    rows = [[f"C{row % 20}", "None" if row % 2 else " - ", "Yes" if row % 20 else "No"] for row in range(60)]
+    table = Table(("id", "offer", "churn"), rows, list(range(2, 62)), (), ",", "utf-8", (), missing_words(["-"]))
+    found = cast(table, profile(table, "churn", "id"), labels(table, "churn", None))
+    assert found.schema["missing"] == ["", "-"]
+    assert [column["levels"] for column in found.schema["columns"][:2]] == [[], ["None"]]
 
 
 def test_a_table_without_an_id_keeps_rows_that_are_alike() -> None:

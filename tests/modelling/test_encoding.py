@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from churnflow.modelling.columns import Column, Encoding
-from churnflow.modelling.encoding import MAX_LEVELS, TableEncoder, as_columns, fit_encoding, unscaled
+from churnflow.modelling.encoding import TableEncoder, as_columns, fit_encoding, unscaled
+from churnflow.modelling.texts import MAX_LEVELS
 from tests.customers import make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}

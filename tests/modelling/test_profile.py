@@ -1,12 +1,14 @@
 """What the columns of a table are taken for, which classes the target has, and what is guessed of an unknown file."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from churnflow.errors import UsageError
-from churnflow.modelling.profile import Column, as_number, describe, guess, is_missing, labels, profile
+from churnflow.modelling.profile import Column, as_number, describe, guess, labels, profile
 from churnflow.modelling.table import Table, read_table
+from churnflow.modelling.texts import missing_words, present
 from tests.customers import BUNDLED, write_customers
 
 
@@ -15,7 +17,7 @@ def make_table(**columns: list[str]) -> Table:
     return Table(tuple(columns), rows, list(range(2, len(rows) + 2)), (), ",", "utf-8", ())
 
 
-def profiled(values: list[str], **given: str) -> Column:
+def profiled(values: list[str], **given: tuple[str, ...]) -> Column:
     """Profile one column beside a target and an id."""
     target = ["Yes", "No"] * (len(values) // 2) + ["Yes"] * (len(values) % 2)
     table = make_table(x=values, churn=target, id=[str(row) for row in range(len(values))])
@@ -24,7 +26,18 @@ def profiled(values: list[str], **given: str) -> Column:
 
 @pytest.mark.parametrize("value", ["", " ", "NA", "n/a", "NaN", "null", "None", " ? ", "\t"])
 def test_the_usual_words_for_missing_are_missing(value: str) -> None:
-    assert is_missing(value)
+    assert present(value, missing_words()) is None
+
+
+def test_declared_words_for_missing_take_the_place_of_the_usual_ones_but_blank_stays_missing() -> None:
+    words = missing_words(["-", "Unknown "])
+    assert [present(value, words) for value in (" - ", "UNKNOWN", " ", "None", " NA ")] == [
+        None,
+        None,
+        None,
+        "None",
+        "NA",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +72,12 @@ def test_a_number_is_what_reads_as_one(value: str, number: float | None) -> None
         (["a", "b", "b", "NA"] * 50, "category", "feature", "2 different values"),
         (["", "NA"] * 100, "text", "dropped", "every value is missing"),
         (["7"] * 200, "number", "dropped", "one and the same value in every row"),
-        (["a", ""] * 100, "category", "dropped", "one and the same value in every row"),
+        (["a", ""] * 100, "category", "feature", "one value, or missing"),
+        (["1", "NA"] * 100, "category", "feature", "one value, or missing"),
+        (["00012", "00900", "10000", ""] * 50, "category", "feature", "3 different codes, digits with leading zeros"),
+        ([f"{row:05d}" for row in range(200)], "text", "dropped", "text with 200 different codes"),
+        (["0", "1"] * 100, "number", "feature", "its values are numbers"),
+        (["007", "12", "1"] * 60, "number", "feature", "its values are numbers"),
         ([f"2024-01-{day:02d}" for day in range(1, 21)] * 10, "date", "dropped", "a date: "),
         ([f"{day:02d}.01.2024 10:00" for day in range(1, 21)] * 10, "date", "dropped", "a date: "),
         ([f"name {row}" for row in range(200)], "text", "dropped", "text with 200 different values"),
@@ -77,6 +95,42 @@ def test_kind_and_role_of_a_column_follow_from_its_values(values: list[str], kin
     found = profiled(values)
     assert (found.kind, found.role) == (kind, role)
     assert found.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ("{},5", "it looks like numbers with a decimal comma; write them with a point"),
+        ("-{}.250,25", "it looks like numbers with a decimal comma; write them with a point"),
+        ("{}%", "it looks like numbers with percent signs; write them without, with a point"),
+        ("{},5 %", "it looks like numbers with percent signs; write them without, with a point"),
+    ],
+)
+@pytest.mark.parametrize(("levels", "role"), [(200, "dropped"), (20, "feature")])
+def test_numbers_in_a_spelling_that_is_not_read_are_doubted(form: str, said: str, levels: int, role: str) -> None:
+    found = profiled([form.format(row % levels) for row in range(199)] + ["3"])
+    assert (found.role, found.doubt) == (role, said)
+
+
+@pytest.mark.parametrize("values", [["a,5", "b,5"] * 50, ["1,5"] * 50 + ["many"] * 50, ["1.5", "2"] * 50])
+def test_what_does_not_look_like_numbers_in_another_spelling_is_not_doubted(values: list[str]) -> None:
+    assert profiled(values).doubt == ""
+
+
+def test_a_column_declared_as_a_category_is_one_whatever_it_looks_like() -> None:
+    numbers, commas = [str(row % 7) for row in range(200)], ["1,5", "2,5"] * 100
+    found = [profiled(values, categories=("x",)) for values in (numbers, commas)]
+    assert [(column.kind, column.role, column.doubt) for column in found] == [("category", "feature", "")] * 2
+    assert found[0].levels == tuple("0123456")
+
+
+def test_of_very_many_declared_levels_the_most_frequent_are_listed() -> None:
+    found = profiled(["often"] * 50 + [f"{row}" for row in range(150)], categories=("x",))
+    assert (len(found.levels), found.levels[0], found.role) == (100, "often", "feature")
+
+
+def test_a_declared_category_that_is_empty_or_one_value_is_still_left_out() -> None:
+    assert [profiled([value] * 9, categories=("x",)).role for value in ("", "7")] == ["dropped", "dropped"]
 
 
 def test_levels_come_most_frequent_first_and_missing_is_none_of_them() -> None:
@@ -117,11 +171,12 @@ def test_a_copy_of_the_target_is_left_out_on_either_side_of_it() -> None:
         (("gone", None, ()), "no column 'gone'"),
         (("churn", "number", ()), "no column 'number'"),
         (("churn", None, ("plna",)), "no column 'plna'"),
+        (("churn", None, (), ("paln",)), "no column 'paln'"),
         (("churn", "churn", ()), "the target 'churn' is also named as the id"),
         (("churn", None, ("churn",)), "the target 'churn' is also named under drop"),
     ],
 )
-def test_names_that_do_not_fit_the_file_are_refused(given: tuple[str, str | None, tuple[str, ...]], said: str) -> None:
+def test_names_that_do_not_fit_the_file_are_refused(given: Any, said: str) -> None:
     table = make_table(plan=["a", "b"], churn=["Yes", "No"])
     with pytest.raises(UsageError, match=said) as raised:
         profile(table, *given)
@@ -135,6 +190,12 @@ def test_names_that_do_not_fit_the_file_are_refused(given: tuple[str, str | None
         (["0", "1"], "1", "0"),
         (["FALSE", "TRUE"], "TRUE", "FALSE"),
         (["stayed", "left"], "left", "stayed"),
+        (["0.0", "1.0"], "1.0", "0.0"),
+        (["f", "t"], "t", "f"),
+        (["nein", "Ja"], "Ja", "nein"),
+        (["non", "Oui"], "Oui", "non"),
+        (["NO", "SÍ"], "SÍ", "NO"),
+        (["active", "Churned"], "Churned", "active"),
         ([" yes ", "no", "", "NA", "?"], "yes", "no"),
     ],
 )
@@ -157,6 +218,12 @@ def test_a_declared_positive_class_is_taken() -> None:
         (["Yes", "Yes", ""], None, "1 values ('Yes')", "two values"),
         (["", "NA"], None, "0 values (none)", "two values"),
         (["Yes", "No", "Maybe"], None, "3 values", "two values"),
+        (
+            ["Yes", "yes", "YES", "No", "no"],
+            None,
+            "5 values",
+            "they differ by case only: write 'No' and 'Yes' in every",
+        ),
         (["a", "b", "c", "d", "e"], None, ", ...", "two values"),
         (["Yes", "No"], "yes", "no value 'yes'", "'No' and 'Yes'"),
         (["red", "blue"], None, "'blue' or 'red'", "positive: 'blue'"),
@@ -200,13 +267,14 @@ def test_an_id_by_name_comes_first_and_a_measure_or_an_unusual_pair_is_no_candid
 
 def test_the_recorded_schema_describes_a_column_without_a_customers_own_value(tmp_path: Path) -> None:
     table = read_table(write_customers(tmp_path))
+    kept: dict[str, list[Any]] = {"tenure": [0.0, 5.0, 9.0], "plan": ["plus", "basic", "plus"]}
     identifier, tenure, plan, churn = (
-        describe(column, [0.0, 5.0, 9.0] if column.name == "tenure" else [])
-        for column in profile(table, "churn", "customer_id")
+        describe(column, kept.get(column.name, [])) for column in profile(table, "churn", "customer_id")
     )
     assert tenure["kind"] == "number"
     assert (tenure["integer"], tenure["low"], tenure["high"], tenure["example"]) == (True, 0.0, 9.0, 5.0)
-    assert (plan["kind"], plan["example"], plan["required"]) == ("category", plan["levels"][0], True)
+    assert (plan["kind"], plan["example"], plan["required"]) == ("category", "plus", True)
+    assert plan["levels"] == ["plus", "basic"]
     assert identifier["example"] is None
     assert churn["example"] is None
     assert "C00" not in str([identifier, tenure, plan, churn])

@@ -229,6 +229,7 @@ def test_a_tree_too_deep_to_walk_is_refused() -> None:
         {"columns": [{**Column("a", "number").as_json(), "mean": 1e300}]},
         {"columns": [{**Column("a", "number").as_json(), "mean": True}]},
         {"columns": [{**Column("a", "number").as_json(), "kind": "date"}]},
+        {"columns": [{**Column("a", "number").as_json(), "low": True}]},
         {"columns": [{**Column("a", "category").as_json(), "levels": ["x", "x"]}]},
         {"columns": [{**Column("a", "category").as_json(), "levels": [1]}]},
         {"columns": [{**Column("a", "category").as_json(), "indicator": 1}]},

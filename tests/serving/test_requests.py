@@ -74,6 +74,27 @@ def test_a_range_of_long_numbers_is_told_to_the_last_digit() -> None:
     assert batch.warnings[0][0].problem == "outside the range seen in training, -12345678 to 0.1234567"
 
 
+def test_a_declared_word_for_missing_is_one_and_the_usual_ones_are_then_values() -> None:
+    request = compile_schema({**SCHEMA, "missing": ["", "-"]})
+    body = {"customers": [{"months": 1, "plan": plan} for plan in ("-", " ", " basic ", "None")]}
+    batch = request.read(json.dumps(body).encode())
+    assert batch.columns["plan"] == [None, None, "basic", "None"]
+    assert [len(warnings) for warnings in batch.warnings] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("value", ["", " NA", "none"])
+def test_a_text_that_stands_for_null_is_refused_where_null_is(value: str) -> None:
+    with pytest.raises(RefusedBodyError) as refused:
+        compile_schema(SCHEMA).read(json.dumps({"months": value, "plan": "basic"}).encode())
+    assert refused.value.problems[0].problem == "must not be a text that stands for null"
+
+
+def test_of_very_many_levels_a_new_one_may_have_been_too_rare() -> None:
+    column = {**SCHEMA["columns"][1], "levels": [str(number) for number in range(100)]}
+    batch = compile_schema({"columns": [column]}).read(b'{"plan": "x"}')
+    assert batch.warnings[0][0].problem == "a value not seen in training, or too rarely to be learned"
+
+
 def test_without_an_id_column_none_is_taken() -> None:
     with pytest.raises(RefusedBodyError) as refused:
         compile_schema(SCHEMA).read(b'{"months": 1, "plan": null, "customer_id": "x"}')
@@ -85,6 +106,8 @@ def test_without_an_id_column_none_is_taken() -> None:
     [
         ({}, "incomplete"),
         ([], "incomplete"),
+        ({**SCHEMA, "missing": [1]}, "incomplete"),
+        ({**SCHEMA, "missing": 1}, "incomplete"),
         ({"columns": [{"name": "a"}]}, "incomplete"),
         ({"columns": [1]}, "incomplete"),
         ({"columns": [{"name": "a", "role": "id"}]}, "names no feature"),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnflow import StepResult
+from churnflow import InputError, StepResult
 from churnflow.steps.ingest import ingest
 from tests.customers import BUNDLED, write_customers
 
@@ -105,6 +105,38 @@ def test_a_column_without_values_and_a_copy_are_left_out_with_the_reason(tmp_pat
     customers = result.outputs["customers"]
     assert isinstance(customers, pd.DataFrame)
     assert list(customers.columns) == ["customer_id", "tenure", "plan", "churn"]
+
+
+def test_words_read_as_missing_are_counted_and_can_be_declared_otherwise(tmp_path: Path) -> None:
+    offers = ["None", "A", " none ", "NA", "B", "", "None", "A", "B", "A"] * 30
+    said = 'values of offer read as missing: "None" (60), "none" (30), "NA" (30)'
+    result = ingested(tmp_path, offer=offers)
+    assert any(text.startswith(f"120 {said}") for text in issues(result, "note"))
+    declared = ingest(tmp_path / "customers.csv", "churn", "customer_id", missing=("na",))
+    assert declared.outputs["schema"]["missing"] == ["", "na"]
+    customers = declared.outputs["customers"]
+    assert isinstance(customers, pd.DataFrame)
+    assert (customers["offer"].isna().sum(), (customers["offer"] == "None").sum()) == (60, 60)
+
+
+def test_numbers_with_a_decimal_comma_are_a_warning_whether_left_out_or_not(tmp_path: Path) -> None:
+    many, few = ([f'"{row % levels},5"' for row in range(300)] for levels in (150, 9))
+    assert issues(ingested(tmp_path, bill=many, fee=few), "warning") == [
+        "the column bill is left out: text with 150 different values; "
+        "it looks like numbers with a decimal comma; write them with a point",
+        "the column fee is taken as a category; it looks like numbers with a decimal comma; write them with a point",
+    ]
+
+
+def test_codes_keep_their_zeros_and_numbers_can_be_declared_codes(tmp_path: Path) -> None:
+    path = write_customers(tmp_path, 300, area=["00012", "01200", "90210"] * 100, tariff=["1", "2", "7"] * 100)
+    result = ingest(path, "churn", "customer_id", categories=("tariff",))
+    customers = result.outputs["customers"]
+    assert isinstance(customers, pd.DataFrame)
+    assert customers[["area", "tariff"]].head(3).to_numpy().tolist() == [["00012", "1"], ["01200", "2"], ["90210", "7"]]
+    with pytest.raises(InputError) as raised:
+        ingest(path, "churn", "customer_id", categories=("tarif",))
+    assert raised.value.hint == "did you mean 'tariff'?"
 
 
 def test_how_the_file_was_read_is_said(tmp_path: Path) -> None:

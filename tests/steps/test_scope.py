@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from churnflow import StepResult
+from churnflow import InputError, StepResult
 from churnflow.steps.scope import scope
 from tests.customers import BUNDLED, write_customers
 
@@ -96,6 +96,28 @@ def test_columns_of_no_use_are_named_with_their_reason(tmp_path: Path) -> None:
     ]
     assert result.metrics["suspicious_columns"] == 3
     assert result.metrics["features"] == 3
+
+
+def test_numbers_that_are_not_read_as_such_are_a_warning(tmp_path: Path) -> None:
+    result = scoped(tmp_path, bill=[f'"{row},5"' for row in range(1200)], tax=[f"{row % 9}%" for row in range(1200)])
+    said = [issue.text for issue in result.issues if issue.severity == "warning"]
+    assert any(text.startswith("the column bill: text with") and "a decimal comma" in text for text in said)
+    assert any(text.startswith("the column tax: 9 different values; it looks like numbers with") for text in said)
+
+
+def test_a_flag_is_a_feature_and_its_blanks_are_not_counted_as_missing(tmp_path: Path) -> None:
+    result = scoped(tmp_path, insured=["yes", "", ""] * 400)
+    assert (result.metrics["features"], result.metrics["missing_ratio"]) == (3, 0)
+
+
+def test_words_for_missing_and_categories_can_be_declared(tmp_path: Path) -> None:
+    path = write_customers(tmp_path, 1200, offer=["None", "A", "B", "A"] * 300, area=["1", "2", "-", "4", "5"] * 240)
+    assert scope(path, "churn", "customer_id").metrics["missing_ratio"] == pytest.approx(0.25 / 4)
+    result = scope(path, "churn", "customer_id", missing=("-",), categories=("area",))
+    assert result.metrics["missing_ratio"] == pytest.approx(0.2 / 4)
+    with pytest.raises(InputError) as raised:
+        scope(path, "churn", "customer_id", categories=("aera",))
+    assert raised.value.hint == "did you mean 'area'?"
 
 
 def test_a_source_full_of_risks_leaves_some_confidence_below_every_band(tmp_path: Path) -> None:
