@@ -92,6 +92,9 @@ class FakeFiles:
         return Path("/project") / relative
 
     def sha256(self, relative: str) -> str | None:
+        if relative.startswith("../"):
+            message = f"{relative} lies outside the project"
+            raise UsageError(message, hint="name a file inside it")
         content = self.contents.get(relative)
         return None if content is None else hashlib.sha256(content).hexdigest()
 

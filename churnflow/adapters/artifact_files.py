@@ -242,7 +242,7 @@ def signature_of(status: os.stat_result) -> Signature:
 def _broken(artifact: Artifact, path: Path, how: str) -> IntegrityError:
     return IntegrityError(
         f"the artifact {artifact.name} (sha256 {artifact.sha256[:12]}) is {how}",
-        hint=f"bring {path} back from a backup or another clone, or run its step again: churnflow run",
+        hint=f"bring {path} back from a backup or another clone, or make it again: churnflow run --new",
     )
 
 

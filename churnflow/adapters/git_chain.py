@@ -59,9 +59,9 @@ class Chain:
             (found,) = self._plumbing.read([f"refs/tags/{tags[-1]}^{{commit}}"]) if tags else [None]
         return None if found is None else link_of(found, ref_of(run_id))
 
-    def tags(self, run_id: str, pattern: str = "") -> list[str]:
-        """Return the names of a run's tags by number; `pattern` narrows them to those that match it as a glob."""
-        where = f"refs/tags/churnflow/{run_id}/{pattern}"
+    def tags(self, run_id: str) -> list[str]:
+        """Return the names of a run's tags by number."""
+        where = f"refs/tags/churnflow/{run_id}/"
         names = self._plumbing.line("for-each-ref", "--format=%(refname:lstrip=2)", where).splitlines()
         return sorted((name for name in names if _TAG.match(name)), key=lambda name: split_tag(name)[1])
 

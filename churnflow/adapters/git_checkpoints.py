@@ -44,7 +44,7 @@ class GitCheckpoints:
         self._chain = Chain(self._plumbing, repository)
         self._writer = CommitWriter(self._plumbing, repository)
         self._restorer = Restorer(self._plumbing, repository, self._snapshots)
-        self._names = Names(self._plumbing, self._chain)
+        self._names = Names(self._plumbing, self._chain, repository)
 
     @property
     def identity_note(self) -> str | None:
@@ -168,16 +168,26 @@ class GitCheckpoints:
 
     def _is_settled(self, run_id: str) -> bool:
         """Tell by a note and by counting names whether nothing is missing: every command asks, so no git is started."""
-        common = self._repository.common_dir
         try:
             commit, number = (self._repository.state_dir / "derived").read_text().split()
-            if (common / ref_of(run_id)).read_text().strip() != commit:
-                return False
+            tip, tags = self._refs_on_disk(run_id, int(number))
             copies = [path for path in self._copies(run_id).iterdir() if path.suffix == ".yaml"]
-            tags = [path for path in (common / "refs/tags/churnflow" / run_id).iterdir() if path.suffix != ".lock"]
-            return min(len(copies), len(tags)) >= int(number)
+            return tip == commit and min(len(copies), len(tags)) >= int(number)
         except (OSError, ValueError):
             return False
+
+    def _refs_on_disk(self, run_id: str, number: int) -> tuple[str | None, set[str]]:
+        """Read where the run's ref stands and the names of its tags, packed ones only if loose ones are too few."""
+        common = self._repository.common_dir
+        ref, folder = ref_of(run_id), f"refs/tags/churnflow/{run_id}/"
+        tip = (common / ref).read_text().strip() if (common / ref).exists() else None
+        tags = {path.name for path in (common / folder).glob("*") if path.suffix != ".lock"}
+        packed = common / "packed-refs"
+        if (tip is None or len(tags) < number) and packed.exists():
+            refs = {name: oid for oid, _, name in (line.partition(" ") for line in packed.read_text().splitlines())}
+            tip = tip or refs.get(ref)
+            tags |= {name.removeprefix(folder) for name in refs if name.startswith(folder)}
+        return tip, tags
 
     def _copies(self, run_id: str) -> Path:
         return self._repository.root / "checkpoints" / run_id

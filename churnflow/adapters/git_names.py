@@ -1,9 +1,14 @@
 """What a person may call a checkpoint: its name, its tag, `HEAD~1`, or the short form of the user's document."""
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from churnflow.adapters.git_chain import Chain, is_tag, split_tag
 from churnflow.adapters.git_plumbing import Plumbing
+from churnflow.adapters.repository import Repository
+from churnflow.domain.checkpoint import file_of
 
 _BACK = re.compile(r"HEAD(?:~(\d{0,6}))?\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\Z")
@@ -13,13 +18,17 @@ _SHORT = "checkpoint-"
 class Names:
     """Finds the tag that a name means."""
 
-    def __init__(self, plumbing: Plumbing, chain: Chain) -> None:
-        """Take the plumbing and the chains."""
+    def __init__(self, plumbing: Plumbing, chain: Chain, repository: Repository) -> None:
+        """Take the plumbing, the chains, and the project whose runs are searched."""
         self._plumbing = plumbing
         self._chain = chain
+        self._repository = repository
 
     def find(self, run_id: str | None, name: str) -> str | None:
-        """Return the tag that `name` means: in the run first, then in all runs by age; None if none does."""
+        """Return the tag that `name` means: in the run first, then in the project's runs by age; None if none does.
+
+        Only a whole tag reaches a run of another project or of another work tree.
+        """
         if is_tag(name):
             return name if self._exists(name) else None
         back = _BACK.match(name)
@@ -27,8 +36,8 @@ class Names:
             return self._back(run_id, int(back[1] or 1) if "~" in name else 0)
         if not _NAME.match(name):
             return None
-        for pattern in _patterns(name):
-            found = self._newest(run_id, pattern)
+        for meant in _meanings(name):
+            found = self._in_run(run_id, meant) or self._in_project(meant)
             if found:
                 return found
         return None
@@ -40,18 +49,36 @@ class Names:
         link = self._chain.at(tip, tip.number - steps)
         return link.tag if link else None
 
-    def _newest(self, run_id: str | None, pattern: str) -> str | None:
-        tags = self._chain.tags(run_id, pattern) if run_id else []
-        if tags:
-            return tags[-1]
+    def _in_run(self, run_id: str | None, meant: re.Pattern[str]) -> str | None:
+        tags = self._chain.tags(run_id) if run_id else []
+        return next((tag for tag in reversed(tags) if meant.search(tag)), None)
+
+    def _in_project(self, meant: re.Pattern[str]) -> str | None:
         listed = self._plumbing.line(
-            "for-each-ref",
-            "--sort=creatordate",
-            "--format=%(refname:lstrip=2)",
-            f"refs/tags/churnflow/*/{pattern}",
+            "for-each-ref", "--sort=creatordate", "--format=%(refname:lstrip=2)", "refs/tags/churnflow/"
         )
-        names = [tag for tag in listed.splitlines() if is_tag(tag)]
-        return names[-1] if names else None
+        tags = [tag for tag in reversed(listed.splitlines()) if is_tag(tag) and meant.search(tag)]
+        own, foreign = self._runs()
+        if own:
+            return next((tag for tag in tags if split_tag(tag)[0] in own), None)
+        # A clone has no runs of its own yet, but tags: those of this project's folder are its history.
+        return next((tag for tag in tags if split_tag(tag)[0] not in foreign and self._is_of_project(tag)), None)
+
+    def _runs(self) -> tuple[set[str], set[str]]:
+        """Return the runs that this work tree has been at, and those that only others of the repository have."""
+        state = self._repository.state_dir
+        own = _names_in(state / "runs")
+        common = self._repository.common_dir
+        others = [common, *(common / "worktrees" / name for name in _names_in(common / "worktrees"))]
+        place = state.relative_to(self._repository.git_dir)
+        return own, {run for folder in others for run in _names_in(folder / place / "runs")} - own
+
+    def _is_of_project(self, tag: str) -> bool:
+        prefix = self._repository.prefix
+        file = file_of(*split_tag(tag))
+        path = f"{prefix}/{file}" if prefix else file
+        (found,) = self._plumbing.read([f"refs/tags/{tag}^{{commit}}:{path}"])
+        return found is not None
 
     def _exists(self, tag: str) -> bool:
         if self._plumbing.read([f"refs/tags/{tag}"])[0] is not None:
@@ -62,9 +89,16 @@ class Names:
         return link is not None and link.tag == tag
 
 
-def _patterns(name: str) -> list[str]:
-    patterns = [name] if re.match(r"\d+-", name) else []
-    patterns.append(f"[0-9]*-{name}")
-    if name.startswith(_SHORT):
-        patterns.append(f"[0-9]*-{name.removeprefix(_SHORT)}*")
-    return patterns
+def _names_in(folder: Path) -> set[str]:
+    with suppress(OSError):
+        return {path.name for path in folder.iterdir()}
+    return set()
+
+
+def _meanings(name: str) -> Iterator[re.Pattern[str]]:
+    """Yield what the end of a tag may look like: number and name, the name, a name that begins so."""
+    yield re.compile(rf"/{re.escape(name)}\Z")
+    yield re.compile(rf"/\d+-{re.escape(name)}\Z")
+    short = name.removeprefix(_SHORT)
+    if short and short != name:
+        yield re.compile(rf"/\d+-{re.escape(short)}[^/]*\Z")

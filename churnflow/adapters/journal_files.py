@@ -1,6 +1,7 @@
 """The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ class JournalFiles:
         except FileNotFoundError:
             return None
         except ValidationError:
-            raise _damaged(path, "it is not readable") from None
+            message = f"the note of a rollback that was cut off, {path}, was altered"
+            hint = f"rm {shlex.quote(str(path))}, then the same rollback again: churnflow rollback REF"
+            raise IntegrityError(message, hint=hint) from None
 
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         """Return the run and record of a passed step with this key, None if no such step was ever done here."""
@@ -152,7 +155,8 @@ def _parse(text: bytes, path: Path) -> Run:
 
 
 def _damaged(path: Path, why: str) -> IntegrityError:
+    current = shlex.quote(str(path.parents[2] / "current"))
     return IntegrityError(
         f"the journal {path} was altered: {why}",
-        hint="go back to the newest checkpoint, which is kept apart: churnflow rollback HEAD",
+        hint=f"rm {current}, then go back by a whole tag, of those of git tag -l 'churnflow/*': churnflow rollback TAG",
     )

@@ -28,35 +28,21 @@ class ProjectLock:
     def __init__(self, state_dir: Path) -> None:
         """Take the folder that the lock file lies in; nothing is created before the first lock."""
         self._path = state_dir / "lock"
-        self._depth = 0
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
-        """Hold the lock while the block runs; a block inside a block of the same process is let through.
-
-        Raises ConflictError naming pid and command of the process that holds it.
-        """
-        if self._depth:
-            yield from self._held()
-            return
+        """Hold the lock while the block runs. Raises ConflictError naming pid and command of the one that holds it."""
         with explained(self._path):
             make_folder(self._path.parent)
             descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
         _HELD.add(descriptor)
         try:
             self._take(descriptor, command)
-            yield from self._held()
+            yield
         finally:
             if descriptor in _HELD:
                 _HELD.remove(descriptor)
                 os.close(descriptor)
-
-    def _held(self) -> Iterator[None]:
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
 
     def _take(self, descriptor: int, command: str) -> None:
         try:

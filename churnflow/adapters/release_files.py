@@ -1,5 +1,6 @@
 """Which release the API serves: one small file, replaced atomically, and the list of what was served before."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class ReleaseFiles:
             text = self.path.read_bytes()
         except FileNotFoundError:
             return None
-        return _parse(text, self.path)
+        aside = f"mv {shlex.quote(str(self.path))} {shlex.quote(f'{self.path}.damaged')}"
+        return _parse(text, str(self.path), f"{aside}, then serve the newest release again: churnflow rollback served")
 
     def switch(self, release: Release) -> None:
         """Serve `release` from now on, by one atomic replacement."""
@@ -58,17 +60,20 @@ class ReleaseFiles:
         except FileNotFoundError:
             return []
         whole = text[: text.rfind(b"\n") + 1]
-        return [_parse(line, self._past) for line in whole.splitlines()]
+        mend = shlex.quote(str(self._past))
+        return [
+            _parse(line, f"{self._past}, line {number}", f"remove that line: sed -i {number}d {mend}")
+            for number, line in enumerate(whole.splitlines(), 1)
+        ]
 
 
 def _line(release: Release) -> bytes:
     return canonical_json(release.model_dump(mode="json", by_alias=True)) + b"\n"
 
 
-def _parse(text: bytes, path: Path) -> Release:
+def _parse(text: bytes, where: str, hint: str) -> Release:
     try:
         return Release.model_validate_json(text)
     except ValidationError as failure:
-        message = f"the record of what is served was altered: {path}"
-        hint = "serve a release again by its checkpoint: churnflow log, then churnflow rollback REF"
+        message = f"the record of what is served was altered: {where}"
         raise IntegrityError(message, hint=hint) from failure

@@ -1,5 +1,6 @@
 """The source files that steps read: found inside the project, hashed once per change, brought back whole."""
 
+import errno
 import json
 import os
 import stat
@@ -25,6 +26,8 @@ from churnflow.errors import IntegrityError, UsageError
 
 # A file written this short before it was hashed may change again without a new time stamp, as in git's racy index.
 _RACY_NS = 2_000_000_000
+# What is said of a path that leads to no file: it, or a folder of it, is not there, or no file can have such a name.
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 class SourceFiles:
@@ -40,10 +43,11 @@ class SourceFiles:
     def resolve(self, relative: str) -> Path:
         """Return the absolute path. Raises UsageError when there is no such file or it lies outside the project."""
         path = self._inside(relative)
-        if path.is_dir():
+        mode = _mode(path)
+        if stat.S_ISDIR(mode):
             message = f"{relative} is a directory, not a file"
             raise UsageError(message, hint="name a file in it")
-        if not path.is_file():
+        if not stat.S_ISREG(mode):
             message = f"no such file: {relative}"
             raise UsageError(message, hint=_nearest(path))
         return path
@@ -60,11 +64,13 @@ class SourceFiles:
             if known is not None and known[0] == signature:
                 return known[1]
             found = sha256_of(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
         except PermissionError:
             message = f"no permission to read {relative}"
             raise UsageError(message, hint=f"give yourself read permission: chmod u+r {relative}") from None
+        except OSError as failure:
+            if failure.errno in _NO_FILE:
+                return None
+            raise
         self._remember(relative, signature, found)
         return found
 
@@ -128,9 +134,19 @@ class SourceFiles:
             temporary.replace(self._memory)
 
 
+def _mode(path: Path) -> int:
+    """Return what stands at the path as `stat` has it, 0 for nothing."""
+    try:
+        return path.stat().st_mode
+    except OSError as failure:
+        if failure.errno in _NO_FILE:
+            return 0
+        raise
+
+
 def _nearest(path: Path) -> str:
     folder = path.parent
-    while not folder.is_dir():
+    while not stat.S_ISDIR(_mode(folder)):
         folder = folder.parent
     names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
     near = get_close_matches(path.name, names, n=1)

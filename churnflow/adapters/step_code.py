@@ -16,6 +16,7 @@ from types import TracebackType
 from churnflow.errors import ChurnflowError, UsageError
 
 _GROUP = "churnflow.steps"
+_INSTALLED = {"site-packages", "dist-packages", ".venv"}
 
 
 class StepCode:
@@ -30,6 +31,7 @@ class StepCode:
         self._registered = dict(registered)
         self._sources: dict[str, dict[str, bytes]] = {}
         self._modules: dict[str, tuple[bytes, list[str]] | None] = {}
+        self._own: dict[str, bool] = {}
 
     def names(self) -> Sequence[str]:
         """Return the registered names, built-in and installed."""
@@ -40,9 +42,8 @@ class StepCode:
         module_name, attribute = self._target(uses)
         self._on_path()
         spec = self._find(module_name, uses)
-        is_own = spec.origin is not None and Path(spec.origin).is_relative_to(self._root)
         try:
-            with _uncached() if is_own else nullcontext():
+            with _uncached() if self._is_own(spec) else nullcontext():
                 found: object = import_module(module_name)
         except ChurnflowError:
             raise
@@ -62,8 +63,8 @@ class StepCode:
     def code_sha256(self, uses: str) -> str:
         """Return the digest of the source that the function is made of, without importing it.
 
-        That is its module and every module of the same top-level package that it imports, however far, in the order
-        of their names. Other packages count through the digest of the installed versions.
+        That is its module and every module that it imports, however far, of the same top-level package or of the
+        project, in the order of their names. Other packages count through the digest of the installed versions.
         """
         module_name, attribute = self._target(uses)
         self._on_path()
@@ -107,7 +108,22 @@ class StepCode:
 
     def _is_near(self, name: str, module_name: str) -> bool:
         top = name.split(".", 1)[0]
-        return top == module_name.split(".", 1)[0] or (self._root / f"{top}.py").is_file()
+        if top not in self._own:
+            self._own[top] = self._is_own(_find_spec(top))
+        return self._own[top] or top == module_name.split(".", 1)[0]
+
+    def _is_own(self, spec: ModuleSpec | None) -> bool:
+        """Tell whether a module is the project's: in its folder, but not in an environment that lies there too."""
+        if spec is None:
+            return False
+        places = map(Path, [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location else [])])
+        inside = [place for place in places if place.is_relative_to(self._root)]
+        prefixes = [prefix for prefix in (Path(sys.prefix), Path(sys.base_prefix)) if self._root in prefix.parents]
+        return any(
+            _INSTALLED.isdisjoint(place.relative_to(self._root).parts)
+            and not any(place.is_relative_to(prefix) for prefix in prefixes)
+            for place in inside
+        )
 
     def _find(self, module_name: str, uses: str) -> ModuleSpec:
         spec = _find_spec(module_name)
@@ -160,10 +176,10 @@ def _find_spec(name: str) -> ModuleSpec | None:
     # importlib.util.find_spec would import, and so run, the packages above the module; this walks their folders.
     path: Sequence[str] | None = None
     spec: ModuleSpec | None = None
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:depth]), path)
-        if spec is None or (depth < len(parts) and spec.submodule_search_locations is None):
+    for part in name.split("."):
+        # By its last part alone: the folders of a package without `__init__.py` are else asked of its imported parent.
+        spec = PathFinder.find_spec(part, path)
+        if spec is None:
             return None
         path = list(spec.submodule_search_locations or ())
     return spec

@@ -2,11 +2,13 @@
 
 import inspect
 import json
+import pathlib
 import re
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, Literal
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
@@ -32,7 +34,7 @@ class Parameter:
     @property
     def is_file(self) -> bool:
         """Whether a value names a file of the project, to be hashed, stored and handed over as a path."""
-        return self.annotation is Path or Path in typing.get_args(self.annotation)
+        return any(_is_path(member) for member in _members(self.annotation))
 
     def shown(self) -> str:
         """Write the parameter as `steps` lists it: name, type, default."""
@@ -52,7 +54,10 @@ class Filling:
 
 
 def parameters(function: Callable[..., object]) -> dict[str, Parameter]:
-    """Return the parameters of a step function by name. Raises UsageError for *args, **kwargs or positional-only."""
+    """Return the parameters of a step function by name.
+
+    Raises UsageError for *args, **kwargs or positional-only, and for several files in one parameter.
+    """
     found: dict[str, Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
@@ -60,6 +65,9 @@ def parameters(function: Callable[..., object]) -> dict[str, Parameter]:
             raise UsageError(message, hint="give the function only parameters that have a name")
         empty = parameter.default is parameter.empty
         annotation = _annotation(function, parameter)
+        if any(_holds_path(member) for member in _members(annotation) if not _is_path(member)):
+            message = f"the step function {function.__name__} takes {parameter}: paths inside another type"
+            raise UsageError(message, hint="take one Path per parameter, so that each file is hashed and stored")
         found[name] = Parameter(name, annotation, required=empty, default=None if empty else parameter.default)
     return found
 
@@ -67,8 +75,8 @@ def parameters(function: Callable[..., object]) -> dict[str, Parameter]:
 def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collection[str]) -> Filling:
     """Decide where each parameter comes from.
 
-    An artifact fills a parameter of its own name only if that has no default; `needs` names any other. Parameters that
-    nothing fills are left out: `missing` finds them.
+    An artifact fills a parameter of its own name only if that has no default; `needs` names any other. A path that is
+    a default is a file of the project, too. Parameters that nothing fills are left out: `missing` finds them.
     """
     sources: dict[str, tuple[Source, Any]] = {}
     for name, parameter in known.items():
@@ -83,7 +91,7 @@ def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collectio
         elif name in step.needs or (parameter.required and name in artifacts):
             sources[name] = ("artifact", step.needs.get(name, name))
         elif not parameter.required:
-            sources[name] = ("default", parameter.default)
+            sources[name] = _default(parameter)
     return Filling(sources)
 
 
@@ -104,6 +112,14 @@ def wrong_value(parameter: Parameter, value: Any) -> str | None:
     return None
 
 
+def remedy(parameter: Parameter, value: Any) -> str:
+    """Return how to mend a value that does not fit: in quotes, where YAML took a word for something else."""
+    words = [_as_word(item) for item in value] if isinstance(value, list) else _as_word(value)
+    if wrong_value(parameter, words) is None:
+        return f"write it in quotes: {parameter.name}: {json.dumps(words, ensure_ascii=False)}"
+    return f"it is declared as {parameter.shown()}"
+
+
 def typed_value(parameter: Parameter, value: Any) -> Any:
     """Return `value` as the annotation wants it (a list becomes a tuple). Raises UsageError if it does not fit."""
     adapter = _adapter(parameter.annotation)
@@ -116,6 +132,10 @@ def typed_value(parameter: Parameter, value: Any) -> Any:
     return adapter.validate_json(json.dumps(value), strict=True)
 
 
+def _as_word(value: Any) -> Any:
+    return value if isinstance(value, str | list | dict) else json.dumps(value)
+
+
 def _annotation(function: Callable[..., object], parameter: inspect.Parameter) -> Any:
     """Return the annotation, evaluated if it is text; one that only a type checker can resolve counts as Any.
 
@@ -124,11 +144,37 @@ def _annotation(function: Callable[..., object], parameter: inspect.Parameter) -
     if parameter.annotation is parameter.empty:
         return Any
     holder = type("holder", (), {"__annotations__": {parameter.name: parameter.annotation}})
-    names = getattr(function, "__globals__", {})
+    # A path must be known as one also where only the type checker imports its name.
+    names = {"Path": Path, "pathlib": pathlib, **getattr(function, "__globals__", {})}
     try:
         return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
     except (NameError, TypeError, AttributeError, SyntaxError):
         return Any
+
+
+def _default(parameter: Parameter) -> tuple[Source, Any]:
+    if parameter.is_file and isinstance(parameter.default, str | PurePath):
+        return "file", str(parameter.default)
+    return "default", parameter.default
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the alternatives of a union, else the annotation itself, without what only a validator reads."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _members(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        return [member for part in typing.get_args(annotation) for member in _members(part)]
+    return [annotation]
+
+
+def _is_path(annotation: Any) -> bool:
+    """Tell whether a Path can be handed over as this type because it is one, not because anything can."""
+    kind = typing.get_origin(annotation) or annotation
+    return isinstance(kind, type) and hasattr(kind, "__fspath__") and issubclass(type(Path()), kind)
+
+
+def _holds_path(annotation: Any) -> bool:
+    return _is_path(annotation) or any(map(_holds_path, typing.get_args(annotation)))
 
 
 def _words(annotation: Any) -> str:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import Gate, Item, Step
-from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, wrong_value
+from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, wrong_value
 from churnflow.engine.parse import Parsed, Place, Problem
 from churnflow.engine.ports import Files, StepCatalog
 from churnflow.errors import ChurnflowError
@@ -99,7 +99,7 @@ class _Checker:
             reason = wrong_value(known[name], value)
             if reason is not None:
                 what = f"parameter {name!r} of {step.uses}: {reason}, not {value!r}"
-                yield self._problem((*place, "with", name), what, f"it is declared as {known[name].shown()}")
+                yield self._problem((*place, "with", name), what, remedy(known[name], value))
         for name, relative in filling.named("file").items():
             try:
                 self._files.resolve(relative)

@@ -10,6 +10,7 @@ from churnflow.domain.ledger import open_issues
 from churnflow.domain.release import Release, next_version
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
+from churnflow.errors import UsageError
 
 
 def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
@@ -61,8 +62,15 @@ def source_files(run: Run, ports: Ports) -> dict[str, Artifact]:
     """
     read = {artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"}
     named = {value for step in run.workflow.steps() for value in step.params.values() if isinstance(value, str)}
-    to_come = sorted(path for path in named - read.keys() if ports.files.sha256(path) is not None)
+    to_come = sorted(text for text in named - read.keys() if _is_file(text, ports))
     return {**{path: ports.store.put_file(path, ports.files.resolve(path)) for path in to_come}, **read}
+
+
+def _is_file(text: str, ports: Ports) -> bool:
+    try:
+        return ports.files.sha256(text) is not None
+    except UsageError:
+        return False
 
 
 def serve_release(checkpoint: Checkpoint, ports: Ports) -> None:

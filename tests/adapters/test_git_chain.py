@@ -60,6 +60,22 @@ def test_what_a_kill_kept_from_being_made_is_made_by_repair(work: Work) -> None:
     assert store.git.head(RUN) == second
 
 
+@pytest.mark.parametrize("upkeep", [["pack-refs", "--all"], ["gc", "-q"], []])
+def test_to_see_that_nothing_is_missing_costs_no_git(
+    work: Work, monkeypatch: pytest.MonkeyPatch, upkeep: list[str]
+) -> None:
+    work.commit()
+    store = Store(work.path)
+    first, _ = store.save(), store.save("model-built")
+    if upkeep:
+        work.git(*upkeep)
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "/nowhere")
+        assert store.git.repair(RUN) == []
+    work.git("tag", "-d", first.tag)
+    assert store.git.repair(RUN) == [first.tag]
+
+
 def test_a_lock_that_a_killed_git_left_on_our_ref_does_not_block(work: Work) -> None:
     work.commit()
     store = Store(work.path)

@@ -103,6 +103,53 @@ def test_going_back_and_forth_restores_files_and_data_and_leaves_git_as_it_was(p
     assert verify(place.run.id, place.ports).checkpoints == 4
 
 
+@pytest.mark.parametrize("damage", ["a line", "its beginning", "all of it"])
+def test_a_damaged_journal_is_mended_by_what_its_error_says(place: Place, damage: str) -> None:
+    project = Project.open(place.work.path)
+    path = project.repository.state_dir / "runs" / place.run.id / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    match damage:
+        case "a line":
+            path.write_bytes(b"".join([lines[0], b"nonsense\n", *lines[1:]]))
+        case "its beginning":
+            path.write_bytes(b"".join(lines[1:]))
+        case _:
+            path.unlink()
+    with pytest.raises(IntegrityError) as caught:
+        settle(place.ports)
+    remove, _, then = caught.value.hint.partition(", then ")
+    assert then.endswith("churnflow rollback TAG")
+    subprocess.run(remove, shell=True, check=True)  # noqa: S602 - as the user would
+    assert place.tag in place.work.git("tag", "-l", "churnflow/*").splitlines()
+    settle(place.ports)
+    rollback(resolve(place.tag, None, place.ports), place.ports)
+    run = project.journal.current()
+    assert run is not None
+    assert (run.id, run.condensed()) == (place.run.id, place.ports.checkpoints.load(place.tag).run)
+    assert place.states() == {"old"}
+    assert verify(place.run.id, place.ports).checkpoints == 3
+
+
+@pytest.mark.parametrize("damage", ["lost", "altered"])
+def test_a_spoiled_artifact_is_made_again_by_the_new_run_that_its_error_names(place: Place, damage: str) -> None:
+    project = Project.open(place.work.path)
+    (artifact,) = place.ports.checkpoints.load(place.tag).artifacts
+    path = project.store.path(artifact)
+    data = path.read_bytes()
+    path.unlink()
+    if damage == "altered":
+        path.write_bytes(bytes(len(data)))
+    with pytest.raises(IntegrityError) as caught:
+        rollback(place.tag, place.ports)
+    assert caught.value.hint.endswith("churnflow run --new")
+    place.be("old")
+    run = project.new_run(project.workflow(None))
+    project.journal.start(run)
+    advance(run, place.ports, phases=["build"])
+    assert path.read_bytes() == data
+    assert verify(place.run.id, place.ports).artifacts
+
+
 def test_rows_of_source_data_never_enter_git(place: Place) -> None:
     rollback(place.tag, place.ports)
     undo(place.ports)

@@ -84,8 +84,9 @@ def test_a_note_of_the_current_run_that_is_no_text_is_named(journal: JournalFile
 def test_a_damaged_note_of_a_rollback_is_named(journal: JournalFiles, tmp_path: Path, text: str) -> None:
     journal.intend(Intent(target="churnflow/r/01-a", before="churnflow/r/02-b", reason=None))
     (tmp_path / "state/intent.json").write_text(text)
-    with pytest.raises(IntegrityError, match=r"intent\.json was altered"):
+    with pytest.raises(IntegrityError, match=r"intent\.json, was altered") as caught:
         journal.intent()
+    assert caught.value.hint.startswith(f"rm {tmp_path / 'state/intent.json'}, ")
 
 
 @pytest.mark.parametrize("text", ["", "{", "another key"])

@@ -85,18 +85,6 @@ def test_a_worker_that_ends_does_not_free_the_lock_of_its_holder(tmp_path: Path)
         pass
 
 
-def test_a_block_inside_a_block_is_let_through_and_the_lock_freed_after_the_outer_one(tmp_path: Path) -> None:
-    lock, other = ProjectLock(tmp_path / "state"), ProjectLock(tmp_path / "state")
-    again = other.lock("churnflow build")
-    with lock.lock("churnflow run"):
-        with lock.lock("churnflow run"):
-            pass
-        with pytest.raises(ConflictError, match=f"process {os.getpid()}"), again:
-            pass
-    with other.lock("churnflow build"):
-        pass
-
-
 def test_a_failure_inside_frees_the_lock(tmp_path: Path) -> None:
     lock = ProjectLock(tmp_path)
     with pytest.raises(ZeroDivisionError), lock.lock("churnflow run"):

@@ -1,5 +1,6 @@
 """The served release on disk: one file that a server follows, and a list that a kill does not shorten."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,33 @@ def test_a_kill_between_switch_and_list_loses_no_release(tmp_path: Path) -> None
     assert [past.version for past in pointer.past()] == ["v1.0.0", "v1.1.0"]
 
 
-@pytest.mark.parametrize("name", ["served.json", "served.jsonl"])
-def test_an_altered_record_is_named(tmp_path: Path, name: str) -> None:
-    pointer = ReleaseFiles(tmp_path)
+def follow(hint: str, until: str | None = None) -> None:
+    """Do what a hint says up to a word, as the user would."""
+    command = hint.partition(": ")[2] if until is None else hint.partition(until)[0]
+    subprocess.run(command, shell=True, check=True)  # noqa: S602
+
+
+def test_a_spoiled_pointer_is_named_and_out_of_the_way_the_release_can_be_served_again(tmp_path: Path) -> None:
+    pointer = ReleaseFiles(tmp_path / "it's here")
     pointer.switch(release("v1.0.0"))
-    (tmp_path / name).write_text("{}\n")
-    with pytest.raises(IntegrityError, match=f"what is served was altered: .*{name}"):
+    pointer.path.write_text("{}\n")
+    for use in (pointer.read, pointer.past, lambda: pointer.switch(release("v1.1.0"))):
+        with pytest.raises(IntegrityError, match=r"what is served was altered: .*served\.json") as caught:
+            use()
+    assert caught.value.hint.endswith("churnflow rollback served")
+    follow(caught.value.hint, ", then")
+    assert pointer.read() is None
+    pointer.switch(pointer.past()[-1])
+    assert pointer.read() == release("v1.0.0")
+
+
+def test_a_spoiled_line_of_what_was_served_is_named_and_can_be_removed(tmp_path: Path) -> None:
+    pointer = ReleaseFiles(tmp_path / "it's here")
+    for version in ("v1.0.0", "v1.1.0", "v1.2.0"):
+        pointer.switch(release(version))
+    lines = (tmp_path / "it's here/served.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "it's here/served.jsonl").write_bytes(lines[0] + b"{}\n" + lines[2])
+    with pytest.raises(IntegrityError, match=r"served\.jsonl, line 2") as caught:
         pointer.past()
+    follow(caught.value.hint)
+    assert [past.version for past in pointer.past()] == ["v1.0.0", "v1.2.0"]

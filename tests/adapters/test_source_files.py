@@ -70,6 +70,14 @@ def test_a_folder_or_a_pipe_is_no_source_file(project: Project) -> None:
     assert [project.files.sha256(path) for path in ("data", "data/pipe", "data/pipe/deeper")] == [None] * 3
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + "/a.csv", "x/" * 3000, "loop"])
+def test_a_name_that_no_file_can_have_is_that_of_no_file(project: Project, name: str) -> None:
+    (project.root / "loop").symlink_to("loop")
+    assert project.files.sha256(name) is None
+    with pytest.raises(UsageError, match="no such file"):
+        project.files.resolve(name)
+
+
 def test_a_digest_follows_every_change_and_is_remembered_between_commands(project: Project) -> None:
     project.write_long_ago("one\n")
     project.source.chmod(0o644)

@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(sys, "path", list(sys.path))
     project = Project(tmp_path)
     project.write("__init__.py", "raise SystemExit('imported')\n")
-    project.write("steps.py", "from .near import helper\nimport json\n\ndef run():\n    return helper()\n")
+    project.write("steps.py", "from .near import helper\nimport json\nimport sys\n\ndef run():\n    return helper()\n")
     project.write("near.py", "def late():\n    from . import far\n    return far\n\ndef helper():\n    return 1\n")
     project.write("far.py", "x = 1\n")
     project.write("other.py", "y = 1\n")
@@ -151,13 +151,38 @@ def test_an_unknown_name_that_is_near_to_nothing_lists_what_there_is(project: Pr
     assert caught.value.hint == "define `zzzz` in it"
 
 
-def test_a_module_of_the_project_that_the_step_imports_counts_and_one_that_is_gone_does_not(project: Project) -> None:
-    project.write("steps.py", f"import near_{project.package}\nfrom . import gone\n\ndef run():\n    return 1\n")
-    near = project.root / f"near_{project.package}.py"
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("NAME.py", "import NAME"),
+        ("NAME/__init__.py", "import NAME.util"),
+        ("NAME/util.py", "from NAME import util"),
+        ("NAME/deep/util.py", "from NAME.deep.util import x"),
+        ("src/NAME/util.py", "import NAME.util"),
+    ],
+)
+def test_code_of_the_project_that_the_step_imports_counts(project: Project, file: str, line: str) -> None:
+    name = f"near_{project.package}"
+    sys.path.append(str(project.root / "src"))
+    project.write("steps.py", f"{line.replace('NAME', name)}\nfrom . import gone\n\ndef run():\n    return 1\n")
+    near = project.root / file.replace("NAME", name)
+    near.parent.mkdir(parents=True, exist_ok=True)
     near.write_text("x = 1\n")
     before = project.sha256()
     near.write_text("x = 2\n")
     assert project.sha256() != before
+
+
+def test_a_package_installed_in_a_folder_of_the_project_does_not_count(project: Project) -> None:
+    name = f"far_{project.package}"
+    project.write("steps.py", f"import {name}\n\ndef run():\n    return 1\n")
+    site = project.root / ".venv/lib/python3/site-packages"
+    site.mkdir(parents=True)
+    sys.path.append(str(site))
+    (site / f"{name}.py").write_text("x = 1\n")
+    before = project.sha256()
+    (site / f"{name}.py").write_text("x = 2\n")
+    assert project.sha256() == before
 
 
 def test_unknown_names_are_met_with_the_nearest(project: Project) -> None:

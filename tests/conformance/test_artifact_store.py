@@ -89,6 +89,13 @@ def test_what_was_lost_is_named_and_comes_back_by_being_put_again(shelf: Shelf) 
     assert shelf.store.get(kept) == {"x": 1}
 
 
+def test_whether_something_is_there_is_told_without_reading_it(shelf: Shelf) -> None:
+    kept = shelf.store.put("model", {"x": 1}, "json")
+    assert shelf.store.has(kept)
+    shelf.lose(kept)
+    assert not shelf.store.has(kept)
+
+
 def test_a_lost_file_comes_back_by_being_put_again(shelf: Shelf) -> None:
     source = shelf.source("data.csv", b"1\n")
     kept = shelf.store.put_file("data.csv", source)

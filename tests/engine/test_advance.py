@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from churnflow import Confidence, Evidence, Finding, InputError, Issue, Measure, Progress, StepResult
+from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Decision, Mark, StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.engine.advance import advance, answer, override, waiting_item
 from churnflow.engine.perform import perform
 from churnflow.errors import ConflictError, UsageError, WaitingError
-from tests.fakes import World
+from tests.fakes import FakeStore, World
 
 WORKFLOW = """
 name: small
@@ -210,6 +211,21 @@ def test_a_workflow_edited_during_the_run_is_not_kept_as_if_it_had_been_run(worl
     with pytest.raises(ConflictError, match=r"workflows/test\.yaml changed under the run"):
         advance(run, world.ports, phases=("build",))
     assert [item.name for item in world.checkpoints.history(run.id)] == ["planned"]
+
+
+def test_a_store_that_can_not_take_an_output_ends_the_command_and_says_nothing_of_the_step(world: World) -> None:
+    class Full(FakeStore):
+        def put(self, name: str, value: object, codec: str) -> Artifact:
+            message = "no space left"
+            raise ConflictError(message, hint="free some space")
+
+    world.store = Full(world.files)
+    run = world.begin(WORKFLOW)
+    with pytest.raises(ConflictError, match="no space left"):
+        advance(run, world.ports, phases=ALL)
+    kept = world.journal.current()
+    assert kept is not None
+    assert kept.latest("one") is None
 
 
 def test_each_line_of_a_note_counts(world: World) -> None:

@@ -1,18 +1,23 @@
 """What can be known wrong before anything runs, each with line and remedy."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, FilePath
 
 from churnflow import Evidence, Progress, StepResult, reports
 from churnflow.domain.workflow import Step
-from churnflow.engine.bind import fill, parameters, typed_value, wrong_value
+from churnflow.engine.bind import fill, parameters, remedy, typed_value, wrong_value
 from churnflow.engine.check import check, nearest
 from churnflow.engine.parse import parse
 from churnflow.errors import UsageError
 from tests.fakes import World
+
+if TYPE_CHECKING:
+    import pathlib
 
 HEAD = "name: x\ntask: y\nphases:\n"
 
@@ -76,7 +81,7 @@ def test_a_right_workflow_has_no_problem(world: World) -> None:
     [
         ("uses: load", "uses: lode", 6, "unknown step 'lode'", "known"),
         ("target: churn", "targte: churn", 7, "takes no parameter 'targte'", "did you mean 'target'?"),
-        ("target: churn", "target: 3", 7, "parameter 'target' of load: Input should be a valid string", "target: str"),
+        ("target: churn", "target: 3", 7, "parameter 'target' of load: Input should be a valid string", 'target: "3"'),
         ("target: churn", "target: churn, share: '1'", 7, "valid number", "share: float = 0.5"),
         ("data.csv", "none.csv", 7, "no such file: none.csv", "name a file"),
         ("target: churn", "", 5, "load needs 'target'", "there is none"),
@@ -126,6 +131,65 @@ def test_a_step_that_takes_stars_can_not_be_filled_by_name(world: World) -> None
     assert "can not be filled by name" in problems[0][1]
 
 
+def several(sources: list[Path]) -> StepResult:
+    return StepResult()
+
+
+def either(sources: Path | tuple[Path, ...] = ()) -> StepResult:
+    return StepResult()
+
+
+def named(sources: dict[str, Path | None] | None = None) -> StepResult:
+    return StepResult()
+
+
+@pytest.mark.parametrize("function", [several, either, named])
+def test_several_files_in_one_parameter_are_refused_because_none_of_them_would_be_kept(
+    world: World, function: Callable[..., StepResult]
+) -> None:
+    world.step("s", function)
+    ((line, what, remedy),) = found(world, "  build:\n    - step: s\n      uses: s\n")
+    assert (line, "sources" in what) == (6, True)
+    assert remedy.startswith("take one Path per parameter")
+
+
+def optional(source: Path | None) -> StepResult:
+    return StepResult()
+
+
+def plain(source: "os.PathLike[str]") -> StepResult:
+    return StepResult()
+
+
+def checked(source: FilePath | None = None) -> StepResult:
+    return StepResult()
+
+
+def typed_only(source: "pathlib.Path") -> StepResult:
+    return StepResult()
+
+
+def defaulted(source: Path = Path("data.csv")) -> StepResult:
+    return StepResult()
+
+
+@pytest.mark.parametrize("function", [load, optional, plain, checked, typed_only, defaulted])
+def test_a_path_is_a_file_of_the_project(function: Callable[..., StepResult]) -> None:
+    step = Step.model_validate({"step": "s", "uses": "s", "with": {"source": "a.csv"}})
+    assert fill(step, parameters(function), ()).named("file") == {"source": "a.csv"}
+
+
+def test_a_path_that_is_a_default_is_a_file_and_must_be_there(world: World) -> None:
+    world.step("s", defaulted)
+    step = Step.model_validate({"step": "s", "uses": "s"})
+    assert fill(step, parameters(defaulted), ()).named("file") == {"source": "data.csv"}
+    assert fill(step, parameters(checked), ()).named("default") == {"source": None}
+    body = "  build:\n    - step: s\n      uses: s\n"
+    assert found(world, body) == []
+    world.files.contents.clear()
+    assert found(world, body) == [(5, "no such file: data.csv", "name a file that is there")]
+
+
 def test_a_value_gets_the_type_of_its_annotation() -> None:
     known = parameters(load)
     assert typed_value(known["drop"], ["a"]) == ("a",)
@@ -136,6 +200,26 @@ def test_a_value_gets_the_type_of_its_annotation() -> None:
     untyped = parameters(lambda anything: anything)["anything"]
     assert typed_value(untyped, {"a": 1}) == {"a": 1}
     assert wrong_value(untyped, 3) is None
+
+
+def spelt(positive: str | None = None, words: tuple[str, ...] = (), folds: int = 5) -> StepResult:
+    """Take words, and a number."""
+    return StepResult()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("positive", 1, 'write it in quotes: positive: "1"'),
+        ("positive", True, 'write it in quotes: positive: "true"'),
+        ("words", ["é", 0, None], 'write it in quotes: words: ["é", "0", "null"]'),
+        ("folds", 2.5, "it is declared as folds: int = 5"),
+        ("folds", "5", "it is declared as folds: int = 5"),
+        ("words", {"a": 1}, "it is declared as words: tuple[str, ...] = ()"),
+    ],
+)
+def test_a_word_that_yaml_takes_for_something_else_is_to_be_quoted(name: str, value: object, hint: str) -> None:
+    assert remedy(parameters(spelt)[name], value) == hint
 
 
 def test_a_type_that_can_not_be_checked_is_let_through() -> None:

@@ -80,6 +80,7 @@ def test_nothing_of_a_changed_build_is_served_before_the_gate_has_said_ship_agai
 
 def test_a_file_that_a_step_to_come_names_is_kept_apart_from_the_first_checkpoint_on(world: World) -> None:
     text = WORKFLOW.replace("  build:\n", "  plan:\n    - checkpoint: planned\n  build:\n")
+    text = text.replace("{source: data.txt}", "{source: data.txt, note: ../odd}")
     run = advance(world.begin(text), world.ports, phases=("plan",))
     (kept,) = world.checkpoints.history(run.id)
     assert list(kept.data) == ["data.txt"]
