@@ -177,6 +177,9 @@ class FakeCheckpoints:
             raise ConflictError(message, hint="run the command again")
         chain.append(checkpoint)
 
+    def runs(self) -> Sequence[str]:
+        return tuple(sorted(self.chains))
+
     def head(self, run_id: str) -> Checkpoint | None:
         chain = self.chains.get(run_id, [])
         return chain[-1] if chain else None

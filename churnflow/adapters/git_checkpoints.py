@@ -94,6 +94,12 @@ class GitCheckpoints:
             raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
         self._derive(tip)
 
+    def runs(self) -> Sequence[str]:
+        """Return the ids of the runs begun in this work tree that have a checkpoint, by date."""
+        folder = self._repository.state_dir / "runs"
+        begun = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        return [run_id for run_id in begun if self._chain.tip(run_id) is not None]
+
     def head(self, run_id: str) -> Checkpoint | None:
         """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
         tip = self._chain.tip(run_id)

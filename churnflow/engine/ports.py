@@ -94,6 +94,9 @@ class CheckpointStore(Protocol):
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep the checkpoint: whole, or not at all. Raises ConflictError if the run has moved on."""
 
+    def runs(self) -> Sequence[str]:
+        """Return the ids of the runs of this project that have a checkpoint, oldest first."""
+
     def head(self, run_id: str) -> Checkpoint | None:
         """Return the newest checkpoint of a run. Raises IntegrityError if it does not match its digest."""
 

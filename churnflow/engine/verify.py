@@ -25,6 +25,15 @@ def verify(run_id: str, ports: Ports) -> Verified:
     return _whole(history, ports)
 
 
+def verify_all(ports: Ports) -> Verified:
+    """Follow the same for every run of the project, the oldest first."""
+    found = [verify(run_id, ports) for run_id in ports.checkpoints.runs()]
+    served = ports.pointer.read()
+    return Verified(
+        sum(one.checkpoints for one in found), sum(one.artifacts for one in found), served.version if served else None
+    )
+
+
 def verify_one(tag: str, ports: Ports) -> Verified:
     """Follow the same for one checkpoint, with its place in the chain but not those before it."""
     return _whole([ports.checkpoints.load(tag)], ports)

@@ -105,6 +105,10 @@ def test_a_list_shows_what_the_records_hold(desk: Desk) -> None:
     assert list(desk.checkpoints.summaries(OTHER)) == []
 
 
+def test_runs_without_a_checkpoint_are_not_listed(desk: Desk) -> None:
+    assert list(desk.checkpoints.runs()) == []
+
+
 def test_saving_the_same_again_is_a_success_and_adds_nothing(desk: Desk) -> None:
     kept = Drafts(desk.checkpoints).save()
     desk.checkpoints.save(kept)

@@ -10,7 +10,7 @@ from churnflow.engine.ports import Intent
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import finish, plan_rollback, rollback, undo
 from churnflow.engine.settle import settle
-from churnflow.engine.verify import verify, verify_one
+from churnflow.engine.verify import verify, verify_all, verify_one
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.fakes import World
 
@@ -328,6 +328,17 @@ def test_verify_follows_links_and_artifacts(world: World) -> None:
     world.checkpoints.chains[run.id] = []
     world.pointer.served.clear()
     assert verify(run.id, world.ports).served is None
+
+
+def test_every_run_is_verified_also_one_before_the_current(world: World) -> None:
+    assert verify_all(world.ports).checkpoints == 0
+    first = shipped(world)
+    shipped(world, "261124-bbbb")
+    assert verify_all(world.ports).checkpoints == 4
+    chain = world.checkpoints.chains[first.id]
+    chain[0] = chain[0].model_copy(update={"reason": "edited"})
+    with pytest.raises(IntegrityError, match="does not follow on"):
+        verify_all(world.ports)
 
 
 def test_one_checkpoint_is_verified_by_itself(world: World) -> None:
