@@ -17,14 +17,15 @@ from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.release_files import ReleaseFiles
+from churnflow.adapters.remembered_code import RememberedCode
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
 from churnflow.adapters.step_code import StepCode
 from churnflow.domain.base import digest
-from churnflow.domain.journal import Run
+from churnflow.domain.journal import Mark, Run
 from churnflow.engine.parse import Parsed, read
 from churnflow.engine.ports import CheckpointStore, Listener, Ports, Reviewer
-from churnflow.errors import UsageError
+from churnflow.errors import ConflictError, UsageError
 
 STEPS: Final = {
     "churn.scope": "churnflow.steps.scope:scope",
@@ -100,6 +101,12 @@ class Project:
         return StepCode(self.root, STEPS)
 
     @cached_property
+    def remembered(self) -> RememberedCode:
+        """The same for commands that only show whether code has changed, and have to be quick."""
+        package = Path(__file__).resolve().parent
+        return RememberedCode(self.catalog, STEPS, package, self.repository.state_dir / "code-digests.json")
+
+    @cached_property
     def checkpoints(self) -> CheckpointStore:
         """The checkpoints; git is reached only when one of them is."""
         return cast("CheckpointStore", _Late(self._git_checkpoints))
@@ -133,6 +140,18 @@ class Project:
         """Read the workflow that is named, or the project's only one."""
         shown = named or self._default_workflow()
         return read(self.root / shown, shown)
+
+    def run(self) -> Run:
+        """Return the run that the project is at. Raises ConflictError before the first."""
+        run = self.journal.current()
+        if run is None:
+            message = "no run has begun"
+            raise ConflictError(message, hint="`churnflow run` begins one")
+        return run
+
+    def newest_tag(self, run: Run) -> str | None:
+        """Return the tag of the newest checkpoint, None without one; of a run that made none git is not asked."""
+        return self.checkpoints.find(run.id, "HEAD") if any(isinstance(entry, Mark) for entry in run.entries) else None
 
     def codecs(self) -> Collection[str]:
         """Return the names of the codecs that outputs can have."""

@@ -1,9 +1,10 @@
 """A reviewer at a terminal: shown what is approved, what changed and what is open; answers by typing."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Final
 
 from rich.console import Console
 from rich.panel import Panel
@@ -11,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from churnflow.adapters.answers_reviewer import account
-from churnflow.domain.evidence import Measure
+from churnflow.domain.evidence import Check, Finding, FindingState, Measure
 from churnflow.domain.journal import Answer, Approval, StepRecord
 from churnflow.engine.ports import Brief
 from churnflow.errors import WaitingError
 
-CHOICES: dict[str, Answer] = {"a": "approve", "n": "approve-with-notes", "r": "reject"}
+STYLES: Final[dict[FindingState, str]] = {"pass": "green", "fail": "bold red", "ask": "yellow"}
+CHOICES: Final[dict[str, Answer]] = {"a": "approve", "n": "approve-with-notes", "r": "reject"}
 
 
 class ConsoleReviewer:
@@ -60,12 +62,8 @@ class ConsoleReviewer:
         head = [brief.run.declared.task, f"run {brief.run.id}, digest of what is approved {brief.subject[:12]}", *risks]
         self._console.print(Panel(Text("\n".join(head)), title=title, title_align="left"))
         self._console.print(_steps(brief))
-        for record in brief.run.steps():
-            for line in record.findings:
-                style = {"pass": "green", "fail": "bold red", "ask": "yellow"}[line.state]
-                self._console.print(
-                    Text.assemble((f"  {line.state.upper():5}", style), f"{line.claim}: {line.evidence}")
-                )
+        for table in checklist([line for record in brief.run.steps() for line in record.findings]):
+            self._console.print(table)
         self._console.print(_changed(brief))
         self._console.print(_issues(brief))
 
@@ -97,6 +95,32 @@ class ConsoleReviewer:
         return line
 
 
+def checklist(findings: Sequence[Finding]) -> Iterator[Table]:
+    """Yield the lines of a checklist topic by topic: PASS, FAIL or ASK, the claim, the evidence behind it."""
+    for topic in dict.fromkeys(line.topic for line in findings):
+        lines = [(line.state, f"{line.claim}: {line.evidence}") for line in findings if line.topic == topic]
+        yield _lines(f"Checklist: {topic}", lines)
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """Return the declared checks of a step as such lines, with what was observed."""
+    lines: list[tuple[FindingState, str]] = []
+    for check in checks:
+        measure = None if check.observed is None else Measure(value=check.observed, low=check.low, high=check.high)
+        observed = "not measured" if measure is None else f"observed {_short(measure)}"
+        lines.append(("pass" if check.passed else "fail", f"{check.claim}: {observed}"))
+    return _lines("Checks", lines)
+
+
+def _lines(title: str, lines: Sequence[tuple[FindingState, str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for state, text in lines:
+        table.add_row(Text(state.upper(), STYLES[state]), Text(text))
+    return table
+
+
 def _steps(brief: Brief) -> Table:
     table = Table("step", "confidence", "key metrics", title="What is approved", title_justify="left", box=None)
     for record in brief.run.steps():
@@ -116,10 +140,17 @@ def _short(measure: Measure) -> str:
 def _changed(brief: Brief) -> Text:
     if brief.previous is None:
         return Text("Changed since the last checkpoint: there is none yet")
-    known = {entry.name for entry in brief.previous.run.entries}
-    done = [entry.name for entry in brief.run.entries if entry.name not in known]
-    files = ", ".join(brief.changed_files[:8]) or "no file"
-    return Text(f"Changed since {brief.previous.name}: done {', '.join(done) or 'nothing'}; files: {files}")
+    before = {entry.name: entry.key for entry in brief.previous.run.current()}
+    done = [entry.name for entry in brief.run.current() if before.get(entry.name) != entry.key]
+    read = [artifact for record in brief.run.steps() for artifact in record.inputs if artifact.codec == "file"]
+    known = {path: artifact.sha256 for path, artifact in brief.previous.data.items()}
+    data = dict.fromkeys(source.name for source in read if known.get(source.name) != source.sha256)
+    parts = (
+        f"done {', '.join(done) or 'nothing'}",
+        f"files: {', '.join(brief.changed_files[:8]) or 'no file'}",
+        f"source data: {', '.join(data) or 'unchanged'}",
+    )
+    return Text(f"Changed since {brief.previous.name}: {'; '.join(parts)}")
 
 
 def _issues(brief: Brief) -> Text:

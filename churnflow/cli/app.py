@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from churnflow.cli.answer import Answer, Failure, Next
-from churnflow.cli.commands import CommandGroup
+from churnflow.cli.commands import CommandGroup, in_commands
 from churnflow.cli.session import Session
 from churnflow.errors import ChurnflowError
 
@@ -75,13 +75,21 @@ def run(arguments: Sequence[str]) -> int:
         outcome = _bug(error, session)
     if outcome == INTERRUPTED:
         outcome = _interrupted(session, arguments)
-    return session.show(outcome) if isinstance(outcome, Answer) else OK
+    return _ended(outcome, session)
+
+
+def _ended(outcome: object, session: Session) -> int:
+    """Show an answer and return its exit code; a command that has shown its own returns the code alone."""
+    if isinstance(outcome, Answer):
+        return session.show(outcome)
+    return outcome if isinstance(outcome, int) else OK
 
 
 def _failed(error: ChurnflowError, session: Session) -> Answer:
     waits = getattr(error, "answer", None)
     base = waits if isinstance(waits, Answer) else Answer()
-    named = (text for text in error.hint.split("`")[1::2] if text.startswith("churnflow "))
+    hint = in_commands(error.hint)
+    named = (text for text in hint.split("`")[1::2] if text.startswith("churnflow "))
     step = Next(next(named, "churnflow status" if _has_project(session) else "churnflow new DIR"))
     return Answer(
         data=base.data,
@@ -90,7 +98,7 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
         next=base.next or (step,),
         run=base.run or _run_id(session),
         checkpoint=base.checkpoint,
-        failure=Failure(str(error), error.hint),
+        failure=Failure(str(error), hint),
     )
 
 

@@ -11,16 +11,16 @@ from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import AnswersOption, run_data
 from churnflow.cli.screens import issues_view, lines_view
 from churnflow.cli.session import Session, session_of
-from churnflow.cli.stops import ending
+from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
-from churnflow.domain.journal import IssueAnswer, Run
+from churnflow.domain.journal import IssueAnswer
 from churnflow.domain.ledger import ledger
 from churnflow.engine.advance import answer
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Reviewer
 from churnflow.engine.settle import settle
-from churnflow.errors import ConflictError, UsageError, WaitingError
-from churnflow.project import Project, SystemClock
+from churnflow.errors import UsageError, WaitingError
+from churnflow.project import SystemClock
 
 issues_app = typer.Typer(help="What was noticed and is still open.", rich_markup_mode=None)
 
@@ -49,14 +49,17 @@ def approve(
         who = _reviewer(session, name, reviewer, tuple(notes or ()), answers, reject=reject)
         ports = project.ports(who, Silent())
         settle(ports)
-        run = answer(_run(project), name, ports)
-        failure, code, steps = ending(run, ports, (), None)
+        run = answer(project.run(), name, ports)
+        stale = stale_items(run, ports)
+        failure, code, steps = ending(run, stale)
         entry = run.latest(name)
         passed = entry is not None and entry.passed
         said = getattr(entry, "answer", "")
         view = lines_view(f"{name}: {said} by {getattr(entry, 'reviewer', '')}")
         keep = None if passed else failure
-        return Answer(data=run_data(run), view=view, code=0 if passed else code, next=steps, run=run.id, failure=keep)
+        return Answer(
+            data=run_data(run, stale), view=view, code=0 if passed else code, next=steps, run=run.id, failure=keep
+        )
 
 
 @issues_app.callback(invoke_without_command=True)
@@ -69,7 +72,7 @@ def issues(context: typer.Context) -> Answer | None:
 def issues_list(context: typer.Context) -> Answer:
     """List what was noticed and what became of it."""
     session = session_of(context)
-    run = _run(session.project())
+    run = session.project().run()
     lines = ledger(run)
     unsettled = [line for line in lines if line.state == "open" and line.severity != "note"]
     step = Next(f"churnflow issues close {unsettled[0].id}") if unsettled else Next("churnflow status")
@@ -107,7 +110,7 @@ def _settle(session: Session, number: str, action: str, reason: str, by: str | N
         message = f"to {action} an issue needs a reason"
         raise UsageError(message, hint=f"`churnflow issues {action} {number} --reason TEXT`")
     with project.lock(f"churnflow issues {action} {number}"):
-        run = _run(project)
+        run = project.run()
         known = [line.id for line in ledger(run)]
         if number not in known:
             message = f"the run {run.id} has no issue {number!r}"
@@ -121,14 +124,6 @@ def _settle(session: Session, number: str, action: str, reason: str, by: str | N
     line = next(line for line in ledger(run) if line.id == number)
     data = {"issue": line.model_dump(mode="json")}
     return Answer(data=data, view=issues_view([line]), next=(Next("churnflow status"),), run=run.id)
-
-
-def _run(project: Project) -> Run:
-    run = project.journal.current()
-    if run is None:
-        message = "no run has begun"
-        raise ConflictError(message, hint="`churnflow run` begins one")
-    return run
 
 
 def _reviewer(

@@ -1,5 +1,6 @@
 """The commands by name: the module that holds each, imported when it is called, and its line in `--help`."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib import import_module
@@ -41,6 +42,18 @@ COMMANDS: Final[dict[str, Place]] = {
     "report": Place("reporting", "write the run as a document"),
     "serve": Place("serving", "serve the released model over HTTP"),
 }
+PHASES: Final = {"plan": "plan", "build": "build", "review": "review", "decide": "decision"}
+_NAMED: Final = re.compile(r"`churnflow ([^\s`]+)`")
+
+
+def command_for(phase: str) -> str:
+    """Return the command that does a phase: its own, `run` for a phase that has none."""
+    return next((command for command, does in PHASES.items() if does == phase), "run")
+
+
+def in_commands(hint: str) -> str:
+    """Return a hint of the engine, which knows phases alone, with the command in the place of a phase."""
+    return _NAMED.sub(lambda named: named[0] if named[1] in COMMANDS else f"`churnflow {command_for(named[1])}`", hint)
 
 
 class CommandGroup(TyperGroup):

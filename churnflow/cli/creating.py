@@ -63,14 +63,15 @@ def demo(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")] = Path("churnflow-demo"),
     *,
     serve: Annotated[bool, typer.Option("--serve", help="Leave the API running at the end.")] = False,
-) -> Answer:
+) -> Answer | int:
     """Show everything on real data: plan, build, review, decide, serve, roll back, report."""
     session = session_of(context)
     folder = session.directory / directory
     scaffold(folder, "churn", bundled_source())
     session.directory = folder
     session.resuming = f"churnflow -C {shlex.quote(str(folder))} run"
-    return demonstration.demonstrate(session, folder, serve=serve)
+    answer = demonstration.demonstrate(session, folder)
+    return demonstration.serve_on(session, folder, answer) if serve and answer.code == 0 else answer
 
 
 def _source(

@@ -1,33 +1,38 @@
 """The demo: the main job end to end on the bundled data, with scripted approvals that are marked as such."""
 
 import json
+import shlex
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer, Given
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.phases import PHASES, run_data
+from churnflow.cli.commands import PHASES
+from churnflow.cli.phases import run_data
 from churnflow.cli.reporting import render, write_report
 from churnflow.cli.screens import View, decision_view, lines_view, run_view, together
 from churnflow.cli.serving import server_command
 from churnflow.cli.session import Session, console
-from churnflow.cli.stops import ending
+from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent, watch
 from churnflow.domain.journal import Approval, Decision, Run
 from churnflow.engine.advance import advance
 from churnflow.engine.ports import Brief
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import Outcome, rollback
-from churnflow.errors import RefusedError
+from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError
 from churnflow.project import Project
 
 READY_SECONDS: Final = 30.0
+PORT: Final = "8000"
 REVIEWER: Final = "Demo Reviewer"
 NOTES: Final = ("Scripted by churnflow demo: nobody has looked at this.",)
 
@@ -46,16 +51,16 @@ class Scripted(AnswersReviewer):
         return self.given(brief, phase, given)
 
 
-def demonstrate(session: Session, folder: Path, *, serve: bool) -> Answer:
+def demonstrate(session: Session, folder: Path) -> Answer:
     """Take the new project in `folder` through plan, build, review, decide, serve, rollback and report."""
     began = time.monotonic()
     project = Project.open(folder)
     run = _all_phases(session, project)
     ports = project.ports(AbsentReviewer(), Silent())
-    failure, code, steps = ending(run, ports, (), None)
+    failure, code, steps = ending(run, stale_items(run, ports))
     if code != 0:
         return Answer(run_data(run), run_view(run), code, steps, run.id, failure=failure)
-    with _server(project) as url:
+    with _server(project, "0") as (_, url):
         _say(session, "serve", f"the API answers at {url}")
         prediction = _ask(url, _example(url))
         first = prediction["predictions"][0]
@@ -77,11 +82,31 @@ def demonstrate(session: Session, folder: Path, *, serve: bool) -> Answer:
         "report": str(report),
         "seconds": round(time.monotonic() - began, 1),
     }
-    answer = Answer(data, _closing(folder, run, report), 0, (Next(f"churnflow -C {folder} serve"),), run.id)
-    if serve:
-        session.show(answer)
-        _serve_on(project)
-    return answer
+    return Answer(
+        data, _closing(folder, run, report), 0, (Next(f"churnflow -C {shlex.quote(str(folder))} serve"),), run.id
+    )
+
+
+def serve_on(session: Session, folder: Path, answer: Answer) -> int:
+    """Show `answer` once the API listens where `churnflow serve` puts it, and stay until it ends; return how it did.
+
+    Raises an error that carries the answer when it does not start.
+    """
+    try:
+        with _server(Project.open(folder), PORT) as (process, url):
+            session.show(replace(answer, data={**answer.data, "url": url}))
+            _say(session, "serve", f"the API listens on {url}; stop with Ctrl-C")
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                sys.stderr.write("stopped\n")
+                return 0
+    except ChurnflowError as failed:
+        if isinstance(failed, ConflictError):  # the port is taken, and the demo has no option for another
+            command = f"churnflow -C {shlex.quote(str(folder))} serve --port 0"
+            failed.hint, answer = f"`{command}` takes a free one", replace(answer, next=(Next(command),))
+        failed.answer = answer  # type: ignore[attr-defined]
+        raise
 
 
 def _all_phases(session: Session, project: Project) -> Run:
@@ -118,23 +143,44 @@ def _there_and_back(session: Session, project: Project) -> list[Outcome]:
 
 
 @contextmanager
-def _server(project: Project) -> Iterator[str]:
-    """Run the real API on a free port while the block runs, and stop it after."""
-    command = [*server_command(project), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+def _server(project: Project, port: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Run the real API while the block runs, and stop it after; it also stops if this process is killed."""
+    command = [*server_command(project), "--port", port, "--stop-with-stdin"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            yield _address(process)
+            url = _address(process)
+            # Unread, a full pipe would stop the server; what it has to say goes on to the person who started it.
+            reader = threading.Thread(target=_pass_on, args=(process.stderr,))
+            reader.start()
+            try:
+                yield process, url
+            finally:
+                process.terminate()
+                reader.join()
         finally:
             process.terminate()
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
+    """Return where the server says that it listens. Raises what it says instead, with its exit code."""
     assert process.stderr is not None  # noqa: S101 - it is a pipe; for the type checker
+    said = []
     for line in process.stderr:
         if line.startswith("listening on "):
+            process.stderr.readline()  # what it serves, and how to stop it
             return line.removeprefix("listening on ").strip()
-    message = "the API did not start"
-    raise RefusedError(message, hint="`churnflow serve` shows why")
+        said.append(line.strip())
+    text = next((line.removeprefix("error: ") for line in said if line.startswith("error: ")), "the API did not start")
+    hint = next((line.removeprefix("hint: ") for line in said if line.startswith("hint: ")), "`churnflow serve`")
+    code = process.wait()
+    raise next((kind for kind in (ConflictError, IntegrityError) if kind.exit_code == code), RefusedError)(
+        text, hint=hint
+    )
+
+
+def _pass_on(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stderr.write(line)
 
 
 def _example(url: str) -> Any:
@@ -156,13 +202,6 @@ def _ask(url: str, customer: Any) -> Any:
 def _get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=READY_SECONDS) as response:  # noqa: S310
         return json.load(response)
-
-
-def _serve_on(project: Project) -> None:
-    try:
-        subprocess.run(server_command(project), check=False)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
 
 
 def _say(session: Session, what: str, text: str) -> None:

@@ -1,5 +1,6 @@
 """The commands that read what is kept: status, log, show, diff and verify."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,8 +10,10 @@ from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import run_data
 from churnflow.cli.screens import (
     View,
+    checks_view,
     confidence_view,
     counted,
+    findings_view,
     lines_view,
     measure_text,
     moment,
@@ -19,11 +22,11 @@ from churnflow.cli.screens import (
     together,
 )
 from churnflow.cli.session import session_of
-from churnflow.cli.stops import COMMANDS
+from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
 from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint, Summary
-from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.domain.journal import StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
@@ -31,7 +34,6 @@ from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
 from churnflow.engine.verify import verify as verify_run
 from churnflow.engine.verify import verify_one
-from churnflow.errors import ConflictError
 from churnflow.project import Project
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
@@ -50,7 +52,8 @@ def register(app: typer.Typer) -> None:
 
 def status(context: typer.Context) -> Answer:
     """Say where the run stands, what is open, and what the API serves."""
-    project = session_of(context).project()
+    session = session_of(context)
+    project = session.project()
     run = project.journal.current()
     served = project.pointer.read()
     serves = (
@@ -62,20 +65,23 @@ def status(context: typer.Context) -> Answer:
             view=lines_view("no run has begun", f"the API {serves}"),
             next=(Next("churnflow run"),),
         )
+    stale = stale_items(run, replace(_ports(project), catalog=project.remembered))
     unsettled = open_issues(run)
     weighty = [line for line in unsettled if line.severity != "note"]
     notes = counted(len(unsettled) - len(weighty), "note")
     tail = f"open: {counted(len(weighty), 'issue')} of weight, {notes}; the API {serves}"
     data: dict[str, Any] = {
-        **run_data(run),
+        **run_data(run, stale),
         "open_issues": [line.model_dump(mode="json") for line in unsettled],
         "served": served.model_dump(mode="json") if served else None,
     }
     return Answer(
         data=data,
-        view=together(run_view(run), lines_view(tail)),
-        next=_next(run, serves=served is not None),
+        view=together(run_view(run, stale), lines_view(tail)),
+        next=ending(run, stale)[2],
         run=run.id,
+        # Only programs read it, and git costs more than all else here.
+        checkpoint=project.newest_tag(run) if session.as_json else None,
     )
 
 
@@ -87,7 +93,7 @@ def log(
 ) -> Answer:
     """List the checkpoints of the run, newest last."""
     project = session_of(context).project()
-    run = _run(project)
+    run = project.run()
     history = project.checkpoints.summaries(run.id)
     rows = [
         [
@@ -163,7 +169,7 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     project = session_of(context).project()
     ports = _ports(project)
     if ref is None:
-        run_id = _run(project).id
+        run_id = project.run().id
         found = verify_run(run_id, ports)
     else:
         tag = resolve(ref, project.journal.current(), ports)
@@ -175,14 +181,6 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
 
 
-def _run(project: Project) -> Run:
-    run = project.journal.current()
-    if run is None:
-        message = "no run has begun, so nothing is kept"
-        raise ConflictError(message, hint="`churnflow run` begins one")
-    return run
-
-
 def _ports(project: Project) -> Ports:
     return project.ports(AbsentReviewer(), Silent())
 
@@ -191,25 +189,6 @@ def load_checkpoint(project: Project, ref: str) -> Checkpoint:
     """Return the checkpoint that `ref` means. Raises UsageError for one that means none."""
     ports = _ports(project)
     return project.checkpoints.load(resolve(ref, project.journal.current(), ports))
-
-
-def _next(run: Run, *, serves: bool) -> tuple[Next, ...]:
-    """Return what comes next by the records alone; the commands that advance also look whether inputs changed."""
-    for phase, item in run.workflow.placed_items():
-        entry = run.latest(item.name)
-        if entry is None or not entry.passed:
-            command = f"churnflow {COMMANDS.get(phase, 'run')}"
-            if hasattr(item, "questions"):
-                command = f"churnflow approve {item.name}"
-            if isinstance(entry, Decision):
-                command = "churnflow issues"
-            return (Next(command),)
-    return (Next("churnflow serve" if serves and run_ships(run) else "churnflow report"),)
-
-
-def run_ships(run: Run) -> bool:
-    """Tell whether the gate of the run said ship."""
-    return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
 
 
 def _brief(summary: Summary) -> dict[str, Any]:
@@ -224,4 +203,6 @@ def _step_view(record: StepRecord) -> View:
     return together(
         confidence_view(f"step {record.name}", record.confidence),
         table_view("", ("metric or fact", "value"), rows),
+        checks_view(record),
+        findings_view([record]),
     )

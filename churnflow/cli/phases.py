@@ -1,30 +1,29 @@
 """The commands that advance a run: plan, build, review, decide, and run for all of them."""
 
 import json
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer
 from churnflow.cli.answer import Answer
-from churnflow.cli.screens import run_view
+from churnflow.cli.commands import PHASES, command_for
+from churnflow.cli.screens import findings_view, run_view, together
 from churnflow.cli.session import Session, session_of
-from churnflow.cli.stops import COMMANDS, ending
+from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import watch
 from churnflow.domain.base import digest
-from churnflow.domain.journal import Mark, Run
+from churnflow.domain.journal import Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
 from churnflow.engine.parse import Parsed, WorkflowError
-from churnflow.engine.ports import Ports, Reviewer
+from churnflow.engine.ports import Journal, Ports, Reviewer
 from churnflow.engine.settle import settle
 from churnflow.errors import ConflictError, UsageError, WaitingError
 from churnflow.project import Project
-
-PHASES: Final = {"plan": "plan", "build": "build", "review": "review", "decide": "decision"}
 
 WorkflowArgument = Annotated[str | None, typer.Argument(help="The workflow file; default workflows/churn.yaml.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="STEP.PARAM=VALUE", help="Set a parameter.")]
@@ -32,13 +31,18 @@ UntilOption = Annotated[str | None, typer.Option("--until", metavar="ITEM", help
 AnswersOption = Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="Take approvals from a file.")]
 NewOption = Annotated[bool, typer.Option("--new", help="Begin a new run; what is unchanged is reused.")]
 
+LATER: Final = {
+    "build": "Do the steps of the build: ingest, features, train, evaluate, rehearse, with their checkpoints.",
+    "review": "Compute the review's checklist and have the release approved.",
+    "decide": "Let the gate decide: ship (exit 0), fix (8) or rework (9).",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the program."""
     app.command("plan")(plan)
-    app.command("build")(build)
-    app.command("review")(review)
-    app.command("decide")(decide)
+    for command, does in LATER.items():
+        app.command(command, help=does)(_later(command))
     app.command("run")(run)
 
 
@@ -55,37 +59,19 @@ def plan(
     return proceed(session_of(context), ("plan",), workflow, settings, until, answers, begin=True, new=new)
 
 
-def build(
-    context: typer.Context,
-    workflow: WorkflowArgument = None,
-    settings: SetOption = None,
-    until: UntilOption = None,
-    answers: AnswersOption = None,
-) -> Answer:
-    """Do the steps of the build: ingest, features, train, evaluate, rehearse, with their checkpoints."""
-    return proceed(session_of(context), ("build",), workflow, settings, until, answers)
+def _later(command: str) -> Callable[..., Answer]:
+    """Return the command that goes on with a run by one phase."""
 
+    def go_on(
+        context: typer.Context,
+        workflow: WorkflowArgument = None,
+        settings: SetOption = None,
+        until: UntilOption = None,
+        answers: AnswersOption = None,
+    ) -> Answer:
+        return proceed(session_of(context), (PHASES[command],), workflow, settings, until, answers)
 
-def review(
-    context: typer.Context,
-    workflow: WorkflowArgument = None,
-    settings: SetOption = None,
-    until: UntilOption = None,
-    answers: AnswersOption = None,
-) -> Answer:
-    """Compute the review's checklist and have the release approved."""
-    return proceed(session_of(context), ("review",), workflow, settings, until, answers)
-
-
-def decide(
-    context: typer.Context,
-    workflow: WorkflowArgument = None,
-    settings: SetOption = None,
-    until: UntilOption = None,
-    answers: AnswersOption = None,
-) -> Answer:
-    """Let the gate decide: ship (exit 0), fix (8) or rework (9)."""
-    return proceed(session_of(context), ("decision",), workflow, settings, until, answers)
+    return go_on
 
 
 def run(
@@ -117,25 +103,38 @@ def proceed(
     parsed = project.workflow(workflow)
     _known_phases(parsed, phases)
     _known_item(parsed, until)
+    assignments = [_assignment(text) for text in settings or ()]
     reviewer = reviewer_for(session, answers)
     with project.lock(f"churnflow {session.command}"), watch(session, parsed.workflow) as listener:
         ports = project.ports(reviewer, listener)
         settle(ports)
         begin = begin or list(phases)[:1] == list(parsed.workflow.phases)[:1]
-        current = _current(project, parsed, begin=begin, new=new)
-        kept = _marks(current)
-        current = override(current, [_assignment(text) for text in settings or ()], ports)
-        wanted = tuple(phases) or tuple(current.declared.phases)
+        current = _begun(_current(project, parsed, begin=begin, new=new), assignments, ports)
+        asked = _Asked(tuple(phases), until, current)
         try:
-            current = advance(current, ports, phases=wanted, until=until)
+            current = advance(current, ports, phases=asked.phases or tuple(current.declared.phases), until=until)
         except WaitingError as waiting:
-            answer = _answer(project, _fresh(project), ports)
-            asked = {"approval": waiting.approval, "questions": list(waiting.questions)}
-            waiting.answer = replace(answer, data={**answer.data, "waiting": asked})  # type: ignore[attr-defined]
+            answer = _answer(project, project.run(), ports, asked)
+            waits = {"approval": waiting.approval, "questions": list(waiting.questions)}
+            waiting.answer = replace(answer, data={**answer.data, "waiting": waits})  # type: ignore[attr-defined]
             raise
-        answer = _answer(project, current, ports, wanted, until)
-        note = project.identity_note() if _marks(current) > kept else None
+        answer = _answer(project, current, ports, asked)
+        note = project.identity_note() if _marks(current) > _marks(asked.before) else None
         return replace(answer, warnings=(note,)) if note else answer
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a command was asked for: its phases, all if empty, the item to stop after, and the run that it found."""
+
+    phases: tuple[str, ...]
+    until: str | None
+    before: Run
+
+    def reviewed(self, current: Run) -> list[StepRecord]:
+        """Return the records whose checklist the command is to show: of the phases it names, or made by it."""
+        known = self.before.steps()
+        return [record for record in current.steps() if record.phase in self.phases or record not in known]
 
 
 def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
@@ -150,7 +149,7 @@ def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
 
 
 def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run:
-    """Return the run to go on with, a new one where one is wanted or there is none to go on with."""
+    """Return the run to go on with; where one is wanted or there is none to go on with, a new one, not yet kept."""
     current = project.journal.current()
     changed = current is not None and current.workflow_sha256 != digest(parsed.workflow)
     if current is not None and not changed and not new:
@@ -165,44 +164,53 @@ def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run
     problems = check(parsed, project.catalog, project.files, project.codecs())
     if problems:
         raise WorkflowError(parsed.path, problems)
-    started = project.new_run(parsed)
-    project.journal.start(started)
-    return started
+    return project.new_run(parsed)
+
+
+def _begun(run: Run, assignments: Collection[tuple[str, str, object]], ports: Ports) -> Run:
+    """Return `run` with the parameters set, kept. Raises before anything is kept if one of them can not be set."""
+    entries = override(run, assignments, replace(ports, journal=cast("Journal", _Unwritten()))).entries
+    known = ports.journal.current()
+    if known is None or known.id != run.id:
+        ports.journal.start(run)
+    for entry in entries[len(run.entries) :]:
+        ports.journal.append(run, entry)
+        run = run.add(entry)
+    return run
+
+
+class _Unwritten:
+    """Stands for the journal while it is found out whether all can be done that was asked."""
+
+    def append(self, run: Run, entry: Entry) -> None:
+        """Keep nothing."""
 
 
 def first_command(parsed: Parsed) -> str:
     """Return the command that begins a run of the workflow: that of its first phase."""
-    return COMMANDS.get(next(iter(parsed.workflow.phases)), "run")
+    return command_for(next(iter(parsed.workflow.phases)))
 
 
 def _marks(current: Run) -> int:
     return sum(isinstance(entry, Mark) for entry in current.entries)
 
 
-def _fresh(project: Project) -> Run:
-    current = project.journal.current()
-    assert current is not None  # noqa: S101 - a run is under way; for the type checker
-    return current
-
-
-def _answer(
-    project: Project, current: Run, ports: Ports, wanted: Collection[str] = (), until: str | None = None
-) -> Answer:
-    failure, code, steps = ending(current, ports, wanted, until)
-    head = project.checkpoints.head(current.id) if any(e.kind == "checkpoint" for e in current.entries) else None
+def _answer(project: Project, current: Run, ports: Ports, asked: _Asked) -> Answer:
+    stale = stale_items(current, ports)
+    failure, code, steps = ending(current, stale, asked.phases, asked.until)
     return Answer(
-        data=run_data(current),
-        view=run_view(current),
+        data=run_data(current, stale),
+        view=together(findings_view(asked.reviewed(current)), run_view(current, stale)),
         code=code,
         next=steps,
         run=current.id,
-        checkpoint=head.tag if head else None,
+        checkpoint=project.newest_tag(current),
         failure=failure,
     )
 
 
-def run_data(current: Run) -> dict[str, Any]:
-    """Return the items of a run with their states, for `--json`."""
+def run_data(current: Run, stale: Collection[str] = ()) -> dict[str, Any]:
+    """Return the items of a run with their states, for `--json`; `stale` are those to be done again."""
     items = []
     for phase, item in current.declared.placed_items():
         entry = current.latest(item.name)
@@ -210,11 +218,15 @@ def run_data(current: Run) -> dict[str, Any]:
             {
                 "phase": phase,
                 "name": item.name,
-                "state": "pending" if entry is None else "done" if entry.passed else "not passed",
+                "state": "stale" if item.name in stale else _state(entry),
                 "record": entry.model_dump(mode="json") if entry else None,
             }
         )
     return {"items": items, "workflow": current.workflow_path}
+
+
+def _state(entry: ItemEntry | None) -> str:
+    return "pending" if entry is None else "done" if entry.passed else "not passed"
 
 
 def _known_phases(parsed: Parsed, phases: Collection[str]) -> None:

@@ -52,10 +52,11 @@ def report(
     session = session_of(context)
     project = session.project()
     at = load_checkpoint(project, ref) if ref is not None else None
-    run = at.run if at is not None else _current(project)
+    run = at.run if at is not None else project.run()
     if str(output) == "-":
         text, _ = render(project, run, form or "md", at)
-        return Answer(data={"text": text}, run=run.id) if session.as_json else _to_stdout(text, run)
+        step = Next("churnflow report", "writes it into files, with figures")
+        return Answer({"text": text}, next=(step,), run=run.id) if session.as_json else _to_stdout(text, run)
     if output is not None:
         paths = {form or FORMS.get(output.suffix.lower(), "md"): session.directory / output}
     else:
@@ -169,11 +170,3 @@ def _stale(run: Run) -> frozenset[str]:
             today = gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item)
             names += [item.name] if entry.key != today else []
     return frozenset(names)
-
-
-def _current(project: Project) -> Run:
-    run = project.journal.current()
-    if run is None:
-        message = "no run has begun, so there is nothing to report"
-        raise ConflictError(message, hint="`churnflow plan` begins one")
-    return run

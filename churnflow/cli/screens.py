@@ -28,9 +28,7 @@ STYLES: Final = {
     "waits": "bold yellow",
     "rework": "bold red",
     "fix": "bold yellow",
-    "pass": "green",
-    "fail": "bold red",
-    "ask": "yellow",
+    "stale": "yellow",
     "critical": "bold red",
     "warning": "yellow",
 }
@@ -94,26 +92,56 @@ def together(*views: View) -> View:
     return view
 
 
-def run_view(run: Run) -> View:
-    """Return the table of a run's items, and the decision if there is one."""
-    due = next((item.name for item in run.declared.items() if run.latest(item.name) is None), None)
+def run_view(run: Run, stale: Collection[str] = ()) -> View:
+    """Return the table of a run's items, and the decision if there is one; `stale` are those to be done again."""
+    due = next(
+        (item.name for item in run.declared.items() if run.latest(item.name) is None or item.name in stale), None
+    )
     rows = [_row(phase, item, run, due) for phase, item in run.workflow.placed_items()]
+    rows = [[*row[:2], "stale" if row[1] in stale else row[2], *row[3:]] for row in rows]
     title = f"{run.declared.task}   run {run.id}"
     views = [table_view(title, ("phase", "item", "state", "time", "conf.", "evidence"), rows)]
     decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
     if decision is not None:
-        views.append(decision_view(decision))
+        views.append(decision_view(decision, stale=decision.name in stale))
     return together(*views)
 
 
-def decision_view(decision: Decision) -> View:
-    """Return the verdict with its reasons."""
+def decision_view(decision: Decision, *, stale: bool = False) -> View:
+    """Return the verdict with its reasons, and whether what it was about has changed since."""
     fix, ship = decision.bands
     return lines_view(
-        f"Decision: {decision.verdict.upper()}  confidence {decision.confidence.score}"
+        f"Decision: {decision.verdict.upper()}{' (stale)' if stale else ''}  confidence {decision.confidence.score}"
         f"  (ship {ship}-100, fix {fix}-{ship - 1}, rework below {fix})",
+        *(["  - stale: what it was about has changed since"] if stale else []),
         *(f"  - {reason}" for reason in decision.reasons),
     )
+
+
+def findings_view(records: Sequence[StepRecord]) -> View:
+    """Return the checklist that steps have computed, nothing where none did."""
+
+    def view(console: Console) -> None:
+        from churnflow.adapters.console_reviewer import checklist  # noqa: PLC0415 - brings rich
+
+        for table in checklist([line for record in records for line in record.findings]):
+            console.print(table)
+            console.print()
+
+    return view
+
+
+def checks_view(record: StepRecord) -> View:
+    """Return the checks that the workflow declares for a step, with what was observed."""
+
+    def view(console: Console) -> None:
+        from churnflow.adapters.console_reviewer import checks_table  # noqa: PLC0415 - brings rich
+
+        if record.checks:
+            console.print(checks_table(record.checks))
+            console.print()
+
+    return view
 
 
 def confidence_view(title: str, confidence: Confidence) -> View:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from churnflow.cli.answer import Answer
-from churnflow.cli.history import run_ships
 from churnflow.cli.session import session_of
+from churnflow.cli.stops import run_ships
 from churnflow.engine.judge import critical_issues
 from churnflow.errors import RefusedError
 from churnflow.project import Project

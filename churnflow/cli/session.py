@@ -85,7 +85,7 @@ def session_of(context: typer.Context) -> Session:
     """Return the session that the callback of the app has filled."""
     session = context.find_root().obj
     assert isinstance(session, Session)  # noqa: S101 - main() passes it; for the type checker
-    session.command = str(context.info_name)
+    session.command = context.command_path.removeprefix("churnflow ")
     return session
 
 

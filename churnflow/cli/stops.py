@@ -4,30 +4,77 @@ from collections.abc import Collection
 from typing import Final
 
 from churnflow.cli.answer import Failure, Next
+from churnflow.cli.commands import command_for
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
-from churnflow.engine.advance import waiting_item
+from churnflow.engine.keys import holds
 from churnflow.engine.ports import Ports
+from churnflow.errors import ChurnflowError
 
-COMMANDS: Final = {"plan": "plan", "build": "build", "review": "review", "decision": "decide"}
 VERDICTS: Final = {"ship": 0, "fix": 8, "rework": 9}
 Ending = tuple[Failure | None, int, tuple[Next, ...]]
 
 
-def ending(run: Run, ports: Ports, wanted: Collection[str], until: str | None) -> Ending:
-    """Return how a command that advanced `run` by the phases `wanted` ends."""
-    placed = waiting_item(run, ports)
-    if placed is None:
-        return None, 0, (_after_all(run),)
-    phase, item = placed
-    entry = run.latest(item.name)
-    if entry is not None and not entry.passed:
-        return _stopped(item, entry, phase)
-    return None, 0, (_following(phase, item, wanted, until),)
+def stale_items(run: Run, ports: Ports) -> frozenset[str]:
+    """Return the items whose entry is about what is no longer so, and those that rest on one of these.
+
+    A step that failed is none of them, since it is tried again anyhow.
+    """
+    stale: set[str] = set()
+    spoiled: set[str] = set()
+    for item in run.workflow.items():
+        entry = run.latest(item.name)
+        if entry is None or (isinstance(entry, StepRecord) and not entry.passed):
+            continue
+        if _rests_on(entry, stale, spoiled) or not _holds(run, item, entry, ports):
+            stale.add(item.name)
+        if isinstance(entry, StepRecord):
+            made = {artifact.name for artifact in entry.outputs}
+            spoiled = spoiled | made if item.name in stale else spoiled - made
+    return frozenset(stale)
+
+
+def _rests_on(entry: ItemEntry, stale: Collection[str], spoiled: Collection[str]) -> bool:
+    if isinstance(entry, StepRecord) and entry.evidence is None:
+        return any(artifact.codec != "file" and artifact.name in spoiled for artifact in entry.inputs)
+    return bool(stale)
+
+
+def _holds(run: Run, item: Item, entry: ItemEntry, ports: Ports) -> bool:
+    try:
+        return holds(run, item, entry, ports)
+    except ChurnflowError:  # what the entry was made from can not even be read any more
+        return False
+
+
+def ending(run: Run, stale: Collection[str], wanted: Collection[str] = (), until: str | None = None) -> Ending:
+    """Return how a command that advanced `run` by the phases `wanted` (all if empty) up to `until` ends.
+
+    What stands after that does not make it fail, however it ended.
+    """
+    for phase, item in run.workflow.placed_items():
+        entry = run.latest(item.name)
+        if entry is None or item.name in stale:
+            return None, 0, (_following(phase, item, wanted, until),)
+        if not entry.passed:
+            failure, code, steps = _stopped(item, entry, phase)
+            asked = (not wanted or phase in wanted) and not _is_after(run, item, until)
+            return (failure, code, steps) if asked else (None, 0, steps)
+    return None, 0, (_after_all(run),)
+
+
+def _is_after(run: Run, item: Item, until: str | None) -> bool:
+    names = [other.name for other in run.declared.items()]
+    return until is not None and names.index(item.name) > names.index(until)
+
+
+def run_ships(run: Run) -> bool:
+    """Tell whether the gate of the run said ship."""
+    return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
 
 
 def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
-    command = f"churnflow {COMMANDS.get(phase, 'run')}"
+    command = f"churnflow {command_for(phase)}"
     match entry:
         case StepRecord():
             return _failure(entry, command), 7, (Next(command, "once the cause is gone"),)
@@ -56,7 +103,7 @@ def _first_command(decision: Decision) -> str:
 
 
 def _following(phase: str, item: Item, wanted: Collection[str], until: str | None) -> Next:
-    command = f"churnflow {COMMANDS.get(phase, 'run')}"
+    command = f"churnflow {command_for(phase)}"
     match item:
         case ApprovalRequest():
             return Next(f"churnflow approve {item.name}", "a person has to answer", "reviewer")
@@ -66,8 +113,6 @@ def _following(phase: str, item: Item, wanted: Collection[str], until: str | Non
 
 
 def _after_all(run: Run) -> Next:
-    decided = any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
-    released = any(artifact.codec == "release" for artifact in run.artifacts().values())
-    if decided and released:
+    if run_ships(run) and any(artifact.codec == "release" for artifact in run.artifacts().values()):
         return Next("churnflow serve", "the gate passed")
     return Next("churnflow report", "everything is done")

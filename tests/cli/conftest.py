@@ -192,6 +192,7 @@ def at_terminal(project: Path, *arguments: str, columns: int = 120) -> "pexpect.
         cwd=str(project),
         env={**environment(), "TERM": "xterm", "COLUMNS": str(columns)},
         encoding="utf-8",
+        codec_errors="replace",  # the echo of Ctrl-C may come between the bytes of one character
         timeout=30,
         dimensions=(50, columns),
     )

@@ -3,12 +3,22 @@
 import gzip
 import json
 import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import at_terminal, churnflow, ended
+from churnflow.cli import demonstration
+from churnflow.cli.answer import Answer
+from churnflow.cli.session import Session
+from churnflow.errors import ConflictError
+from tests.cli.conftest import Outcome, at_terminal, churnflow, ended
 
 ANSWERS = """approvals:
   plan:
@@ -207,8 +217,17 @@ def notes(items: Sequence[dict[str, object]]) -> list[object]:
     return [item["record"]["how"] for item in items if item["record"] and item["record"]["kind"] == "approval"]  # type: ignore[index]
 
 
-def test_the_demo_goes_through_everything_and_marks_its_approvals_as_scripted(tmp_path: Path) -> None:
-    outcome = churnflow(tmp_path, "--json", "demo", "shown")
+@pytest.fixture(scope="module")
+def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """The folder in which the demo has made its project `shown`, and how it ended."""
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, churnflow(folder, "--json", "demo", "shown")
+
+
+def test_the_demo_goes_through_everything_and_marks_its_approvals_as_scripted(
+    demonstrated: tuple[Path, Outcome],
+) -> None:
+    folder, outcome = demonstrated
     assert outcome.code == 0, outcome.out
     data = outcome.json["data"]
     assert {item["state"] for item in data["items"]} == {"done"}
@@ -216,9 +235,61 @@ def test_the_demo_goes_through_everything_and_marks_its_approvals_as_scripted(tm
     assert 0 < data["prediction"]["predictions"][0]["probability"] < 1
     assert data["same_after_rollback"] is True
     assert len(data["verified"]) == 2
-    report = tmp_path / data["report"]
+    report = folder / data["report"]
     assert report.read_text().startswith("#")
     assert report.with_suffix(".html").is_file()
     assert outcome.json["next"][0]["command"] == "churnflow -C shown serve"
-    log = json.loads(churnflow(tmp_path, "-C", "shown", "--json", "log").out)["data"]["checkpoints"]
+    log = json.loads(churnflow(folder, "-C", "shown", "--json", "log").out)["data"]["checkpoints"]
     assert log[-1]["restores"].endswith("/05-shipped")
+
+
+SERVE_ON = """
+import sys
+from pathlib import Path
+from churnflow.cli import demonstration
+from churnflow.cli.answer import Answer
+from churnflow.cli.session import Session
+
+demonstration.PORT = "0"
+sys.exit(demonstration.serve_on(Session(as_json=True, command="demo"), Path("shown"), Answer({"seen": True})))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_demo_prints_one_object_while_its_api_answers_and_leaves_none_running(
+    demonstrated: tuple[Path, Outcome], number: signal.Signals
+) -> None:
+    folder, _ = demonstrated
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE_ON], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        found = json.loads(process.stdout.readline())
+        assert found["data"]["seen"] is True
+        url = found["data"]["url"]
+        with urllib.request.urlopen(f"{url}/health", timeout=10) as response:
+            assert response.status == 200
+        process.send_signal(number)
+        assert process.stdout.read() == ""
+        assert process.wait(timeout=20) == (0 if number == signal.SIGINT else -number)
+    for _ in range(200):
+        with socket.socket() as knock:
+            if knock.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0:
+                return
+        time.sleep(0.05)
+    pytest.fail("the API goes on without the demo")
+
+
+def test_the_demo_ends_as_its_server_does_when_the_port_is_taken(
+    demonstrated: tuple[Path, Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Answer({"seen": True})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(demonstration, "PORT", str(taken.getsockname()[1]))
+        with pytest.raises(ConflictError, match="cannot listen on") as failed:
+            demonstration.serve_on(Session(as_json=True), demonstrated[0] / "shown", answer)
+    assert "serve --port 0`" in failed.value.hint
+    carried = getattr(failed.value, "answer", None)
+    assert isinstance(carried, Answer)
+    assert carried.data == {"seen": True}
+    assert carried.next[0].command.endswith("serve --port 0")

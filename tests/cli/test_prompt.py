@@ -138,8 +138,22 @@ def test_the_prompt_shows_what_is_approved_what_changed_and_what_is_open(project
     screen.expect(r"double[^\n]*size 6")
     screen.expect(r"PASS[^\n]*the number is even: 6")
     screen.expect(r"ASK[^\n]*Is the number kind\?: no machine knows")
-    screen.expect_exact("Changed since built: done judge; files: no file")
+    screen.expect_exact("Changed since built: done judge; files: no file; source data: unchanged")
     screen.expect(r"warning +plan-\w+: why")
     screen.expect_exact("Is the number kind?")
+    screen.sendintr()
+    assert ended(screen) == 130
+
+
+def test_the_prompt_names_what_was_done_again_and_the_source_data_that_changed(project: Path, cli: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    text = path.read_text().replace("    - checkpoint: built\n", "")
+    path.write_text(text.replace("source: data/number.txt", "source: data/other.txt", 1))
+    (project / "data" / "other.txt").write_text("1\n")
+    cli("run", "--answers", "answers.yaml")
+    (project / "data" / "number.txt").write_text("6\n")
+    assert cli("run").code == 3
+    screen = at_terminal(project, "approve", "release")
+    screen.expect_exact("Changed since shipped: done double, judge; files: no file; source data: data/number.txt")
     screen.sendintr()
     assert ended(screen) == 130

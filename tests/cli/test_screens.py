@@ -73,7 +73,7 @@ def test_a_command_that_reads_answers_people_and_programs(shipped: Path, here: C
     machine = here("--json", *command)
     assert (machine.code, machine.err, machine.out.count("\n")) == (0, "", 1)
     assert list(machine.json) == KEYS
-    assert machine.json["command"] == command[-1] if command[-1] == "list" else command[0]
+    assert machine.json["command"] == ("issues list" if command == ["issues", "list"] else command[0])
     assert machine.json["next"][0]["command"] == shown.out.splitlines()[-1].removeprefix("next: ")
 
 
@@ -120,7 +120,11 @@ def test_a_pipe_gets_no_colours(shipped: Path, here: Cli) -> None:
     assert "\x1b" not in here("status").out
 
 
-@pytest.mark.parametrize("command", [["status"], ["log"], ["issues"], ["show"], ["rollback", "built", "--dry-run"]])
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["log"], ["issues"], ["show"], ["rollback", "built", "--dry-run"], ["review"]],
+    ids=" ".join,
+)
 def test_screens_fit_80_columns_and_break_no_name(shipped: Path, command: list[str]) -> None:
     lines = [COLOUR.sub("", line).rstrip() for line in screen(shipped, *command, columns=80).splitlines()]
     assert max(map(len, lines)) <= 80
@@ -160,6 +164,38 @@ def test_show_explains_every_confidence_as_a_sum(shipped: Path, here: Cli) -> No
         assert title in shown
     assert "half of the build confidence of 100" in shown
     assert re.search(r"size +8 \[7, 9\] n=10", shown)
+
+
+def test_the_review_prints_its_checklist_by_topic_with_evidence(project: Path, here: Cli) -> None:
+    here("run", "--answers", "answers.yaml", "--until", "built")
+    assert "Checklist" not in here("build").out
+    for again in range(2):
+        shown = here("review").out
+        assert re.search(r"Checklist: quality *\n +PASS +the number is even: 8 *\n", shown), again
+        assert re.search(r"\n +ASK +Is the number kind\?: no machine knows *\n", shown)
+    assert "Checklist" not in here("run").out, "this command has not reviewed"
+    found = {item["name"]: item["record"] for item in here("--json", "review").json["data"]["items"]}
+    assert [line["state"] for line in found["judge"]["findings"]] == ["pass", "ask"]
+
+
+def test_a_run_prints_the_checklist_that_it_computed(project: Path, here: Cli) -> None:
+    assert "PASS" in here("run", "--answers", "answers.yaml").out
+
+
+def test_show_has_checks_and_findings_as_lines(shipped: Path, here: Cli) -> None:
+    shown = here("show").out
+    assert re.search(r"Checks *\n +PASS +size >= 1: observed 8 \[7, 9\] *\n", shown)
+    assert re.search(r"Checklist: quality *\n +PASS +the number is even: 8 *\n", shown)
+
+
+def test_a_check_that_does_not_hold_is_shown_in_red(project: Path, cli: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("checks: [size >= 1]", "checks: [size >= 100]"))
+    assert cli("run", "--answers", "answers.yaml").code == 7
+    (project / "steps.py").write_text((project / "steps.py").read_text() + "# edited\n")
+    assert cli("rollback", "plan-approved").code == 0
+    shown = screen(project, "show", "rescue", columns=80)
+    assert re.search(r"\x1b\[1;31mFAIL\x1b\[0m +size >= 100: observed 8 \[7, 9\]", shown)
 
 
 def test_status_sends_to_what_comes_next(project: Path, cli: Cli) -> None:
