@@ -98,6 +98,7 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
         next=base.next or (step,),
         run=base.run or _run_id(session),
         checkpoint=base.checkpoint,
+        warnings=base.warnings,
         failure=Failure(str(error), hint),
     )
 

@@ -6,20 +6,20 @@ from typing import Annotated
 
 import typer
 
-from churnflow.adapters.answers_reviewer import AnswersReviewer, account
+from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer, account
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import AnswersOption, run_data
 from churnflow.cli.screens import issues_view, lines_view
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
-from churnflow.domain.journal import IssueAnswer
-from churnflow.domain.ledger import ledger
+from churnflow.domain.journal import IssueAnswer, Run
+from churnflow.domain.ledger import LedgerLine, ledger
 from churnflow.engine.advance import answer
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Reviewer
 from churnflow.engine.settle import settle
-from churnflow.errors import UsageError, WaitingError
+from churnflow.errors import RefusedError, UsageError, WaitingError
 from churnflow.project import SystemClock
 
 issues_app = typer.Typer(help="What was noticed and is still open.", rich_markup_mode=None)
@@ -75,7 +75,8 @@ def issues_list(context: typer.Context) -> Answer:
     run = session.project().run()
     lines = ledger(run)
     unsettled = [line for line in lines if line.state == "open" and line.severity != "note"]
-    step = Next(f"churnflow issues close {unsettled[0].id}") if unsettled else Next("churnflow status")
+    worst = next((line for line in unsettled if line.severity == "critical"), unsettled[0] if unsettled else None)
+    step = Next(f"churnflow issues close {worst.id} --reason TEXT") if worst else Next("churnflow status")
     data = {"issues": [line.model_dump(mode="json") for line in lines]}
     return Answer(data=data, view=issues_view(lines), next=(step,), run=run.id)
 
@@ -84,7 +85,7 @@ def issues_list(context: typer.Context) -> Answer:
 def issues_close(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="ID", help="The issue, as the list names it.")],
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What settled it.")] = "settled",
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What settled it; the report says so.")],
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who closes it; default the account.")] = None,
 ) -> Answer:
     """Close an issue that is settled."""
@@ -110,20 +111,42 @@ def _settle(session: Session, number: str, action: str, reason: str, by: str | N
         message = f"to {action} an issue needs a reason"
         raise UsageError(message, hint=f"`churnflow issues {action} {number} --reason TEXT`")
     with project.lock(f"churnflow issues {action} {number}"):
+        settle(project.ports(AbsentReviewer(), Silent()))
         run = project.run()
-        known = [line.id for line in ledger(run)]
-        if number not in known:
-            message = f"the run {run.id} has no issue {number!r}"
-            raise UsageError(message, hint=f"{nearest(number, known)} `churnflow issues list` shows them")
+        line = _line(run, number)
+        if line.severity == "critical":
+            _confirm(session, line, action)
         who = by or account()
         entry = IssueAnswer.model_validate(
-            {"name": number, "action": action, "by": who, "reason": reason.strip(), "at": SystemClock().now()}
+            {"name": line.id, "action": action, "by": who, "reason": reason.strip(), "at": SystemClock().now()}
         )
         project.journal.append(run, entry)
         run = run.add(entry)
-    line = next(line for line in ledger(run) if line.id == number)
+    line = _line(run, line.id)
     data = {"issue": line.model_dump(mode="json")}
     return Answer(data=data, view=issues_view([line]), next=(Next("churnflow status"),), run=run.id)
+
+
+def _line(run: Run, number: str) -> LedgerLine:
+    """Return the issue whose id is, or alone begins with, `number`. Raises UsageError with the nearest id."""
+    lines = ledger(run)
+    found = [line for line in lines if line.id.startswith(number)]
+    if len(found) != 1:
+        message = f"the run {run.id} has {len(found) or 'no'} issue{'s' * (len(found) > 1)} {number!r}"
+        raise UsageError(message, hint=f"{nearest(number, [line.id for line in lines])} `churnflow issues` shows them")
+    return found[0]
+
+
+def _confirm(session: Session, line: LedgerLine, action: str) -> None:
+    """Have a person type the id of a critical issue; neither an option nor a script lifts what forbids to ship."""
+    if not session.interactive:
+        message = f"{line.id} is critical: only a person at a terminal can {action} it"
+        raise WaitingError(message, hint=f"`churnflow issues {action} {line.id} --reason TEXT` at a terminal")
+    sys.stderr.write(f"  {line.text}\n  type {line.id} to {action} it: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != line.id:
+        message = f"{line.id} was not typed; nothing is changed"
+        raise RefusedError(message, hint=f"`churnflow issues {action} {line.id} --reason TEXT` asks again")
 
 
 def _reviewer(

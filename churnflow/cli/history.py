@@ -32,8 +32,7 @@ from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
-from churnflow.engine.verify import verify as verify_run
-from churnflow.engine.verify import verify_one
+from churnflow.engine.verify import verify_all, verify_one
 from churnflow.project import Project
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
@@ -165,12 +164,11 @@ def diff(
 
 
 def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(metavar="REF")] = None) -> Answer:
-    """Follow every digest and link of the run's history; name the first one that is broken."""
+    """Follow every digest and link of all runs, or of one checkpoint; name the first one that is broken."""
     project = session_of(context).project()
     ports = _ports(project)
     if ref is None:
-        run_id = project.run().id
-        found = verify_run(run_id, ports)
+        run_id, found = project.run().id, verify_all(ports)
     else:
         tag = resolve(ref, project.journal.current(), ports)
         run_id, found = tag.split("/")[1], verify_one(tag, ports)

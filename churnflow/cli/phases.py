@@ -109,6 +109,7 @@ def proceed(
         ports = project.ports(reviewer, listener)
         settle(ports)
         begin = begin or list(phases)[:1] == list(parsed.workflow.phases)[:1]
+        changed = () if new else _changed(project.journal.current(), parsed)
         current = _begun(_current(project, parsed, begin=begin, new=new), assignments, ports)
         asked = _Asked(tuple(phases), until, current)
         try:
@@ -116,11 +117,12 @@ def proceed(
         except WaitingError as waiting:
             answer = _answer(project, project.run(), ports, asked)
             waits = {"approval": waiting.approval, "questions": list(waiting.questions)}
-            waiting.answer = replace(answer, data={**answer.data, "waiting": waits})  # type: ignore[attr-defined]
+            answer = replace(answer, data={**answer.data, "waiting": waits}, warnings=changed)
+            waiting.answer = answer  # type: ignore[attr-defined]
             raise
         answer = _answer(project, current, ports, asked)
         note = project.identity_note() if _marks(current) > _marks(asked.before) else None
-        return replace(answer, warnings=(note,)) if note else answer
+        return replace(answer, warnings=(*changed, *([note] if note else [])))
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,13 @@ def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run
     if problems:
         raise WorkflowError(parsed.path, problems)
     return project.new_run(parsed)
+
+
+def _changed(current: Run | None, parsed: Parsed) -> tuple[str, ...]:
+    """Return the warning that a new run begins because the workflow is another one, none where it does not."""
+    if current is None or current.workflow_sha256 == digest(parsed.workflow):
+        return ()
+    return (f"{parsed.path} changed since the run {current.id}: a new run begins, which reuses what is unchanged",)
 
 
 def _begun(run: Run, assignments: Collection[tuple[str, str, object]], ports: Ports) -> Run:

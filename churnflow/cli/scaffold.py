@@ -89,6 +89,7 @@ def _write(folder: Path, template: str, source: Source) -> list[Path]:
         (folder / name).write_text(text)
     for name, file in copies.items():
         shutil.copyfile(file, folder / name)
+    _commit(folder)
     return [folder / name for name in (*files, *copies)]
 
 
@@ -119,6 +120,18 @@ def _prepare(folder: Path) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         message = f"{folder} can not be made a project: {getattr(error, 'strerror', None) or 'git init failed'}"
         raise UsageError(message, hint="name a folder in which you may write") from None
+
+
+def _commit(folder: Path) -> None:
+    """Commit what was written, so that checking out a checkpoint's tag by hand finds nothing untracked in its way."""
+    git = ("git", "-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
+    environment = clean_environment()
+    named = subprocess.run(
+        (*git, "var", "GIT_COMMITTER_IDENT"), cwd=folder, env=environment, capture_output=True, check=False
+    )
+    own = () if named.returncode == 0 else ("-c", "user.name=churnflow", "-c", "user.email=churnflow@localhost.invalid")
+    for command in (("add", "--all"), ("commit", "--quiet", "-m", "Begin the project")):
+        subprocess.run((*git, *own, *command), cwd=folder, env=environment, capture_output=True, check=True)
 
 
 def _template(name: str) -> str:

@@ -28,6 +28,10 @@ ANSWERS = """approvals:
 """
 
 
+def git(project: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture
 def customers(tmp_path: Path) -> Path:
     """A file of 400 customers, with a column of each kind."""
@@ -55,6 +59,8 @@ def test_new_for_ones_own_file_writes_a_workflow_on_which_run_works(tmp_path: Pa
     assert [path for path in made.json["data"]["files"] if not (tmp_path / path).is_file()] == []
     assert (project / "data" / "members.csv").read_bytes() == customers.read_bytes()
     assert churnflow(project, "check").code == 0
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "ls-files").split() == [".gitignore", "workflows/churn.yaml"]
     (project / "answers.yaml").write_text(ANSWERS)
     settings = ("train.trials=2", "train.folds=2", 'train.models=["logistic_regression"]', "rehearse.requests=20")
     chosen = [word for setting in settings for word in ("--set", setting)]

@@ -105,7 +105,7 @@ def test_json_of_an_interrupted_run_is_one_object(slow: Path) -> None:
     [
         ("run",),
         ("approve", "plan", "--reject"),
-        ("issues", "close", "x"),
+        ("issues", "close", "x", "--reason", "because"),
         ("rollback", "plan-approved"),
         ("undo",),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, at_terminal, ended
 
 
 def test_a_run_stops_at_the_approval_and_names_the_command_that_answers(cli: Cli) -> None:
@@ -158,7 +158,26 @@ def test_a_critical_note_of_the_reviewer_is_fix_until_it_is_closed(project: Path
     assert outcome.code == 8
     found = [issue["id"] for issue in cli("--json", "issues").json["data"]["issues"] if issue["severity"] == "critical"]
     assert cli("issues", "waive", found[0]).code == 2
-    waived = cli("--json", "issues", "waive", found[0], "--reason", "labelled", "--by", "Cy").json
-    assert waived["data"]["issue"]["state"] == "waived"
+    assert cli("issues", "close", found[0]).code == 2
+    refused = cli("issues", "close", found[0], "--reason", "because")
+    assert (refused.code, refused.error[0]) == (
+        3,
+        f"error: {found[0]} is critical: only a person at a terminal can close it",
+    )
+    for typed, code in (("yes", 4), (found[0], 0)):
+        screen = at_terminal(project, "issues", "waive", found[0][:-3], "--reason", "labelled", "--by", "Cy")
+        screen.expect_exact(f"type {found[0]} to waive it: ")
+        screen.sendline(typed)
+        assert ended(screen) == code
+    assert cli("--json", "issues").json["data"]["issues"][0]["state"] == "waived"
     assert cli("decide").code == 0
-    assert cli("issues", "close", "nobody-0000").code == 2
+    assert cli("issues", "close", "nobody-0000", "--reason", "because").code == 2
+
+
+def test_a_changed_workflow_begins_a_new_run_and_says_so(project: Path, cli: Cli) -> None:
+    assert cli("plan").code == 3
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("[double.size >= 2]", "[double.size >= 3]"))
+    outcome = cli("plan")
+    assert outcome.code == 3
+    assert "a new run begins, which reuses what is unchanged" in outcome.err

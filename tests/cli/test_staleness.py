@@ -10,7 +10,7 @@ import pytest
 
 from churnflow.adapters.remembered_code import RememberedCode
 from churnflow.adapters.step_code import StepCode
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, at_terminal, ended
 
 
 def states(here: Cli) -> dict[str, str]:
@@ -70,7 +70,10 @@ def test_a_verdict_is_stale_once_an_issue_was_waived(project: Path, here: Cli) -
     assert here("--json", "status").json["next"][0]["command"] == "churnflow issues"
     issues = here("--json", "issues").json["data"]["issues"]
     number = next(issue["id"] for issue in issues if issue["severity"] == "critical")
-    assert here("issues", "waive", number, "--reason", "labelled").code == 0
+    screen = at_terminal(project, "issues", "waive", number, "--reason", "labelled")
+    screen.expect_exact("to waive it: ")
+    screen.sendline(number)
+    assert ended(screen) == 0
     assert states(here)["ship"] == "stale"
     assert here("--json", "status").json["next"][0]["command"] == "churnflow decide"
 
