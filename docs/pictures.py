@@ -32,7 +32,7 @@ def main() -> int:
         page = place / "screen.html"
         page.write_text(_terminal(done.stdout))
         (report,) = place.glob("churnflow-demo/reports/*/report.html")
-        lines = min(FIRST_LINES, done.stdout.count("\n")) + 3
+        lines = min(FIRST_LINES, done.stdout.count("\n")) + 6
         _shoot(chromium, page, HERE / "screen.png", (COLUMNS * 9 + 40, lines * 20 + 20))
         _shoot(chromium, report, HERE / "report.png", REPORT_SIZE)
     return 0
@@ -43,7 +43,7 @@ def _terminal(output: str) -> str:
     shown = "$ make demo\n" + "\n".join(output.splitlines()[:FIRST_LINES])
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
     console.print(Text.from_ansi(shown), soft_wrap=True)
-    style = "font: 15px/20px 'DejaVu Sans Mono', monospace; margin: 16px"
+    style = "font: 15px/20px 'DejaVu Sans Mono', monospace; margin: 16px; white-space: pre-wrap"
     form = (
         "<!DOCTYPE html><meta charset=utf-8><style>{stylesheet}</style>"
         f"<body style='background:#fff;color:#222'><pre style=\"{style}\">{{code}}</pre>"
