@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
+from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.cli.answer import Answer
 from churnflow.cli.session import session_of
 from churnflow.cli.stops import run_ships
+from churnflow.cli.watching import Silent
 from churnflow.engine.judge import critical_issues
+from churnflow.engine.verify import verify_served
 from churnflow.errors import RefusedError
 from churnflow.project import Project
 
@@ -28,10 +31,8 @@ def serve(
     """Serve the released model over HTTP; it follows ship, rollback and undo while it runs."""
     session = session_of(context)
     project = session.project()
-    release = project.pointer.read()
-    if release is None:
+    if verify_served(project.ports(AbsentReviewer(), Silent())) is None:
         raise _nothing_to_serve(project)
-    project.store.verify(release.artifact)
     arguments = [*server_command(project), "--host", host, "--port", str(port), "--workers", str(workers)]
     # The server takes this process over, so that signals reach it and nothing of the command line stays in memory.
     os.execv(sys.executable, arguments)  # noqa: S606 - fixed program, arguments of our own making

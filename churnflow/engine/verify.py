@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Decision
+from churnflow.domain.release import Release
 from churnflow.engine.ports import Ports
-from churnflow.errors import IntegrityError
+from churnflow.errors import IntegrityError, UsageError
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def verify(run_id: str, ports: Ports) -> Verified:
 def verify_all(ports: Ports) -> Verified:
     """Follow the same for every run of the project, the oldest first."""
     found = [verify(run_id, ports) for run_id in ports.checkpoints.runs()]
-    served = ports.pointer.read()
+    served = verify_served(ports)
     return Verified(
         sum(one.checkpoints for one in found), sum(one.artifacts for one in found), served.version if served else None
     )
@@ -49,10 +51,29 @@ def _whole(checkpoints: Sequence[Checkpoint], ports: Ports) -> Verified:
             if artifact.sha256 not in seen:
                 ports.store.verify(artifact)
                 seen.add(artifact.sha256)
-    served = ports.pointer.read()
-    if served is not None:
-        ports.store.verify(served.artifact)
+    served = verify_served(ports)
     return Verified(len(checkpoints), len(seen), served.version if served else None)
+
+
+def verify_served(ports: Ports) -> Release | None:
+    """Return what is served, None if nothing is. Raises IntegrityError unless a checkpoint after a gate released it."""
+    served = ports.pointer.read()
+    if served is None:
+        return None
+    ports.store.verify(served.artifact)
+    try:
+        made = ports.checkpoints.load(served.checkpoint)
+    except UsageError:
+        made = None
+    shipped = made is not None and any(
+        isinstance(entry, Decision) and entry.verdict == "ship" for entry in made.run.current()
+    )
+    if made is None or made.release != served or not shipped:
+        message = f"what is served ({served.version}) is not what {served.checkpoint} released"
+        raise IntegrityError(
+            message, hint="`churnflow log` lists what was released; `churnflow rollback REF` serves it"
+        )
+    return served
 
 
 def _links(history: Sequence[Checkpoint]) -> None:

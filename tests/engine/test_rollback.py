@@ -10,7 +10,7 @@ from churnflow.engine.ports import Intent
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import finish, plan_rollback, rollback, undo
 from churnflow.engine.settle import settle
-from churnflow.engine.verify import verify, verify_all, verify_one
+from churnflow.engine.verify import verify, verify_all, verify_one, verify_served
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.fakes import World
 
@@ -339,6 +339,33 @@ def test_every_run_is_verified_also_one_before_the_current(world: World) -> None
     chain[0] = chain[0].model_copy(update={"reason": "edited"})
     with pytest.raises(IntegrityError, match="does not follow on"):
         verify_all(world.ports)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"approval_sha256": "0" * 64}, {"version": "v9.0.0"}, {"checkpoint": "churnflow/261123-aaaa/09-gone"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_is_served_has_to_be_what_a_checkpoint_released(world: World, changes: dict[str, str]) -> None:
+    shipped(world)
+    served = verify_served(world.ports)
+    assert served is not None
+    world.pointer.switch(served.model_copy(update=changes))
+    for check in (lambda: verify_served(world.ports), lambda: verify_all(world.ports)):
+        with pytest.raises(IntegrityError, match=r"is not what .* released"):
+            check()
+
+
+def test_a_release_of_a_checkpoint_without_a_gate_is_not_served(world: World) -> None:
+    run = shipped(world)
+    served = world.pointer.read()
+    assert served is not None
+    chain = world.checkpoints.chains[run.id]
+    forged = served.model_copy(update={"checkpoint": chain[0].tag})
+    chain[0] = chain[0].model_copy(update={"release": forged})
+    world.pointer.switch(forged)
+    with pytest.raises(IntegrityError, match=r"is not what .* released"):
+        verify_served(world.ports)
 
 
 def test_one_checkpoint_is_verified_by_itself(world: World) -> None:
