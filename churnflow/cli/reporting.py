@@ -1,5 +1,6 @@
 """The command that writes the run as a document."""
 
+import errno
 import json
 import os
 import shlex
@@ -109,13 +110,15 @@ def write_report(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:
     try:
         with explained(path):
             return _written(path, text, plots)
-    except (OSError, RuntimeError) as failure:  # RuntimeError: links that lead in a circle
+    except (OSError, RuntimeError) as failure:  # RuntimeError: a circle of links, before Python 3.13
         message = f"{path} can not be written: {getattr(failure, 'strerror', None) or failure}"
         raise UsageError(message, hint="name another file with -o") from failure
 
 
 def _written(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:
     real = path.resolve()
+    if real.is_symlink():  # from Python 3.13 on a circle of links is no error by itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     targets = {real: text, **{real.parent / name: plot for name, plot in plots.items()}}
     for target in targets:
         _refuse_foreign(target)
