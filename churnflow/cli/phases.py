@@ -153,8 +153,7 @@ def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
 def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run:
     """Return the run to go on with; where one is wanted or there is none to go on with, a new one, not yet kept."""
     current = project.journal.current()
-    changed = current is not None and current.workflow_sha256 != digest(parsed.workflow)
-    if current is not None and not changed and not new:
+    if current is not None and not new and not _changed(current, parsed):
         return current
     if not begin:
         if current is None:

@@ -30,14 +30,8 @@ def step_key(step: Step, inputs: tuple[Artifact, ...], evidence: str | None, por
 
 def subject(run: Run, item: Item) -> str:
     """Return the digest of everything recorded before `item`: what an approval approves and a gate judges."""
-    names = [other.name for other in run.declared.items()]
-    before = set(names[: names.index(item.name)])
-    return digest(
-        {
-            "workflow": digest(run.workflow),
-            "before": [_essence(entry) for entry in run.current() if entry.name in before],
-        }
-    )
+    before = [_essence(entry) for entry in run.before(item.name).current()]
+    return digest({"workflow": digest(run.workflow), "before": before})
 
 
 def gate_subject(run: Run, item: Item) -> str:

@@ -22,26 +22,27 @@ class Verified:
 
 def verify(run_id: str, ports: Ports) -> Verified:
     """Follow tag, commit, digest, parent link, artifacts and release. Raises IntegrityError at the first broken one."""
-    history = ports.checkpoints.history(run_id)
-    _links(history)
-    return _whole(history, ports)
+    return _verified([_run(run_id, ports)], ports)
 
 
 def verify_all(ports: Ports) -> Verified:
     """Follow the same for every run of the project, the oldest first."""
-    found = [verify(run_id, ports) for run_id in ports.checkpoints.runs()]
-    served = verify_served(ports)
-    return Verified(
-        sum(one.checkpoints for one in found), sum(one.artifacts for one in found), served.version if served else None
-    )
+    return _verified([_run(run_id, ports) for run_id in ports.checkpoints.runs()], ports)
 
 
 def verify_one(tag: str, ports: Ports) -> Verified:
     """Follow the same for one checkpoint, with its place in the chain but not those before it."""
-    return _whole([ports.checkpoints.load(tag)], ports)
+    return _verified([_hashed([ports.checkpoints.load(tag)], ports)], ports)
 
 
-def _whole(checkpoints: Sequence[Checkpoint], ports: Ports) -> Verified:
+def _run(run_id: str, ports: Ports) -> tuple[int, int]:
+    history = ports.checkpoints.history(run_id)
+    _links(history)
+    return _hashed(history, ports)
+
+
+def _hashed(checkpoints: Sequence[Checkpoint], ports: Ports) -> tuple[int, int]:
+    """Return how many checkpoints and how many artifacts of theirs were found whole."""
     seen: set[str] = set()
     for checkpoint in checkpoints:
         # Loading by tag also finds a moved or deleted tag, and a copy in the work tree that was edited by hand.
@@ -51,8 +52,13 @@ def _whole(checkpoints: Sequence[Checkpoint], ports: Ports) -> Verified:
             if artifact.sha256 not in seen:
                 ports.store.verify(artifact)
                 seen.add(artifact.sha256)
+    return len(checkpoints), len(seen)
+
+
+def _verified(found: Sequence[tuple[int, int]], ports: Ports) -> Verified:
     served = verify_served(ports)
-    return Verified(len(checkpoints), len(seen), served.version if served else None)
+    checkpoints, artifacts = (sum(one[place] for one in found) for place in (0, 1))
+    return Verified(checkpoints, artifacts, served.version if served else None)
 
 
 def verify_served(ports: Ports) -> Release | None:
