@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # `make demo` removes this folder first, so that nobody's own can be named instead.
 override DEMO := build/demo
 
-.PHONY: setup demo test check format lock bench clean
+.PHONY: setup demo test check format lock bench bench-modelling bench-confidence bench-detectors clean
 
 setup: .venv/installed
 
@@ -19,6 +19,12 @@ setup: .venv/installed
 	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
 
+# The tests try the heavy extras too.
+.venv/extras: .venv/installed requirements-extras.lock
+	$(PIP) --no-deps --require-hashes -r requirements-extras.lock
+	$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $@
+
 .venv/installed: .venv/locked pyproject.toml
 	$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
@@ -28,10 +34,10 @@ demo: setup
 	@mkdir -p $(dir $(DEMO))
 	$(BIN)/churnflow demo $(DEMO)
 
-test: setup
+test: .venv/extras
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-check: setup
+check: .venv/extras
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -42,13 +48,28 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Pins every version with its hashes for Python 3.11 and later; needs `uv` on the PATH.
+# Pins every version with its hashes for Python 3.11 and later; needs `uv` on the PATH. What only the heavy extras need
+# is pinned apart, so that a demo does not wait for it.
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-emit-index-url --no-annotate --no-header
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-strip-extras --no-emit-index-url --no-annotate --no-header --upgrade -o requirements.lock
+	@mkdir -p build
+	$(COMPILE) --extra dev --upgrade -o requirements.lock
+	$(COMPILE) --extra dev --extra catboost --extra dask -c requirements.lock -o build/all.lock
+	awk 'NR == FNR { if ($$1 ~ /==/) base[$$1]; next } $$1 ~ /==/ { new = !($$1 in base) } new' \
+		requirements.lock build/all.lock > requirements-extras.lock
 
-bench: setup
+bench: .venv/extras
 	$(BIN)/python benchmarks/run.py
+
+bench-modelling: .venv/extras
+	$(BIN)/python benchmarks/modelling.py
+
+bench-confidence: .venv/extras
+	$(BIN)/python benchmarks/confidence.py
+
+bench-detectors: .venv/extras
+	$(BIN)/python benchmarks/detectors.py
 
 clean:
 	rm -rf .venv build
