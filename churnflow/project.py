@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final, cast
 
+from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.packages import packages_sha256
@@ -29,11 +30,15 @@ from churnflow.errors import ConflictError, UsageError
 
 STEPS: Final = {
     "churn.scope": "churnflow.steps.scope:scope",
+    "churn.extract": "churnflow.steps.extract:extract",
     "churn.ingest": "churnflow.steps.ingest:ingest",
+    "churn.from_events": "churnflow.steps.from_events:from_events",
     "churn.features": "churnflow.steps.features:features",
+    "churn.audit": "churnflow.steps.audit:audit",
     "churn.train": "churnflow.steps.train:train",
     "churn.evaluate": "churnflow.steps.evaluate:evaluate",
     "churn.rehearse": "churnflow.steps.rehearse:rehearse",
+    "churn.assure": "churnflow.steps.assure:assure",
     "churn.review": "churnflow.steps.review:review",
 }
 CODECS: Final = {
@@ -127,6 +132,7 @@ class Project:
             listener=listener,
             files=self.files,
             clock=SystemClock(),
+            author=account(),
             packages_sha256=packages_sha256(),
             workflow_sha256=self._workflow_sha256,
             keep_traceback=self.keep_traceback,

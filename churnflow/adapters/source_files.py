@@ -42,12 +42,19 @@ class SourceFiles:
 
     def resolve(self, relative: str) -> Path:
         """Return the absolute path. Raises UsageError when there is no such file or it lies outside the project."""
+        if "://" in relative:
+            message = "the address of a server is no file of the project"
+            hint = "ask a database in a step before: `uses: churn.extract`; then `needs: {source: extract}` here"
+            raise UsageError(message, hint=hint)
         path = self._inside(relative)
         mode = _mode(path)
         if stat.S_ISDIR(mode):
             message = f"{relative} is a directory, not a file"
             raise UsageError(message, hint="name a file in it")
-        if not stat.S_ISREG(mode):
+        if mode and not stat.S_ISREG(mode):
+            message = f"{relative} is a pipe or a device, not a file"
+            raise UsageError(message, hint="write what comes out of it to a file first")
+        if not mode:
             message = f"no such file: {relative}"
             raise UsageError(message, hint=_nearest(path))
         return path

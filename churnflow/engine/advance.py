@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Override, Run
+from churnflow.domain.secrets import holds_password
 from churnflow.domain.workflow import ApprovalRequest, Item
 from churnflow.engine.bind import parameters, wrong_value
 from churnflow.engine.keys import holds
@@ -81,9 +82,10 @@ def answer(run: Run, name: str, ports: Ports) -> Run:
 def override(run: Run, assignments: Collection[tuple[str, str, object]], ports: Ports) -> Run:
     """Set parameters of steps that are not yet done in this run; what is set already stays.
 
-    Raises UsageError for an unknown step, parameter or type, ConflictError for a step that is done.
+    Raises UsageError for an unknown step, parameter or type, and for a password, ConflictError for a step that is done.
     """
     for step_name, parameter, value in assignments:
+        _refuse_password(f"{step_name}.{parameter}", value)
         step = next((step for step in run.workflow.steps() if step.name == step_name), None)
         if step is None:
             message = f"--set names no step of the workflow: {step_name!r}"
@@ -106,6 +108,13 @@ def override(run: Run, assignments: Collection[tuple[str, str, object]], ports: 
         ports.journal.append(run, entry)
         run = run.add(entry)
     return run
+
+
+def _refuse_password(name: str, value: object) -> None:
+    if holds_password(value):
+        message = f"--set {name} holds a password, which every record of the run would repeat"
+        hint = "take it out; the driver's own password file or an environment variable can hold it"
+        raise UsageError(message, hint=hint)
 
 
 def _next(run: Run, ports: Ports, until: str | None) -> tuple[str, Item] | None:

@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from churnflow.domain.contract import Evidence, Progress
+from churnflow.domain.contract import Evidence, Progress, Released
 from churnflow.domain.workflow import Step
 from churnflow.errors import UsageError
 
 _QUALIFIED: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
-Source = Literal["value", "file", "artifact", "evidence", "progress", "default"]
+Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "default"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Parameter:
     def is_file(self) -> bool:
         """Whether a value names a file of the project, to be hashed, stored and handed over as a path."""
         return any(_is_path(member) for member in _members(self.annotation))
+
+    @property
+    def is_release(self) -> bool:
+        """Whether a value names a release, whose files are handed over."""
+        return Released in _members(self.annotation)
 
     def shown(self) -> str:
         """Write the parameter as `steps` lists it: name, type, default."""
@@ -85,9 +90,7 @@ def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collectio
         elif parameter.annotation is Progress:
             sources[name] = ("progress", None)
         elif name in step.params:
-            value = step.params[name]
-            is_file = parameter.is_file and isinstance(value, str)
-            sources[name] = ("file" if is_file else "value", value)
+            sources[name] = (_given(parameter, step.params[name]), step.params[name])
         elif name in step.needs or (parameter.required and name in artifacts):
             sources[name] = ("artifact", step.needs.get(name, name))
         elif not parameter.required:
@@ -152,6 +155,12 @@ def _annotation(function: Callable[..., object], parameter: inspect.Parameter) -
         return Any
 
 
+def _given(parameter: Parameter, value: Any) -> Source:
+    if not isinstance(value, str):
+        return "value"
+    return "file" if parameter.is_file else "release" if parameter.is_release else "value"
+
+
 def _default(parameter: Parameter) -> tuple[Source, Any]:
     if parameter.is_file and isinstance(parameter.default, str | PurePath):
         return "file", str(parameter.default)
@@ -192,4 +201,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
     try:
         return TypeAdapter(annotation)
     except (PydanticSchemaGenerationError, PydanticUserError):
-        return None
+        # Of a union such as `Path | DataFrame` that part is tested which a workflow can give.
+        parts = [part for part in _members(annotation) if part is not annotation and _adapter(part) is not None]
+        union: Any = typing.Union[tuple(parts)] if parts else None  # noqa: UP007 - made while running
+        return TypeAdapter(union) if parts else None

@@ -17,6 +17,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from churnflow.domain.base import Frozen
+from churnflow.domain.secrets import holds_password
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Step, Workflow
 from churnflow.engine.resolvers import IMPLICIT
 from churnflow.errors import UsageError
@@ -235,7 +236,17 @@ def _item_problems(item: Any, place: Place, lines: Mapping[Place, int], names: d
         what = f"duplicate name: {name!r} already stands on line {names[name]}"
         return [Problem(line=line, what=what, remedy="give each item a name of its own")]
     names[name] = line
-    return []
+    return _passwords(item.get("with") or {}, (*place, "with"), lines)
+
+
+def _passwords(given: Mapping[str, Any], place: Place, lines: Mapping[Place, int]) -> list[Problem]:
+    """Find passwords before anything keeps the workflow; what is said does not repeat them."""
+    remedy = "take it out; the driver's own password file or an environment variable can hold it"
+    return [
+        Problem(line=lines[(*place, name)], what=f"{name}: holds a password", remedy=remedy)
+        for name, value in given.items()
+        if holds_password(value)
+    ]
 
 
 def _items(phases: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[BaseModel]]:

@@ -1,29 +1,25 @@
-"""A delimited text file as rows of text, with its line numbers, and what is wrong with the file as a whole."""
+"""A source as columns of text: every format is read into this, before anything is taken for a number."""
 
-import codecs
-import csv
-import gzip
-import io
-import re
-import zlib
-from collections import Counter
-from collections.abc import Iterable
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeVar, cast, overload
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from churnflow.errors import UsageError
+from churnflow.modelling.numerals import Decimal, Mark, Numerals, evidence, numerals
 from churnflow.modelling.texts import missing_words, present
 
-SEPARATORS: Final = (",", ";", "\t", "|")
-MOST_BYTES: Final = 2_000_000_000
-BOMB_BYTES: Final = 200_000_000
-BOMB_RATIO: Final = 200
-LONGEST_FIELD: Final = 10_000_000
 SHOWN_COLUMNS: Final = 20
-_QUOTED: Final = re.compile(r'"[^"]*"')
-_CHUNK: Final = 1 << 20
+
+Codes = npt.NDArray[np.int32]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,23 +32,83 @@ class Ragged:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of text as they stand in a file; `lines` gives the line on which each row ends.
+class Form:
+    """How a source was found to be written; what does not apply to its format is "".
 
-    missing: the words that stand for a missing value, folded.
+    separator: of a delimited text, `" "` for runs of blanks. part: the sheet or table that was read.
+    """
+
+    format: str = "CSV"
+    encoding: str = "utf-8"
+    separator: str = ","
+    compression: str = ""
+    part: str = ""
+
+    def shown(self) -> str:
+        """Write it in one line, as facts show it."""
+        parts = (
+            self.format,
+            self.compression and f"{self.compression}-compressed",
+            self.part,
+            self.encoding,
+            self.separator and f"separated by {'blanks' if self.separator == ' ' else repr(self.separator)}",
+        )
+        return ", ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of text as they stand in a source, each distinct text of a column once.
+
+    texts_of: the distinct texts of each column, in order of first appearance; codes: for each column the place of each
+    row's text among them, (rows,). lines: the line, or the row of a sheet or result, on which each row ends. missing:
+    the words that stand for a missing value, folded. decimal: the mark that was declared. notes: what a reader of the
+    report should know about the source.
     """
 
     header: tuple[str, ...]
-    rows: list[list[str]]
-    lines: list[int]
-    ragged: tuple[Ragged, ...]
-    separator: str
-    encoding: str
-    folded: tuple[str, ...]
+    distinct: tuple[list[str], ...]
+    codes: tuple[Codes, ...]
+    lines: Sequence[int]
+    ragged: tuple[Ragged, ...] = ()
+    form: Form = Form()
+    folded: tuple[str, ...] = ()
     missing: frozenset[str] = missing_words()
+    decimal: Decimal = "auto"
+    notes: tuple[str, ...] = ()
 
-    def column(self, name: str) -> list[str]:
-        """Return the values of one column. Raises UsageError, with the nearest name, for one that is not there."""
+    @classmethod
+    def of_rows(
+        cls,
+        header: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        ragged: tuple[Ragged, ...] = (),
+        missing: frozenset[str] = missing_words(),
+    ) -> "Table":
+        """Return a table of rows, each as wide as the header; they follow it on the lines from the second on."""
+        columns = Columns(len(header))
+        columns.add(list(rows))
+        distinct, codes = columns.coded()
+        return cls(tuple(header), distinct, codes, range(2, len(columns) + 2), ragged, missing=missing)
+
+    @property
+    def separator(self) -> str:
+        """What stands between the fields of a row that is written out."""
+        return self.form.separator or ","
+
+    @property
+    def read_as(self) -> str:
+        """How the source was read, in one line."""
+        mark = self.usual_decimal if self.decimal == "auto" else self.decimal
+        return f"{self.form.shown()}, numbers with a decimal comma" if mark == "," else self.form.shown()
+
+    @property
+    def rows(self) -> "Rows":
+        """The rows, each put together when it is asked for."""
+        return Rows(self)
+
+    def place(self, name: str) -> int:
+        """Return the place of a column. Raises UsageError, with the nearest name, for one that is not there."""
         if name not in self.header:
             plain = {known.casefold(): known for known in reversed(self.header)}
             near = get_close_matches(name.casefold(), plain, n=1)
@@ -60,181 +116,170 @@ class Table:
             shown = f"its columns: {', '.join(self.header[:SHOWN_COLUMNS])}{more}"
             message = f"the file has no column {name!r}"
             raise UsageError(message, hint=f"did you mean {plain[near[0]]!r}?" if near else shown)
-        place = self.header.index(name)
-        return [row[place] for row in self.rows]
+        return self.header.index(name)
+
+    def column(self, name: str) -> list[str]:
+        """Return the texts of one column, one a row, as they stand. Raises UsageError as `place` does."""
+        place = self.place(name)
+        return _spread(self.distinct[place], self.codes[place])
 
     def texts(self, name: str) -> list[str | None]:
-        """Return the values of a column without the blanks around them, None where missing. Raises as `column` does."""
-        return [present(value, self.missing) for value in self.column(name)]
+        """Return the values of a column without the blanks around them, None where missing. Raises as `place` does."""
+        place = self.place(name)
+        return _spread([present(text, self.missing) for text in self.distinct[place]], self.codes[place])
+
+    def coded(self, name: str) -> tuple[list[str], Codes]:
+        """Return the distinct texts of a column and, for each row, the place of its text. Raises as `place` does."""
+        place = self.place(name)
+        return self.distinct[place], self.codes[place]
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Return the values of a column without the blanks around them, and in how many rows each stands."""
+        return self._counts(self.place(name))
+
+    def numerals(self, name: str) -> Numerals:
+        """Return how a column writes its numbers: by what is declared, its own values, or else the other columns'."""
+        return numerals(self.counts(name), self.decimal, self.usual_decimal)
+
+    @cached_property
+    def usual_decimal(self) -> Mark | None:
+        """The decimal mark of those columns that leave no doubt about theirs, None where they differ or show none."""
+        marks = {evidence(self._counts(place)).mark for place, texts in enumerate(self.distinct) if _has_commas(texts)}
+        if "," not in marks:
+            return None
+        ordinary = (place for place, texts in enumerate(self.distinct) if not _has_commas(texts))
+        marks |= {evidence(self._counts(place)).mark for place in ordinary}
+        return "," if marks <= {",", None} else None
+
+    def equal_rows(self, names: Iterable[str]) -> int:
+        """Count the rows whose texts in these columns all equal those of an earlier row. Raises as `place` does."""
+        places = [self.place(name) for name in names]
+        if not places:
+            return max(0, len(self.lines) - 1)
+        together = np.zeros(len(self.lines), dtype=np.int64)
+        for place in places:
+            # Numbered anew after every column, so that the numbers never grow beyond the count of rows.
+            joined = together * len(self.distinct[place]) + self.codes[place]
+            together = np.unique(joined, return_inverse=True)[1].astype(np.int64)
+        return len(together) - int(together.max(initial=-1)) - 1
+
+    def _counts(self, place: int) -> dict[str, int]:
+        sizes = np.bincount(self.codes[place], minlength=len(self.distinct[place])).tolist()
+        found: Counter[str] = Counter()
+        for text, size in zip(self.distinct[place], sizes, strict=True):
+            bare = present(text, self.missing)
+            if bare is not None:
+                found[bare] += size
+        return found
 
 
-def read_table(
-    path: Path, separator: str = "auto", encoding: str = "auto", missing: Iterable[str] | None = None
-) -> Table:
-    """Read a delimited text file, plain or gzip-compressed, with every value as text.
+class Rows(Sequence[list[str]]):
+    """The rows of a table, each a list of texts."""
 
-    missing: the words that stand for a missing value, None for the usual ones.
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
-    Raises UsageError, with what to do, for a file that is missing, a directory, empty, truncated, too large, of unknown
-    encoding or separator, or with a header that is empty, doubled or alone. Rows of the wrong width are set apart.
+    def __len__(self) -> int:
+        return len(self._table.lines)
+
+    @overload
+    def __getitem__(self, place: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[list[str]]: ...
+    def __getitem__(self, place: int | slice) -> list[str] | list[list[str]]:
+        if isinstance(place, slice):
+            return [self[at] for at in range(*place.indices(len(self)))]
+        columns = zip(self._table.distinct, self._table.codes, strict=True)
+        return [texts[codes[place]] for texts, codes in columns]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        columns = zip(self._table.distinct, self._table.codes, strict=True)
+        return map(list, zip(*(_spread(texts, codes) for texts, codes in columns), strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Columns:
+    """Columns that grow by rows; a text that a column holds already takes four more bytes."""
+
+    def __init__(self, width: int) -> None:
+        """Begin with so many empty columns."""
+        self._known = [_numbering() for _ in range(width)]
+        self._codes = [array("i") for _ in range(width)]
+
+    def __len__(self) -> int:
+        return len(self._codes[0]) if self._codes else 0
+
+    def add(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add rows, each as wide as the table."""
+        for known, codes, texts in zip(self._known, self._codes, zip(*rows, strict=True), strict=False):
+            # Twice as fast as looking every text up: most of a few thousand are the same.
+            places, distinct = pd.factorize(np.array(texts, dtype=object))
+            numbers = np.fromiter(map(known.__getitem__, distinct), np.int32, len(distinct))
+            codes.frombytes(numbers[places].tobytes())
+
+    def drop_last(self) -> None:
+        """Take the last row away, and the texts that only it has brought."""
+        for known, codes in zip(self._known, self._codes, strict=True):
+            last = codes.pop()
+            if last == len(known) - 1 and last not in codes:
+                known.popitem()
+
+    def last(self) -> list[str]:
+        """Return the last row."""
+        return [list(known)[codes[-1]] for known, codes in zip(self._known, self._codes, strict=True)]
+
+    def coded(self) -> tuple[tuple[list[str], ...], tuple[Codes, ...]]:
+        """Return the distinct texts of each column, and the codes of its rows."""
+        return (
+            tuple(list(known) for known in self._known),
+            tuple(np.frombuffer(codes, dtype=np.int32) if codes else np.empty(0, np.int32) for codes in self._codes),
+        )
+
+
+def _numbering() -> defaultdict[str, int]:
+    """Return a dictionary that numbers its keys in the order in which they are first asked for."""
+    known: defaultdict[str, int] = defaultdict()
+    known.default_factory = known.__len__
+    return known
+
+
+def _spread(distinct: Sequence[T], codes: Codes) -> list[T]:
+    values = np.empty(len(distinct), dtype=object)
+    values[:] = distinct
+    return cast("list[T]", values[codes].tolist())
+
+
+def _has_commas(texts: Iterable[str]) -> bool:
+    return any("," in text for text in texts)
+
+
+def named_columns(names: Sequence[str], source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the column names with blanks folded, and those that were changed by it.
+
+    Raises UsageError for a name that is empty or stands twice, and for a header of nothing but numbers.
     """
-    content = _decompressed(_content(path), path)
-    text, used = _decoded(content, encoding, path)
-    if not text.strip():
-        raise _empty(path)
-    _refuse_foreign(text, path)
-    chosen = _separator(text, separator, path)
-    rows, lines = _rows(text, chosen, path)
-    header, folded = _header(rows[0], path)
-    whole: list[list[str]] = []
-    places: list[int] = []
-    ragged: list[Ragged] = []
-    for row, line in zip(rows[1:], lines[1:], strict=True):
-        if len(row) == len(header):
-            whole.append(row)
-            places.append(line)
-        else:
-            ragged.append(Ragged(line, len(row), chosen.join(row)))
-    if not whole:
-        message = f"{path.name} has a header and no whole row under it"
-        raise UsageError(message, hint="name a file with customers in it")
-    return Table(header, whole, places, tuple(ragged), chosen, used, folded, missing_words(missing))
-
-
-def _content(path: Path) -> bytes:
-    if path.is_dir():
-        message = f"{path.name} is a directory, not a file"
-        raise UsageError(message, hint="name a file in it")
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MOST_BYTES else b""
-    except FileNotFoundError:
-        message = f"no such file: {path.name}"
-        raise UsageError(message, hint="name the file of the customers under with: {source: ...}") from None
-    except OSError as error:
-        message = f"{path.name} can not be read: {error.strerror}"
-        raise UsageError(message, hint="name a file that you may read") from None
-    if size > MOST_BYTES:
-        message = f"{path.name} takes {size / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB that are read"
-        raise UsageError(message, hint="name a sample of it, or a part")
-    if not content:
-        raise _empty(path)
-    return content
-
-
-def _empty(path: Path) -> UsageError:
-    message = f"{path.name} is empty"
-    return UsageError(message, hint="name a file with a header and rows")
-
-
-def _decompressed(content: bytes, path: Path) -> bytes:
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    out = io.BytesIO()
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            while chunk := stream.read(_CHUNK):
-                out.write(chunk)
-                _refuse_bomb(out.tell(), len(content), path)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        message = f"{path.name} is a damaged or truncated gzip file"
-        raise UsageError(message, hint="copy or download it again") from None
-    return out.getvalue()
-
-
-def _refuse_bomb(size: int, packed: int, path: Path) -> None:
-    if size > MOST_BYTES or (size > BOMB_BYTES and size > BOMB_RATIO * packed):
-        message = f"{path.name} unpacks to more than {size / 1e6:,.0f} MB from {packed / 1e6:,.1f} MB"
-        raise UsageError(message, hint="unpack it yourself, look at it, and name the part that you mean")
-
-
-def _decoded(content: bytes, encoding: str, path: Path) -> tuple[str, str]:
-    if encoding != "auto":
-        try:
-            return content.decode(codecs.lookup(encoding).name).removeprefix("\ufeff"), encoding
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            message = f"{path.name} is not {encoding} (line {line})"
-            raise UsageError(message, hint="leave `encoding` to auto, or name the right one") from None
-        except (LookupError, ValueError):
-            message = f"unknown encoding {encoding!r}"
-            raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto") from None
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _strictly(content, "utf-16", path), "utf-16"
-    try:
-        return content.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        return _strictly(content, "cp1252", path), "cp1252"
-
-
-def _strictly(content: bytes, encoding: str, path: Path) -> str:
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = f"{path.name} is text of no encoding that was tried (line {line})"
-        raise UsageError(message, hint="name its encoding: with: {encoding: ...}") from None
-
-
-def _refuse_foreign(text: str, path: Path) -> None:
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        message = f"{path.name} holds a NUL byte (line {line}), so it is no text file"
-        raise UsageError(message, hint="export the table as CSV with UTF-8 encoding")
-    start = text[:200].lstrip().lower()
-    if start.startswith(("<!doctype html", "<html", "<?xml")):
-        message = f"{path.name} is a web page, not a table"
-        raise UsageError(message, hint="download the file itself, not the page that shows it")
-    if start.startswith("version https://git-lfs"):
-        message = f"{path.name} is a Git LFS pointer, not the data"
-        raise UsageError(message, hint="fetch the data: git lfs pull")
-
-
-def _separator(text: str, wanted: str, path: Path) -> str:
-    first = _QUOTED.sub("", text.lstrip("\r\n").partition("\n")[0])
-    counts = {candidate: first.count(candidate) for candidate in SEPARATORS}
-    likely = max(counts, key=lambda candidate: counts[candidate])
-    chosen = likely if wanted == "auto" else wanted.replace("\\t", "\t")
-    if len(chosen) != 1 or chosen in '"\r\n':
-        message = f"the separator is one character, not {wanted!r}"
-        raise UsageError(message, hint="write ',', ';', '|' or '\\t', or leave it to auto")
-    if chosen not in first:
-        better = f"; {likely!r} stands {counts[likely]} times in its header" if counts[likely] else ""
-        message = f"{path.name} has only one column when split at {chosen!r}{better}"
-        hint = f"with: {{separator: {likely!r}}}" if better else "name a table with at least two columns"
-        raise UsageError(message, hint=hint)
-    return chosen
-
-
-def _rows(text: str, separator: str, path: Path) -> tuple[list[list[str]], list[int]]:
-    csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        for row in reader:
-            if row:
-                rows.append(row)
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        cut = "unexpected end" in str(error)
-        what = "a quote that is never closed" if cut else str(error)
-        start = (lines[-1] if lines else 0) + 1
-        message = f"{path.name}: {what} (from line {start})"
-        again = "; if the file was cut off there, copy it again" if cut else ""
-        raise UsageError(message, hint=f"close or double the quote in that row{again}") from None
-    return rows, lines
-
-
-def _header(names: list[str], path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the column names with blanks folded, and those that were changed by it."""
     folded = tuple(" ".join(name.split()) for name in names)
     empty = [place for place, name in enumerate(folded, start=1) if not name]
     if empty:
-        message = f"{path.name}: column {empty[0]} of {len(folded)} has no name"
+        message = f"{source}: column {empty[0]} of {len(folded)} has no name"
         raise UsageError(message, hint="give every column a name in the first line")
+    if all(_is_number(name) for name in folded):
+        message = f"{source} has no header: its first line holds numbers only"
+        raise UsageError(message, hint="write the names of the columns into a first line of their own")
     doubled = [name for name, count in Counter(folded).items() if count > 1]
     if doubled:
-        message = f"{path.name}: the header names {doubled[0]!r} twice"
+        message = f"{source}: the header names {doubled[0]!r} twice"
         raise UsageError(message, hint="rename one of the two columns")
     return folded, tuple(name for name, raw in zip(folded, names, strict=True) if name != raw)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

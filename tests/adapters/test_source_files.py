@@ -61,12 +61,20 @@ def test_a_name_that_is_almost_right_is_met_with_the_right_one(project: Project)
     assert str(project.root) in caught.value.hint
 
 
+def test_a_database_is_no_source_file_and_its_password_is_not_repeated(project: Project) -> None:
+    with pytest.raises(UsageError, match="the address of a server is no file") as caught:
+        project.files.resolve("postgresql://user:secret@host/db")
+    assert "churn.extract" in caught.value.hint
+    assert "secret" not in str(caught.value) + caught.value.hint
+
+
 def test_a_folder_or_a_pipe_is_no_source_file(project: Project) -> None:
     with pytest.raises(UsageError, match="is a directory"):
         project.files.resolve("data")
     os.mkfifo(project.root / "data/pipe")
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="data/pipe is a pipe or a device") as caught:
         project.files.resolve("data/pipe")
+    assert "to a file first" in caught.value.hint
     assert [project.files.sha256(path) for path in ("data", "data/pipe", "data/pipe/deeper")] == [None] * 3
 
 

@@ -109,6 +109,13 @@ phases:
     assert caught.value.path == "w.yaml"
 
 
+def test_a_password_is_refused_on_its_line_and_not_repeated() -> None:
+    text = GOOD.replace("{positive: Yes,", "{database: 'mysql://user:secret@host/db', positive: Yes,")
+    remedy = "take it out; the driver's own password file or an environment variable can hold it"
+    assert problems(text) == [(7, "database: holds a password", remedy)]
+    assert parse(text.replace(":secret", ""), "w.yaml")
+
+
 def test_a_malformed_requirement_names_the_form() -> None:
     found = problems("name: x\ntask: y\nrequirements:\n  - auc is good\nphases: {build: []}\n")
     assert found[0][0] == 4

@@ -1,13 +1,14 @@
 """Every bad source: the steps that read it say in one line what is wrong, and in the next what to do."""
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from churnflow import InputError, StepResult
-from churnflow.modelling import table
+from churnflow.modelling.unpacking import BOMB_BYTES
 from churnflow.steps.ingest import ingest
 from churnflow.steps.scope import scope
 from tests.customers import write_customers
@@ -22,6 +23,11 @@ def missing(folder: Path) -> Path:
 
 def directory(folder: Path) -> Path:
     (folder / "customers.csv").mkdir()
+    return folder / "customers.csv"
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "customers.csv")
     return folder / "customers.csv"
 
 
@@ -76,14 +82,19 @@ BAD = {
         "the file has no column 'churn'",
         "did you mean 'churned'?",
     ),
-    "one class": (labelled("Yes", "Yes", "Yes"), {}, "the target 'churn' has 1 values ('Yes'), not two", "Yes and No"),
+    "one class": (
+        labelled("Yes", "Yes", "Yes"),
+        {},
+        "the target 'churn' has 1 value only ('Yes'), not two",
+        "Yes and No",
+    ),
     "three classes": (labelled("Yes", "No", "Maybe"), {}, "the target 'churn' has 3 values", "Yes and No"),
     "no label at all": (labelled("", "NA", "?"), {}, "has 0 values (none)", "name a column with two values"),
     "an unclear class": (labelled("a", "b", "b"), {}, "which value of 'churn' means", "positive: 'a'"),
     "no such class": (
         labelled("Yes", "No", "No"),
-        {"positive": "yes"},
-        "no value 'yes'",
+        {"positive": "gone"},
+        "no value 'gone'",
         "its values: 'No' and 'Yes'",
     ),
     "a doubled header": (
@@ -92,6 +103,36 @@ BAD = {
         "the header names 'churn' twice",
         "rename one of the two",
     ),
+    "numbers for a header": (
+        holding("0001,3,1\n0002,4,0\n"),
+        {},
+        "customers.csv has no header: its first line holds numbers only",
+        "a first line of their own",
+    ),
+    "a merge that was not finished": (
+        holding(GOOD + "<<<<<<< HEAD\nC4,basic,No\n=======\nC4,basic,Yes\n>>>>>>> theirs\n"),
+        {},
+        "the marks of a merge that was not finished (line 5)",
+        "git checkout --ours or --theirs",
+    ),
+    "a web page": (holding("<!doctype html><title>Sign in</title>"), {}, "a web page, not a table", "the file itself"),
+    "a Git LFS pointer": (
+        holding("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+        {},
+        "customers.csv is a Git LFS pointer, not the data",
+        "git lfs pull",
+    ),
+    "a DVC pointer": (holding("outs:\n- md5: a304\n  path: a.csv\n"), {}, "a DVC pointer, not the data", "dvc pull"),
+    "a JSON document": (holding('[{"customer_id": 1, "churn": 1}]'), {}, "one JSON document", "jq -c"),
+    "a PDF document": (holding(b"%PDF-1.7\n\xe2\xe3"), {}, "a PDF document, not a table", "as CSV or Excel"),
+    "a workbook by another name": (
+        holding(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),
+        {},
+        "customers.csv is an Excel workbook, not delimited text",
+        "format: excel",
+    ),
+    "a named pipe": (pipe, {}, "customers.csv is a named pipe, not a file", "to a file first"),
+    "a table and a query": (holding(GOOD), {"table": "a", "query": "b"}, "a table and a query are named", "leave"),
     "a NUL byte": (
         holding(GOOD.replace("plus", "pl\0s")),
         {},
@@ -127,7 +168,7 @@ def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> No
     path = tmp_path / "customers.csv.gz"
     with gzip.open(path, "wb", 9) as stream:
         stream.write(GOOD.encode())
-        for _ in range(table.BOMB_BYTES // 1_000_000 + 5):
+        for _ in range(BOMB_BYTES // 1_000_000 + 5):
             stream.write(b"\n" * 1_000_000)
     assert path.stat().st_size < 1_000_000
     with pytest.raises(InputError, match=r"customers\.csv\.gz unpacks to more than 20\d MB from 0\.\d MB") as raised:

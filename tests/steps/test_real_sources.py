@@ -44,7 +44,7 @@ SOURCES = {
     "iranian_churn": Source(
         "iranian_churn/Customer_Churn.csv", "Churn", None, 3150, 495, {"repeated_rows": 314, "correlated_pairs": 3}
     ),
-    "ravenstack": Source("ravenstack/ravenstack_accounts.csv", "churn_flag", "account_id", 500, 110, {"features": 6}),
+    "ravenstack": Source("ravenstack/ravenstack_accounts.csv", "churn_flag", "account_id", 500, 110, {"features": 7}),
 }
 
 

@@ -1,0 +1,58 @@
+"""A data frame that an earlier step has read elsewhere, as a table of text."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnflow.errors import UsageError
+from churnflow.modelling.assembly import unusual
+from churnflow.modelling.exact_text import exact_text
+from churnflow.modelling.read_options import ReadOptions
+from churnflow.modelling.table import Codes, Form, Table, named_columns
+from churnflow.modelling.texts import missing_words
+
+SOURCE = "the source"
+
+
+def read(frame: object, options: ReadOptions) -> Table:
+    """Return the frame's values as text, "" for a missing one. Raises UsageError for what is no frame with rows."""
+    if not isinstance(frame, pd.DataFrame):
+        message = f"{SOURCE} is {type(frame).__name__}, neither a file nor a table"
+        raise UsageError(message, hint="name a file, or under needs: what an earlier step produced as a frame")
+    header, folded = named_columns([str(name) for name in frame.columns], SOURCE)
+    if frame.empty:
+        message = f"{SOURCE} has no row"
+        raise UsageError(message, hint="look at what the step before it has read")
+    columns = [_coded(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
+    distinct = tuple(texts for texts, _ in columns)
+    return Table(
+        header,
+        distinct,
+        tuple(codes for _, codes in columns),
+        range(1, len(frame) + 1),
+        form=Form("a table of an earlier step", "", ""),
+        folded=folded,
+        missing=missing_words(options.missing),
+        decimal=options.decimal,
+        notes=tuple(unusual(header, distinct)),
+    )
+
+
+def _coded(name: str, column: "pd.Series[Any]") -> tuple[list[str], Codes]:
+    try:
+        codes, values = pd.factorize(column)
+    except TypeError:
+        raise _nested(name, next(value for value in column if exact_text(value) is None)) from None
+    texts = [exact_text(value.item() if isinstance(value, np.generic) else value) for value in values]
+    if None in texts:
+        raise _nested(name, values[texts.index(None)])
+    known: dict[str, int] = {}
+    places = [known.setdefault(text or "", len(known)) for text in texts]
+    places.append(known.setdefault("", len(known)) if (codes < 0).any() else 0)
+    return list(known), np.array(places, dtype=np.int32)[codes]
+
+
+def _nested(name: str, value: object) -> UsageError:
+    message = f"{SOURCE}: the column {name!r} holds {type(value).__name__}, not single values"
+    return UsageError(message, hint="spread it over columns in the step that produces the frame")

@@ -1,0 +1,73 @@
+"""Parquet as columns of text, read by DuckDB in pieces."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, cast
+
+import duckdb
+from duckdb.sqltypes import DuckDBPyType
+
+from churnflow.errors import UsageError
+from churnflow.modelling.assembly import Assembly
+from churnflow.modelling.read_options import ReadOptions
+from churnflow.modelling.table import Form, Table
+
+_CELLS: Final = 400_000
+_NESTED: Final = frozenset({"struct", "list", "array", "map", "union"})
+# No file of the user's makes this process fetch code.
+_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": 1,
+    "autoinstall_known_extensions": False,
+    "preserve_insertion_order": True,
+}
+
+
+def read(path: Path, options: ReadOptions) -> Table:
+    """Read a Parquet file: numbers with every digit, times as ISO 8601 in UTC, the fields of a struct as `name.field`.
+
+    Raises UsageError for a damaged file, and by name for a column of lists, maps or deeper structs.
+    """
+    try:
+        with duckdb.connect(config=_SETTINGS) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            source = "read_parquet(?, binary_as_string = true, hive_partitioning = false)"
+            place = re.sub(r"([*?\[])", r"[\1]", str(path))
+            found = connection.execute(f"SELECT * FROM {source} LIMIT 0", [place]).description  # noqa: S608 - no input
+            fields = [field for name, kind, *_ in found or () for field in _fields(name, kind, path)]
+            assembly = Assembly([name for name, _ in fields], path.name, Form("Parquet", "", ""), options)
+            wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text in fields)
+            answer = connection.execute(f"SELECT {wanted} FROM {source}", [place])  # noqa: S608 - quoted by _quoted
+            first = 1
+            while rows := answer.fetchmany(max(1, _CELLS // len(fields))):
+                assembly.add(rows, range(first, first + len(rows)))
+                first += len(rows)
+    except duckdb.Error as error:
+        message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0].replace(str(path), path.name)}"
+        raise UsageError(message, hint="copy it again, or write it anew where it was made") from None
+    return assembly.table()
+
+
+def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name of a column and the SQL for its values, for each field of one that is a struct."""
+    if kind.id == "struct":
+        for field, inner in cast("list[tuple[str, DuckDBPyType]]", kind.children):
+            _refuse_nested(f"{name}.{field}", inner, path)
+            yield f"{name}.{field}", f"{_quoted(name)}[{_literal(field)}]"
+    else:
+        _refuse_nested(name, kind, path)
+        yield name, _quoted(name)
+
+
+def _refuse_nested(name: str, kind: DuckDBPyType, path: Path) -> None:
+    if kind.id in _NESTED:
+        message = f"{path.name}: the column {name!r} holds {str(kind).split('(', maxsplit=1)[0]}, not single values"
+        raise UsageError(message, hint="leave it out, or spread it over columns, where the file is written")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
