@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from churnflow.errors import UsageError
+from churnflow.modelling.dates import Calendar
+from churnflow.modelling.numerals import Numerals
 from churnflow.modelling.texts import USUAL
 
 _EVERY = 3
@@ -16,17 +18,17 @@ _EVERY = 3
 def as_customers(test: pd.DataFrame, schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of `test` as the JSON objects that a client would send: features only, null for missing.
 
-    Every third row has its texts as a source may hold them: with a blank behind, and a word for a missing one.
+    Every third row has its texts as a source may hold them: with a blank behind, a word for a missing one, dates and
+    numbers in the order and marks of the source.
     """
     features = [column for column in schema["columns"] if column["role"] == "feature"]
     missing = [column["name"] for column in features if column["name"] not in test.columns]
     if missing:
         message = f"the test part has no column {missing[0]}, which the schema names as a feature"
         raise UsageError(message, hint="give rehearse the test part and schema that the model was trained with")
-    word = max(schema.get("missing", USUAL), default="")
     values: dict[str, list[Any]] = {
         column["name"]: [
-            _raw_value(value, column, word) if row % _EVERY == _EVERY - 1 else _json_value(value, column)
+            _raw_value(value, column, schema) if row % _EVERY == _EVERY - 1 else _json_value(value, column)
             for row, value in enumerate(test[column["name"]])
         ]
         for column in features
@@ -60,9 +62,18 @@ def encode(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _raw_value(value: Any, column: Mapping[str, Any], word: str) -> Any:
+def _raw_value(value: Any, column: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
+    """Return a value as a text of the source: the API reads those of categories, dates and numbers in other marks."""
     plain = _json_value(value, column)
-    return plain if column["kind"] != "category" else f"{word if plain is None else plain} "
+    if column["kind"] == "category":
+        word = max(column.get("missing", schema.get("missing", USUAL)), default="")
+        return f"{word if plain is None else plain} "
+    if plain is None or not (column.get("date") or column.get("numerals")):
+        return plain
+    if column.get("date"):
+        return f" {Calendar.from_json(column['date']).in_source(float(value))}"
+    way = Numerals(**column["numerals"])
+    return f"{repr(plain).replace('.', way.decimal)} {way.unit}"
 
 
 def _json_value(value: Any, column: Mapping[str, Any]) -> Any:
@@ -71,4 +82,6 @@ def _json_value(value: Any, column: Mapping[str, Any]) -> Any:
     if column["kind"] == "category":
         return str(value)
     number = float(value)
+    if column.get("date"):
+        return Calendar.from_json(column["date"]).written(number)
     return int(number) if number.is_integer() else number

@@ -1,64 +1,86 @@
 """What the columns of a table are: kind, role and the reason for it; and which of them look like target and id."""
 
-import math
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from churnflow.errors import UsageError
-from churnflow.modelling.table import Table, read_table
-from churnflow.modelling.texts import MAX_LEVELS
+from churnflow.modelling.declared import Declared
+from churnflow.modelling.labels import Labels, classes_of, labels, means_positive
+from churnflow.modelling.personal import Personal
+from churnflow.modelling.readings import Reading
+from churnflow.modelling.recognition import Kind, Verdict, look, recognise
+from churnflow.modelling.roles import as_named, as_time
+from churnflow.modelling.sources import read_table
+from churnflow.modelling.spellings import MOST_SPELLINGS
+from churnflow.modelling.table import Table
+from churnflow.modelling.texts import MAX_LEVELS, as_number
+from churnflow.modelling.values import Present, Values
 
-Role = Literal["feature", "id", "target", "dropped"]
-Kind = Literal["number", "category", "text", "date"]
+Role = Literal["feature", "id", "target", "time", "protected", "dropped"]
 
-POSITIVE: Final = (
-    *("yes", "y", "true", "t", "ja", "oui", "si", "sí", "sim", "positive"),
-    *("churn", "churned", "left", "exited", "gone", "cancelled", "canceled"),
-)
+SHOWN: Final = 5
 TARGET_WORDS: Final = ("churn", "exited", "attrit", "left", "cancel", "target", "label", "lapsed", "terminated")
 ID_WORDS: Final = re.compile(r"(^|[_\s.-])(id|ids|uuid|key|number|no|nr|code)$|(id|Id|ID)$")
-MOSTLY: Final = 0.99
-UNIQUE_SHARE: Final = 0.5
-LARGEST: Final = 1e15
-_DATES: Final = (
-    re.compile(r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"),
-    re.compile(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}([ T]\d{1,2}:\d{2}(:\d{2})?)?$"),
-)
-_DIGITS: Final = re.compile(r"[0-9]+")
-_SPELLINGS: Final = (
-    (re.compile(r"[-+]?([0-9]+|[0-9]{1,3}(\.[0-9]{3})+),[0-9]+"), "a decimal comma; write them with a point"),
-    (re.compile(r"[-+]?[0-9]+([.,][0-9]+)?\s?%"), "percent signs; write them without, with a point"),
-)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: kind, role and why.
+    """One column: its role, what its values were found to be, and how they are read.
 
-    levels: categories, most frequent first; share_missing: of all rows; doubt: why it may be misread.
+    declared: the role or kind stands in the workflow. share_missing: of all rows; levels: of a category, most frequent
+    first, at most as many as a model keeps.
     """
 
     name: str
-    kind: Kind
     role: Role
     reason: str
-    share_missing: float
-    distinct: int
-    levels: tuple[str, ...] = ()
+    verdict: Verdict = field(repr=False)
+    values: Values = field(repr=False, compare=False)
+    declared: bool = False
     doubt: str = ""
 
+    @property
+    def kind(self) -> Kind:
+        """What the values are."""
+        return self.verdict.kind
 
-@dataclass(frozen=True)
-class Labels:
-    """The two values of the target and which of them means that the customer left."""
+    @property
+    def reading(self) -> Reading:
+        """How a text becomes a value."""
+        return self.verdict.reading
 
-    positive: str
-    negative: str
-    reason: str
+    @property
+    def personal(self) -> Personal | None:
+        """The personal data that it holds, None if none was recognised."""
+        return self.verdict.personal
+
+    @property
+    def share_missing(self) -> float:
+        """The share of the rows without a value."""
+        return 1 - self.verdict.present.total / max(1, self.verdict.present.rows)
+
+    @property
+    def distinct(self) -> int:
+        """How many values differ, spellings of one value counted once."""
+        return len(self._sums) if self.kind == "category" else len(self.verdict.present.counts)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of a category, most frequent first."""
+        sums = self._sums if self.kind == "category" else {}
+        return tuple(sorted(sums, key=lambda level: (-sums[level], level))[:MAX_LEVELS])
+
+    @cached_property
+    def _sums(self) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for text, count in self.verdict.present.counts.items():
+            level = self.reading.level(text)
+            sums[level] = sums.get(level, 0) + count
+        return sums
 
 
 @dataclass(frozen=True)
@@ -80,76 +102,68 @@ class Guess:
     table: Table
 
     def values(self, column: str) -> list[str]:
-        """Return the values of a column, each once, without what stands for a missing one."""
-        return sorted({value for value in self.table.texts(column) if value is not None})
+        """Return the values of a target, each once in its usual spelling, without what stands for a missing one."""
+        return classes_of(_present(self.table, column))
 
     def labels(self, target: str, positive: str | None) -> Labels:
         """Return the two classes of a target. Raises UsageError as `labels` does."""
-        return labels(self.table, target, positive)
+        return labels(target, _present(self.table, target), positive)
 
 
-def as_number(value: str) -> float | None:
-    """Return the number that a text stands for, None if it is none; `inf` and 1e308 are numbers here."""
-    text = value.strip()
-    if not text or "_" in text:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return None if math.isnan(number) else number
+def profile(table: Table, declared: Declared) -> list[Column]:
+    """Return what each column is, in file order.
 
-
-def profile(
-    table: Table, target: str, identifier: str | None, drop: Sequence[str] = (), categories: Sequence[str] = ()
-) -> list[Column]:
-    """Return what each column is, in file order. categories: columns that are no numbers, whatever they look like.
-
-    Raises UsageError for a name that the file does not have, and for a target that is to be the id or dropped as well.
+    Raises UsageError for a name that the file does not have, a column that is named twice, and for what is declared and
+    does not hold of the values.
     """
-    for name in (target, *([identifier] if identifier else []), *drop, *categories):
-        table.column(name)
-    if target == identifier or target in drop:
-        message = f"the target {target!r} is also named {'as the id' if target == identifier else 'under drop'}"
-        raise UsageError(message, hint="name each column once")
-    roles: dict[str, tuple[Role, str]] = dict.fromkeys(drop, ("dropped", "left out by the workflow"))
-    if identifier:
-        roles[identifier] = ("id", "named as the id")
-    roles[target] = ("target", "named as the target")
-    # A copy of the target is left out wherever it stands.
-    seen: dict[tuple[str, ...], str] = {tuple(table.column(target)): target}
-    columns = []
-    for name in table.header:
-        column = _profiled(name, table.texts(name), declared=name in categories)
-        if name in roles:
-            column = replace(column, role=roles[name][0], reason=roles[name][1], doubt="")
-        key = tuple(table.column(name))
-        if column.role == "feature" and key in seen:
-            column = replace(column, role="dropped", reason=f"an exact copy of {seen[key]}", doubt="")
-        seen.setdefault(key, name)
-        columns.append(column)
-    return columns
+    declared.check(table.header)
+    coded = zip(table.distinct, table.codes, strict=True)
+    values = {name: Values.of(*pair) for name, pair in zip(table.header, coded, strict=True)}
+    copies = _copies(values, declared.target)
+    columns = [_column(name, values[name], table, declared) for name in table.header]
+    profiled = [_uncopied(column, copies.get(column.name)) for column in columns]
+    return [_protected(column) if column.name in declared.protected else column for column in profiled]
 
 
-def labels(table: Table, target: str, positive: str | None) -> Labels:
-    """Return the two classes. Raises UsageError for one class, more than two, or an unclear positive one."""
-    counts = Counter(value for value in table.texts(target) if value is not None)
-    if len(counts) != 2:  # noqa: PLR2004 - a binary target has two values
-        shown = ", ".join(repr(value) for value, _ in counts.most_common(4)) or "none"
-        more = ", ..." if len(counts) > 4 else ""  # noqa: PLR2004
-        message = f"the target {target!r} has {len(counts)} values ({shown}{more}), not two"
-        raise UsageError(message, hint=_two_values(counts))
-    first, second = sorted(counts)
-    if positive is not None:
-        if positive not in counts:
-            message = f"the target {target!r} has no value {positive!r}"
-            raise UsageError(message, hint=f"its values: {first!r} and {second!r}")
-        return Labels(positive, second if positive == first else first, "declared")
-    likely = [value for value in counts if _means_positive(value)]
-    if len(likely) != 1:
-        message = f"which value of {target!r} means that the customer left, {first!r} or {second!r}?"
-        raise UsageError(message, hint=f"say so in the workflow: with: {{positive: {first!r}}}")
-    return Labels(likely[0], second if likely[0] == first else first, "the usual word for it")
+def values_of(columns: Sequence[Column], name: str) -> Present:
+    """Return the values of one of the columns, without what stands for a missing one."""
+    return next(column.verdict.present for column in columns if column.name == name)
+
+
+def require_features(columns: Sequence[Column]) -> None:
+    """Raise UsageError, with what became of the columns, where none is a feature."""
+    if any(column.role == "feature" for column in columns):
+        return
+    dropped = [f"{column.name} ({column.reason})" for column in columns if column.role == "dropped"]
+    more = ", ..." if len(dropped) > SHOWN else ""
+    why = f": {', '.join(dropped[:SHOWN])}{more}" if dropped else ""
+    message = f"no column is left to learn from{why}"
+    raise UsageError(message, hint="give a source with more columns, or declare one: columns: {name: category}")
+
+
+def _protected(column: Column) -> Column:
+    reason = "protected: kept to compare its groups, never a feature"
+    return replace(column, role="protected", reason=reason, doubt="", declared=True)
+
+
+def _uncopied(column: Column, original: str | None) -> Column:
+    if column.role != "feature" or original is None:
+        return column
+    return replace(column, role="dropped", reason=f"an exact copy of {original}", doubt="")
+
+
+def _copies(values: Mapping[str, Values], target: str) -> dict[str, str]:
+    """Return the columns that equal an earlier one, by name; a copy of the target is one wherever it stands."""
+    seen: dict[tuple[object, ...], list[str]] = {}
+    copies: dict[str, str] = {}
+    for name in (target, *(name for name in values if name != target)):
+        alike = seen.setdefault(values[name].likeness, [])
+        original = next((other for other in alike if values[other].equal(values[name])), None)
+        if original is None:
+            alike.append(name)
+        else:
+            copies[name] = original
+    return copies
 
 
 def guess(path: Path) -> Guess:
@@ -158,16 +172,16 @@ def guess(path: Path) -> Guess:
     targets: list[tuple[int, Candidate]] = []
     ids: list[tuple[int, Candidate]] = []
     for name in table.header:
-        values = [value for value in table.texts(name) if value is not None]
-        distinct = set(values)
-        if len(distinct) == 2:  # noqa: PLR2004 - a binary target has two values
-            targets.append(_as_target(name, distinct))
-        if len(distinct) == len(table.rows) and not _is_measure(values):
+        present = _present(table, name)
+        classes = classes_of(present) if len(present.counts) <= MOST_SPELLINGS else []
+        if len(classes) == 2:  # noqa: PLR2004 - a binary target has two values
+            targets.append(_as_target(name, set(classes)))
+        if len(present.counts) == present.rows and not _is_measure(list(present.counts)):
             named = bool(ID_WORDS.search(name))
             reason = "a value of its own in every row" + (", and its name says so" if named else "")
             ids.append((0 if named else 1, Candidate(name, reason)))
     return Guess(
-        columns=table.header,
+        columns=tuple(table.header),
         rows=len(table.rows),
         ids=tuple(candidate for _, candidate in sorted(ids, key=lambda item: item[0])),
         targets=tuple(candidate for _, candidate in sorted(targets, key=lambda item: item[0]) if _ < 2),  # noqa: PLR2004
@@ -175,29 +189,26 @@ def guess(path: Path) -> Guess:
     )
 
 
-def describe(column: Column, kept: Sequence[Any]) -> dict[str, Any]:
-    """Return the column as the recorded schema has it; `kept`: the values of a feature, typed, in the rows kept."""
-    numbers: Sequence[float] = kept if column.kind == "number" else ()
-    low, high = (min(numbers), max(numbers)) if numbers else (None, None)
-    levels = column.levels if column.role == "target" else () if column.kind == "number" else _levels(Counter(kept))
-    example: Any = sorted(numbers)[len(numbers) // 2] if numbers else next(iter(levels), None)
-    return {
-        "name": column.name,
-        "role": column.role,
-        "kind": column.kind,
-        "integer": bool(numbers) and all(number.is_integer() for number in numbers),
-        "required": column.share_missing == 0,
-        "low": low,
-        "high": high,
-        "levels": list(levels),
-        "example": example if column.role == "feature" else None,
-        "reason": column.reason,
-    }
+def _column(name: str, values: Values, table: Table, declared: Declared) -> Column:
+    seen, kept = look(name, values, table.missing, declared.of(name))
+    role = declared.role(name)
+    if role is not None:
+        named = as_time(seen) if role == "time" else as_named(seen, role)
+        return Column(name, role, named.reason, named, values, declared=True, doubt=named.doubt)
+    verdict = recognise(replace(seen, decimal=table.decimal, usual=table.usual_decimal), kept)
+    given = declared.of(name).kind is not None
+    if verdict.refused:
+        return Column(name, "dropped", verdict.refused, verdict, values, given, verdict.doubt)
+    return Column(name, "feature", verdict.reason, verdict, values, given, verdict.doubt)
+
+
+def _present(table: Table, name: str) -> Present:
+    return Values.of(*table.coded(name)).present(table.missing)
 
 
 def _as_target(name: str, distinct: set[str]) -> tuple[int, Candidate]:
     named = any(word in name.lower() for word in TARGET_WORDS)
-    usual = any(_means_positive(value) for value in distinct)
+    usual = any(means_positive(value) for value in distinct)
     shown = " and ".join(sorted(distinct))
     reason = f"two values, {shown}" + (", and its name says so" if named else "")
     return (0 if named else 1 if usual else 2), Candidate(name, reason)
@@ -206,98 +217,3 @@ def _as_target(name: str, distinct: set[str]) -> tuple[int, Candidate]:
 def _is_measure(values: Sequence[str]) -> bool:
     """Tell whether values read as measured numbers, with decimals, rather than as names."""
     return any("." in value for value in values) and all(as_number(value) is not None for value in values)
-
-
-def _profiled(name: str, values: list[str | None], *, declared: bool) -> Column:
-    present = [value for value in values if value is not None]
-    counts = Counter(present)
-    share = 1 - len(present) / len(values)
-    # What stands in some rows and never otherwise is a flag, and missing its other state.
-    flag = len(counts) == 1 and len(present) < len(values)
-    kind = "category" if present and (declared or flag) else _kind(counts, len(present))
-    reason = "one value, or missing" if flag else _says(kind, counts)
-    levels = _levels(counts) if kind == "category" else ()
-    column = Column(name, kind, "feature", reason, share, len(counts), levels)
-    refused = _refused(column, len(present))
-    doubt = _doubt(counts) if kind in {"text", "category"} and not declared else ""
-    return replace(column, role="dropped", reason=refused, doubt=doubt) if refused else replace(column, doubt=doubt)
-
-
-def _refused(column: Column, present: int) -> str | None:
-    """Return why a column is no feature, None if it is one."""
-    if present == 0:
-        return "every value is missing"
-    if column.distinct == 1 and column.share_missing == 0:
-        return "one and the same value in every row"
-    if column.kind == "date":
-        return "a date: derive an age or a duration from it in a step of your own"
-    return f"text with {column.reason}" if column.kind == "text" else None
-
-
-def _kind(counts: Counter[str], present: int) -> Kind:
-    if not present:
-        return "text"
-    code = _is_code(counts, present)
-    if not code and _share(counts, lambda value: as_number(value) is not None) >= MOSTLY:
-        return "number"
-    if _share(counts, lambda value: any(form.match(value) for form in _DATES)) >= MOSTLY:
-        return "date"
-    if len(counts) > MAX_LEVELS or (len(counts) > 2 and len(counts) > UNIQUE_SHARE * present):  # noqa: PLR2004
-        return "text"
-    return "category"
-
-
-def _share(counts: Counter[str], holds: Callable[[str], bool]) -> float:
-    """Return the share of values for which `holds`."""
-    return sum(count for value, count in counts.items() if holds(value)) / counts.total()
-
-
-def _is_code(counts: Counter[str], present: int) -> bool:
-    """Tell whether values are digits of one length with leading zeros, which a number would lose."""
-    lengths = Counter[int]()
-    for value, count in counts.items():
-        if _DIGITS.fullmatch(value):
-            lengths[len(value)] += count
-    padded = {len(value) for value in counts if value.startswith("0") and _DIGITS.fullmatch(value)}
-    return any(length > 1 and length in padded and lengths[length] >= MOSTLY * present for length in lengths)
-
-
-def _doubt(counts: Counter[str]) -> str:
-    """Say that values look like numbers in a spelling that is not read, if they do."""
-    for form, spelling in _SPELLINGS:
-        marked = any(form.fullmatch(value) for value in counts)
-        whole = marked and _share(counts, lambda value: bool(form.fullmatch(value)) or as_number(value) is not None)  # noqa: B023
-        if whole >= MOSTLY:
-            return f"it looks like numbers with {spelling}"
-    return ""
-
-
-def _levels(counts: Counter[str]) -> tuple[str, ...]:
-    return tuple(sorted(counts, key=lambda value: (-counts[value], value))[:MAX_LEVELS])
-
-
-def _says(kind: Kind, counts: Counter[str]) -> str:
-    if kind == "number":
-        return "its values are numbers"
-    if _is_code(counts, counts.total()):
-        return f"{len(counts):,} different codes, digits with leading zeros"
-    numbers = sum(as_number(value) is not None for value in counts)
-    # A few words among numbers cost the whole column; that has to be seen.
-    mixed = f", of which {numbers:,} are numbers" if 2 * numbers > len(counts) else ""
-    return f"{len(counts):,} different values{mixed}"
-
-
-def _means_positive(value: str) -> bool:
-    """Tell whether a value is a usual word for a customer who left; 1 in any spelling is one."""
-    return value.casefold() in POSITIVE or as_number(value) == 1
-
-
-def _two_values(counts: Counter[str]) -> str:
-    """Say how a target gets two values."""
-    spellings: dict[str, str] = {}
-    for value, _ in counts.most_common():
-        spellings.setdefault(value.casefold(), value)
-    if len(spellings) == 2:  # noqa: PLR2004 - a binary target has two values
-        first, second = sorted(spellings.values())
-        return f"they differ by case only: write {first!r} and {second!r} in every row of the file"
-    return "name a column with two values as target, such as Yes and No"

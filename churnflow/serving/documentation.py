@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from churnflow.serving.current import Served
-from churnflow.serving.requests import BATCH, MAX_CUSTOMERS, CategoryField, Field, NumberField
+from churnflow.serving.fields import CategoryField, DateField, Field, NumberField
+from churnflow.serving.requests import BATCH, MAX_CUSTOMERS
 
 PREDICT_PATH = "/api/v1/predict"
 _REF = "#/components/schemas/"
@@ -30,13 +31,15 @@ def example(served: Served) -> dict[str, Any]:
 def _usable(column: Field, value: object) -> object:
     if value is None:
         return None if not column.required else _stand_in(column)
-    return value if column.problem(value) is None else _stand_in(column)
+    return value if column.read(value)[1] is None else _stand_in(column)
 
 
 def _stand_in(column: Field) -> object:
     match column:
         case NumberField(low=low):
             return 0 if low is None else low
+        case DateField():
+            return 0 if column.counted else column.newest
         case CategoryField(levels=levels):
             return min(levels, default="")
 
@@ -81,9 +84,19 @@ def _schemas(served: Served) -> dict[str, Any]:
 
 
 def _property(column: Field) -> dict[str, Any]:
+    kinds = _kinds(column)
+    types = kinds if column.required else [*kinds, "null"]
+    form = f". Written as {column.form}" if isinstance(column, DateField) else ""
+    described = f"Seen in training: {column.seen}{form}"
+    return {"type": types if len(types) > 1 else types[0], "description": described}
+
+
+def _kinds(column: Field) -> list[str]:
+    """Return the types of JSON that a field takes, beside null."""
     match column:
         case NumberField(integer=integer):
-            kind = "integer" if integer else "number"
+            return ["integer" if integer else "number", *(["string"] if column.takes_text else [])]
+        case DateField():
+            return ["integer", "string"] if column.counted else ["string"]
         case CategoryField():
-            kind = "string"
-    return {"type": kind if column.required else [kind, "null"], "description": f"Seen in training: {column.seen}"}
+            return ["string"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from churnflow.serving.current import Served
 from churnflow.serving.documentation import PREDICT_PATH, example
-from churnflow.serving.requests import MAX_CUSTOMERS, Field, NumberField
+from churnflow.serving.fields import CategoryField, DateField, Field, NumberField
+from churnflow.serving.requests import MAX_CUSTOMERS
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -42,7 +43,13 @@ def _release(served: Served, base_url: str) -> str:
 
 
 def _row(column: Field) -> str:
-    kind = ("whole number" if column.integer else "number") if isinstance(column, NumberField) else "text"
+    match column:
+        case NumberField(integer=integer):
+            kind = "whole number" if integer else "number"
+        case DateField():
+            kind = f"date: {escape(column.form)}"
+        case CategoryField():
+            kind = "text"
     null = "refused" if column.required else "allowed"
     return f"<tr><td><code>{escape(column.name)}</code><td>{kind}<td>{null}<td>{escape(column.seen)}</tr>"
 

@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import Any
 
-from churnflow.modelling.texts import MAX_LEVELS, missing_words, present
+from churnflow.modelling.texts import missing_words
+from churnflow.serving.fields import Field, field_of
 
 MAX_CUSTOMERS = 1000
 MAX_PROBLEMS = 50
 MAX_ID_CHARS = 200
 MAX_DIGITS = 400
-SHOWN_LEVELS = 30
 BATCH = "customers"
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -55,71 +55,6 @@ class Batch:
     warnings: list[list[Problem]]
 
 
-@dataclass(frozen=True)
-class NumberField:
-    """A numeric column with the range seen in training; values outside it are answered with a warning."""
-
-    kind: ClassVar[Literal["number"]] = "number"
-    name: str
-    required: bool
-    integer: bool
-    low: float | None
-    high: float | None
-
-    @property
-    def seen(self) -> str:
-        """The range seen in training, in words."""
-        return f"{_plain(self.low)} to {_plain(self.high)}"
-
-    def problem(self, value: object) -> str | None:
-        """Return why the value is refused: not a number, not finite, or a fraction in a column of whole numbers."""
-        # bool is a subclass of int, and `true` is not a number of months.
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "must be a number"
-        if not _is_finite(value):
-            return "must be a finite number"
-        if self.integer and value != int(value):
-            return "must be a whole number"
-        return None
-
-    def warning(self, value: float) -> str | None:
-        """Return the trained range when the value lies outside."""
-        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            return f"outside the range seen in training, {self.seen}"
-        return None
-
-
-@dataclass(frozen=True)
-class CategoryField:
-    """A text column with the levels seen in training; a level not among them is answered with a warning."""
-
-    kind: ClassVar[Literal["category"]] = "category"
-    name: str
-    required: bool
-    levels: frozenset[str]
-
-    @property
-    def seen(self) -> str:
-        """The levels seen in training, the first of them where they are many."""
-        more = len(self.levels) - SHOWN_LEVELS
-        return ", ".join(sorted(self.levels)[:SHOWN_LEVELS]) + (f" and {more} more" if more > 0 else "")
-
-    def problem(self, value: object) -> str | None:
-        """Return why the value is refused: it is not a text."""
-        return None if isinstance(value, str) else "must be a text"
-
-    def warning(self, value: str) -> str | None:
-        """Return that the level is new, if it is."""
-        if value in self.levels:
-            return None
-        # Of so many levels only the most frequent were learned.
-        rarely = ", or too rarely to be learned" if len(self.levels) >= MAX_LEVELS else ""
-        return f"a value not seen in training{rarely}"
-
-
-Field = NumberField | CategoryField
-
-
 class RepeatedKeyDict(dict[str, Any]):
     """A JSON object that named the key `twice` more than once."""
 
@@ -130,7 +65,7 @@ class RepeatedKeyDict(dict[str, Any]):
 class RequestSchema:
     """What the served release accepts, compiled once from its `schema.json`.
 
-    missing: the words that stand for a missing value, folded; texts are read as ingestion reads those of the source.
+    missing: the words that stand for a missing value, folded, in columns that have no words of their own.
     """
 
     fields: tuple[Field, ...]
@@ -187,8 +122,9 @@ class RequestSchema:
         warnings: list[Problem] = []
         for column in self.fields:
             given: Any = customer.get(column.name)
-            value: Any = present(given, self.missing) if isinstance(given, str) else given
-            wrong = self._problem(column, given, value) if column.name in customer else "is missing"
+            value, wrong = column.read(given) if column.name in customer else (None, "is missing")
+            if wrong is None and value is None and column.required:
+                wrong = "must not be null" if given is None else f"must not be a {_kind(given)} that stands for null"
             if wrong:
                 problems.append(Problem(prefix + column.name, wrong))
                 continue
@@ -199,14 +135,6 @@ class RequestSchema:
         batch.ids.append(customer.get(self.id_name) if self.id_name else None)
         batch.warnings.append(warnings)
         return problems
-
-    @staticmethod
-    def _problem(column: Field, given: object, value: object) -> str | None:
-        if value is not None:
-            return column.problem(value)
-        if not column.required:
-            return None
-        return "must not be null" if given is None else "must not be a text that stands for null"
 
     def _wrong_names(self, customer: dict[str, Any], prefix: str) -> Iterable[Problem]:
         if isinstance(customer, RepeatedKeyDict):
@@ -224,11 +152,11 @@ def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
     """Return the request schema of a table schema (`churnflow/table@1`). Raises ValueError when it is not one."""
     try:
         columns = list(schema["columns"])
-        fields = tuple(_field(column) for column in columns if column["role"] == "feature")
         ids = [str(column["name"]) for column in columns if column["role"] == "id"]
         unused = frozenset(str(column["name"]) for column in columns if column["role"] not in {"feature", "id"})
         names = {str(column["name"]) for column in columns}
         missing = missing_words(schema.get("missing"))
+        fields = tuple(field_of(column, missing) for column in columns if column["role"] == "feature")
     except (KeyError, TypeError, AttributeError) as error:
         message = f"the schema of the release is incomplete: {error}"
         raise ValueError(message) from None
@@ -296,41 +224,14 @@ def _wrong_envelope(document: dict[str, Any]) -> Iterable[Problem]:
         yield Problem(BATCH, "must be a list of at least one customer object")
 
 
-def _field(column: Mapping[str, Any]) -> Field:
-    name, required = str(column["name"]), bool(column["required"])
-    match column["kind"]:
-        case "number":
-            low, high = _limit(column.get("low")), _limit(column.get("high"))
-            return NumberField(name, required, bool(column.get("integer")), low, high)
-        case "category":
-            return CategoryField(name, required, frozenset(map(str, column.get("levels") or ())))
-        case _:
-            message = f"the schema of the release gives {name} an unknown kind"
-            raise ValueError(message)
-
-
-def _limit(value: object) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value)):
-        message = "a range in the schema of the release is not of numbers"
-        raise ValueError(message)
-    return value
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
 def _is_id(value: object) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_ID_CHARS
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
 
 
-def _plain(value: float | None) -> str:
-    return "any" if value is None else f"{value:.10g}"
+def _kind(value: object) -> str:
+    return "text" if isinstance(value, str) else "number"
 
 
 def _quoted(name: str) -> str:

@@ -1,14 +1,22 @@
 """The step that reads the customers: every value as text, cast by a recorded schema, invalid rows set apart."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+
+import pandas as pd
 
 from churnflow import Issue, StepResult, reports
 from churnflow.modelling.casting import RULES, Cast, cast
-from churnflow.modelling.profile import Column, labels, profile
-from churnflow.modelling.table import Table, read_table
+from churnflow.modelling.column_notices import Notice, on_columns, on_labels, on_shape
+from churnflow.modelling.declared import Columns, Declared, merged
+from churnflow.modelling.labels import labels
+from churnflow.modelling.numerals import Decimal
+from churnflow.modelling.outcomes import COERCIONS
+from churnflow.modelling.profile import profile, require_features, values_of
+from churnflow.modelling.read_options import Format, ReadOptions
+from churnflow.modelling.sources import read_table
+from churnflow.modelling.table import Table
 
 MOST_UNLABELLED = 0.05
 SHOWN = 5
@@ -20,48 +28,86 @@ SHOWN = 5
     "invalid_ratio",
     "duplicate_rows",
     "features",
+    "personal_columns",
     *(f"rejected_{rule}" for rule in RULES),
+    *(f"coerced_{kind}" for kind in COERCIONS),
 )
 def ingest(
-    source: Path,
+    source: Path | pd.DataFrame,
     target: str,
     id: str | None = None,  # noqa: A002 - the word that users expect in the workflow
     positive: str | None = None,
     drop: tuple[str, ...] = (),
     separator: str = "auto",
     encoding: str = "auto",
+    decimal: Decimal = "auto",
+    format: Format = "auto",  # noqa: A002 - the word that users expect in the workflow
+    header: int | None = None,
+    sheet: str | None = None,
+    table: str | None = None,
+    query: str | None = None,
     missing: tuple[str, ...] | None = None,
     categories: tuple[str, ...] = (),
+    columns: Columns = None,
+    time: str | None = None,
+    protected: tuple[str, ...] = (),
 ) -> StepResult:
     """Read a table of customers, set invalid rows apart with a reason each, and record the schema.
 
-    Outputs: `customers` (one row each: id, features, target as 0 and 1), `rejected` (line, rule, reason, row),
-    `schema` (role, kind, range, levels of each column, and why). missing: the words that stand for a missing
-    value, in any case, instead of the usual ones (?, N/A, NA, NaN, None, null). categories: columns of digits that are
-    no numbers. Raises InputError for a file that is no such table.
+    source: a file (CSV, compressed or not, Parquet, Excel or OpenDocument, JSON lines, SQLite), or under `needs` a
+    frame that an earlier step has read elsewhere, such as `churn.extract`. How it is written is found out and stated;
+    separator, encoding, decimal (mark), format, header (line), sheet, table or query (of SQLite) overrule that.
+
+    Outputs: `customers` (one row each: id, time, features, target as 0 and 1), `rejected` (line, rule, reason, row),
+    `schema` (role, kind, range, levels of each column, how its texts are read, and why). missing: the words that stand
+    for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None, null). columns: what a column is
+    where its values do not show it: `{plan: category, joined: {format: dmy}, balance: {missing: [-999]}}`. categories,
+    drop: the same for many names. time: dates, which let a customer have several rows. protected: attributes by whose
+    groups the model is judged, and that it never learns from. Raises InputError for no table.
     """
-    table = read_table(source, separator, encoding, missing)
-    columns = profile(table, target, id, drop, categories)
-    done = cast(table, columns, labels(table, target, positive))
+    options = ReadOptions(separator, encoding, decimal, format, header, sheet, table, query, missing)
+    declared = Declared(target, id, time, merged(columns, drop, categories), protected)
+    return _ingested(read_table(source, options), declared, positive)
+
+
+def _ingested(table: Table, declared: Declared, positive: str | None) -> StepResult:
+    columns = profile(table, declared)
+    classes = labels(declared.target, values_of(columns, declared.target), positive)
+    require_features(columns)
+    done = cast(table, columns, classes)
     total = len(table.rows) + len(table.ragged)
-    invalid = len(done.rejections)
     features = [column.name for column in columns if column.role == "feature"]
+    notices = (*on_columns(columns), *on_labels(classes), *on_shape(len(features), len(done.customers)))
     return StepResult(
         outputs={"customers": done.customers, "rejected": done.rejected(), "schema": done.schema},
         metrics={
             "records": len(done.customers),
-            "invalid_ratio": invalid / total,
-            "invalid_rows": invalid,
+            "invalid_ratio": len(done.rejections) / total,
+            "invalid_rows": len(done.rejections),
             "features": len(features),
             "duplicate_rows": int(done.customers[features].duplicated().sum()),
+            "personal_columns": sum(column.personal is not None for column in columns),
             **{f"rejected_{rule}": count for rule, count in done.counts().items()},
+            **{f"coerced_{kind}": count for kind, count in done.coercions().items()},
         },
         facts={
-            "positive class": f"{done.schema['positive']} (against {done.schema['negative']})",
-            "read as": f"{table.encoding}, separated by {table.separator!r}",
+            "positive class": f"{classes.positive} (against {classes.negative})",
+            "labels": classes.shown(Counter(done.customers[declared.target])),
+            "read as": table.read_as,
+            "changed to fit": _changed(done),
         },
-        issues=[*_rejections(done, total), *_columns(columns), *_missing(table, columns), *_file(table)],
+        issues=[*_rejections(done, total), *_issues(notices), *_file(table)],
     )
+
+
+def _issues(notices: Iterable[Notice]) -> list[Issue]:
+    return [Issue(text=notice.text, severity=notice.severity) for notice in notices]
+
+
+def _changed(done: Cast) -> str:
+    """Say how many values were changed when they were cast, and how."""
+    counts = {kind: count for kind, count in done.coercions().items() if count}
+    return ", ".join(f"{count:,} {COERCIONS[kind]}" for kind, count in counts.items()) or "nothing"
 
 
 def _rejections(done: Cast, total: int) -> list[Issue]:
@@ -77,33 +123,9 @@ def _rejections(done: Cast, total: int) -> list[Issue]:
     return issues
 
 
-def _columns(columns: Sequence[Column]) -> Iterator[Issue]:
-    for column in columns:
-        doubt = f"; {column.doubt}" if column.doubt else ""
-        severity: Literal["warning", "note"] = "warning" if doubt else "note"
-        if column.role == "dropped":
-            yield Issue(text=f"the column {column.name} is left out: {column.reason}{doubt}", severity=severity)
-        elif doubt:
-            yield Issue(text=f"the column {column.name} is taken as a category{doubt}", severity=severity)
-
-
-def _missing(table: Table, columns: Sequence[Column]) -> Iterator[Issue]:
-    """Say which words were read as missing among texts, where one may be a value, such as None for no contract."""
-    for column in columns:
-        if column.role != "feature" or column.kind != "category":
-            continue
-        texts = zip(table.column(column.name), table.texts(column.name), strict=True)
-        words = Counter(raw.strip() for raw, text in texts if text is None and raw.strip())
-        if words:
-            shown = ", ".join(f'"{word}" ({count:,})' for word, count in words.most_common(SHOWN))
-            more = "; if one of them is a value, name the other words under missing"
-            yield Issue(text=f"{words.total():,} values of {column.name} read as missing: {shown}{more}")
-
-
 def _file(table: Table) -> Sequence[Issue]:
     issues = []
     if table.folded:
         issues.append(Issue(text=f"blanks in column names were folded: {', '.join(table.folded)}"))
-    if table.encoding == "cp1252":
-        issues.append(Issue(text="the file is not UTF-8; it was read as cp1252", severity="warning"))
+    issues.extend(Issue(text=note, severity="warning") for note in table.notes)
     return issues

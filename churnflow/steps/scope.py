@@ -3,9 +3,17 @@
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
+
 from churnflow import Confidence, Issue, StepResult, reports
-from churnflow.modelling.profile import Column, labels, profile
-from churnflow.modelling.table import Table, read_table
+from churnflow.modelling.column_notices import on_columns, on_labels
+from churnflow.modelling.declared import Columns, Declared, merged
+from churnflow.modelling.labels import labels
+from churnflow.modelling.numerals import Decimal
+from churnflow.modelling.profile import Column, profile, require_features, values_of
+from churnflow.modelling.read_options import Format, ReadOptions
+from churnflow.modelling.sources import read_table
+from churnflow.modelling.table import Table
 
 BASE = 90
 FEW_ROWS = 1000
@@ -13,42 +21,64 @@ FEW_POSITIVES = 100
 MUCH_MISSING = 0.05
 MANY_EQUAL = 0.01
 RARE = 0.05
-EXPECTED = ("an exact copy", "every value is missing", "one and the same value", "text with", "a date")
 
 
 @reports("rows", "columns", "features", "target_ratio", "missing_ratio", "suspicious_columns", "duplicate_rows")
 def scope(
-    source: Path,
+    source: Path | pd.DataFrame,
     target: str,
     id: str | None = None,  # noqa: A002 - the word that users expect in the workflow
     positive: str | None = None,
     drop: tuple[str, ...] = (),
     separator: str = "auto",
     encoding: str = "auto",
+    decimal: Decimal = "auto",
+    format: Format = "auto",  # noqa: A002 - the word that users expect in the workflow
+    header: int | None = None,
+    sheet: str | None = None,
+    table: str | None = None,
+    query: str | None = None,
     missing: tuple[str, ...] | None = None,
     categories: tuple[str, ...] = (),
+    columns: Columns = None,
+    time: str | None = None,
+    protected: tuple[str, ...] = (),
 ) -> StepResult:
     """Profile a table of customers and state an initial confidence with its reason.
 
+    source, and how it is written (separator, encoding, decimal, format, header, sheet, table, query): see `ingest`.
     missing: the words that stand for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None,
-    null). categories: columns of digits that are no numbers. Give both to ingest as well.
-    Raises InputError for a file that is no table of customers with a two-valued target.
+    null). columns, categories, drop, time, protected: what is known of the columns, as `ingest` has it. Give the same
+    to both. Raises InputError for a file that is no table of customers with a two-valued target.
     """
-    table = read_table(source, separator, encoding, missing)
-    columns = profile(table, target, id, drop, categories)
-    found = labels(table, target, positive)
-    counts = Counter(value for value in table.texts(target) if value is not None)
-    suspicious = [column for column in columns if column.role == "dropped" and column.reason.startswith(EXPECTED)]
-    metrics = _measured(table, columns, counts[found.positive] / counts.total(), len(suspicious))
+    options = ReadOptions(separator, encoding, decimal, format, header, sheet, table, query, missing)
+    declared = Declared(target, id, time, merged(columns, drop, categories), protected)
+    return _scoped(read_table(source, options), declared, positive)
+
+
+def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResult:
+    columns = profile(table, declared)
+    values = values_of(columns, declared.target)
+    classes = labels(declared.target, values, positive)
+    require_features(columns)
+    counts = classes.counts(values)
+    suspicious = [column for column in columns if column.role == "dropped" and not column.declared]
+    metrics = _measured(table, columns, counts[1] / counts.total(), len(suspicious))
     risks = _risks(metrics, counts, len(table.ragged))
+    notices = (*on_columns(columns), *on_labels(classes))
     return StepResult(
         metrics=metrics,
         facts={
-            "target": f"{target}, positive class {found.positive!r} ({found.reason}), negative {found.negative!r}",
-            "id": id or "none, so customers that come twice can not be told from customers that are alike",
+            "target": f"{declared.target}, positive class {classes.positive!r} ({classes.reason}), "
+            f"negative {classes.negative!r}",
+            "labels": classes.shown(counts),
+            "id": declared.id or "none, so customers that come twice can not be told from customers that are alike",
             "risks found in the data": "; ".join(text for _, text in risks) or "none",
         },
-        issues=[*(Issue(text=text, severity="warning") for _, text in risks), *_noted(columns, suspicious)],
+        issues=[
+            *(Issue(text=text, severity="warning") for _, text in risks),
+            *(Issue(text=notice.text, severity=notice.severity) for notice in notices),
+        ],
         confidence=_initial(risks),
     )
 
@@ -64,11 +94,11 @@ def _measured(table: Table, columns: list[Column], target_ratio: float, suspicio
         "missing_ratio": missing / max(1, len(features)),
         "features": len(features),
         "suspicious_columns": suspicious,
-        "duplicate_rows": _equal_rows(table, features),
+        "duplicate_rows": table.equal_rows(column.name for column in features),
     }
 
 
-def _risks(metrics: dict[str, float], classes: Counter[str], ragged: int) -> list[tuple[int, str]]:
+def _risks(metrics: dict[str, float], classes: Counter[int], ragged: int) -> list[tuple[int, str]]:
     """Return what speaks against a good model, with the points that each takes from the initial confidence."""
     share, rare = metrics["target_ratio"], min(classes.values())
     unlabelled = int(metrics["rows"]) - classes.total()
@@ -84,6 +114,11 @@ def _risks(metrics: dict[str, float], classes: Counter[str], ragged: int) -> lis
             f"{metrics['duplicate_rows']:,.0f} rows equal others",
         ),
         (metrics["suspicious_columns"] > 0, 2, f"columns of no use as they are: {metrics['suspicious_columns']:.0f}"),
+        (
+            metrics["features"] > metrics["rows"],
+            10,
+            f"{metrics['features']:,} features are more than the {metrics['rows']:,} rows",
+        ),
         (unlabelled > 0, 5, f"{unlabelled:,} rows have no label"),
         (ragged > 0, 5, f"{ragged:,} rows have the wrong number of fields"),
     )
@@ -94,20 +129,3 @@ def _initial(risks: list[tuple[int, str]]) -> Confidence:
     score = max(0, BASE - sum(points for points, _ in risks))
     taken = "; ".join(f"-{points} {text}" for points, text in risks)
     return Confidence(score=score, because=f"a plan begins at {BASE}; {taken or 'no risk was found in the data'}")
-
-
-def _noted(columns: list[Column], suspicious: list[Column]) -> list[Issue]:
-    return [
-        Issue(text=f"the column {column.name}: {column.reason}; {column.doubt}", severity="warning")
-        if column.doubt
-        else Issue(text=f"the column {column.name}: {column.reason}")
-        for column in columns
-        if column.doubt or column in suspicious
-    ]
-
-
-def _equal_rows(table: Table, features: list[Column]) -> int:
-    """Count the rows whose features all equal those of an earlier row."""
-    places = [table.header.index(column.name) for column in features]
-    counts = Counter(tuple(row[place] for place in places) for row in table.rows)
-    return sum(count - 1 for count in counts.values())

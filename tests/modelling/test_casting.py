@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnflow.modelling.casting import RULES, Cast, cast
-from churnflow.modelling.profile import labels, profile
+from churnflow.modelling.declared import Declared
+from churnflow.modelling.labels import labels
+from churnflow.modelling.profile import profile, values_of
 from churnflow.modelling.table import Ragged, Table
 from churnflow.modelling.texts import missing_words
 
@@ -18,8 +20,12 @@ def casted(*rows: str, ragged: tuple[Ragged, ...] = ()) -> Cast:
     """Cast rows, with 300 good ones after them, so that a bad number is not taken for a category."""
     more = [f"G{number},{number}.5,{'abc'[number % 3]},{'Yes' if number % 4 else 'No'}" for number in range(300)]
     split = [row.split(",") for row in (*rows, *more)]
-    table = Table(HEADER, split, list(range(2, len(split) + 2)), ragged, ",", "utf-8", ())
-    return cast(table, profile(table, "churn", "id"), labels(table, "churn", None))
+    return casted_table(Table.of_rows(HEADER, split, ragged), Declared("churn", "id"))
+
+
+def casted_table(table: Table, declared: Declared) -> Cast:
+    columns = profile(table, declared)
+    return cast(table, columns, labels(declared.target, values_of(columns, declared.target), None))
 
 
 def reasons(found: Cast) -> list[tuple[int, str, str]]:
@@ -129,16 +135,16 @@ def test_the_levels_are_those_of_the_rows_kept() -> None:
 
 def test_the_schema_says_which_words_are_missing_and_lists_no_id() -> None:
     rows = [[f"C{row % 20}", "None" if row % 2 else " - ", "Yes" if row % 20 else "No"] for row in range(60)]
-    table = Table(("id", "offer", "churn"), rows, list(range(2, 62)), (), ",", "utf-8", (), missing_words(["-"]))
-    found = cast(table, profile(table, "churn", "id"), labels(table, "churn", None))
+    table = Table.of_rows(("id", "offer", "churn"), rows, missing=missing_words(["-"]))
+    found = casted_table(table, Declared("churn", "id"))
     assert found.schema["missing"] == ["", "-"]
     assert [column["levels"] for column in found.schema["columns"][:2]] == [[], ["None"]]
 
 
 def test_a_table_without_an_id_keeps_rows_that_are_alike() -> None:
     rows = [["1", "Yes"], ["1", "Yes"], ["2", "No"], ["2", "No"]]
-    table = Table(("bill", "churn"), rows, [2, 3, 4, 5], (), ",", "utf-8", ())
-    found = cast(table, profile(table, "churn", None), labels(table, "churn", None))
+    table = Table.of_rows(("bill", "churn"), rows)
+    found = casted_table(table, Declared("churn"))
     assert len(found.customers) == 4
     assert found.schema["id"] is None
 

@@ -16,6 +16,12 @@ def ingested(folder: Path, rows: int = 300, **changed: list[str]) -> StepResult:
     return ingest(write_customers(folder, rows, **changed), "churn", "customer_id")
 
 
+def frame(result: StepResult) -> pd.DataFrame:
+    customers = result.outputs["customers"]
+    assert isinstance(customers, pd.DataFrame)
+    return customers
+
+
 def issues(result: StepResult, severity: str) -> list[str]:
     return [issue.text for issue in result.issues if issue.severity == severity]
 
@@ -50,7 +56,9 @@ def test_every_rule_is_counted_and_named_with_its_lines(tmp_path: Path) -> None:
     assert counts == {
         "rejected_ragged": 2,
         "rejected_no_label": 1,
+        "rejected_no_time": 0,
         "rejected_not_a_number": 1,
+        "rejected_not_a_date": 0,
         "rejected_infinite": 1,
         "rejected_out_of_range": 1,
         "rejected_duplicate_id": 2,
@@ -116,16 +124,17 @@ def test_words_read_as_missing_are_counted_and_can_be_declared_otherwise(tmp_pat
     assert declared.outputs["schema"]["missing"] == ["", "na"]
     customers = declared.outputs["customers"]
     assert isinstance(customers, pd.DataFrame)
-    assert (customers["offer"].isna().sum(), (customers["offer"] == "None").sum()) == (60, 60)
+    assert (customers["offer"].isna().sum(), (customers["offer"] == "None").sum()) == (60, 90)
 
 
-def test_numbers_with_a_decimal_comma_are_a_warning_whether_left_out_or_not(tmp_path: Path) -> None:
-    many, few = ([f'"{row % levels},5"' for row in range(300)] for levels in (150, 9))
-    assert issues(ingested(tmp_path, bill=many, fee=few), "warning") == [
-        "the column bill is left out: text with 150 different values; "
-        "it looks like numbers with a decimal comma; write them with a point",
-        "the column fee is taken as a category; it looks like numbers with a decimal comma; write them with a point",
+def test_numbers_in_other_marks_are_read_and_it_is_said_how(tmp_path: Path) -> None:
+    bills, fees = ([f'"{row % levels},5"' for row in range(300)] for levels in (150, 9))
+    result = ingested(tmp_path, bill=bills, fee=fees)
+    assert issues(result, "note") == [
+        f"the column {name}: its values are numbers, with a decimal comma" for name in ("bill", "fee")
     ]
+    assert result.metrics["coerced_numeral"] == 600
+    assert frame(result)["bill"].tolist()[:3] == [0.5, 1.5, 2.5]
 
 
 def test_codes_keep_their_zeros_and_numbers_can_be_declared_codes(tmp_path: Path) -> None:
@@ -144,9 +153,11 @@ def test_how_the_file_was_read_is_said(tmp_path: Path) -> None:
     text = path.read_text().replace("customer_id", "customer  id").replace(",", ";")
     path.write_bytes(text.encode("cp1252"))
     result = ingest(path, "churn", "customer id")
-    assert result.facts["read as"] == "cp1252, separated by ';'"
+    assert result.facts["read as"] == "CSV, cp1252, separated by ';'"
     assert issues(result, "note") == ["blanks in column names were folded: customer id"]
-    assert issues(result, "warning") == ["the file is not UTF-8; it was read as cp1252"]
+    assert issues(result, "warning") == [
+        "the file is not UTF-8; it was read as cp1252, the likeliest: encoding names another"
+    ]
     customers = result.outputs["customers"]
     assert isinstance(customers, pd.DataFrame)
     assert set(customers["plan"]) == {"gelöst", "offen"}

@@ -1,5 +1,6 @@
 """The step `scope`: what it says of a source, and how much confidence that leaves."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def test_the_bundled_customers_are_described_and_hold_no_risk() -> None:
         "duplicate_rows": 40,
     }
     assert result.facts["risks found in the data"] == "none"
+    assert result.facts["labels"] == "Yes is 1 (1,869 rows), No is 0 (5,174 rows)"
     assert result.facts["target"] == "churn, positive class 'Yes' (the usual word for it), negative 'No'"
     assert confidence(result) == (90, "a plan begins at 90; no risk was found in the data")
     assert not result.issues
@@ -90,19 +92,32 @@ def test_columns_of_no_use_are_named_with_their_reason(tmp_path: Path) -> None:
     )
     notes = [issue.text for issue in result.issues if issue.severity == "note"]
     assert notes == [
-        "the column joined: a date: derive an age or a duration from it in a step of your own",
-        "the column copied: an exact copy of churn",
-        "the column note: every value is missing",
+        "the column copied is left out: an exact copy of churn",
+        "the column note is left out: every value is missing",
+        "the column joined: dates, year, month, day (year first, or the month in letters), "
+        "as days from the newest, 2024-01-28",
     ]
-    assert result.metrics["suspicious_columns"] == 3
-    assert result.metrics["features"] == 3
+    assert result.metrics["suspicious_columns"] == 2
+    assert result.metrics["features"] == 4
 
 
-def test_numbers_that_are_not_read_as_such_are_a_warning(tmp_path: Path) -> None:
-    result = scoped(tmp_path, bill=[f'"{row},5"' for row in range(1200)], tax=[f"{row % 9}%" for row in range(1200)])
+def test_dates_in_an_open_order_and_personal_data_are_a_warning_with_what_to_do(tmp_path: Path) -> None:
+    dates = [f"0{1 + row % 9}/0{1 + row % 7}/2024" for row in range(1200)]
+    result = scoped(tmp_path, joined=dates, email=[f"c{row}@example.org" for row in range(1200)])
     said = [issue.text for issue in result.issues if issue.severity == "warning"]
-    assert any(text.startswith("the column bill: text with") and "a decimal comma" in text for text in said)
-    assert any(text.startswith("the column tax: 9 different values; it looks like numbers with") for text in said)
+    assert "the column email is left out: personal data: e-mail addresses" in said
+    assert any(text.endswith("say which: columns: {joined: {kind: date, format: dmy}}, or mdy") for text in said)
+    assert "@example" not in str(result)
+    settings = {"joined": {"format": "dmy"}, "email": "drop"}
+    declared = scope(tmp_path / "customers.csv", "churn", "customer_id", columns=settings)
+    assert declared.metrics["suspicious_columns"] == 0
+    assert declared.metrics["features"] == result.metrics["features"] + 1
+
+
+def test_more_columns_than_rows_are_a_risk(tmp_path: Path) -> None:
+    chance = random.Random(0)
+    columns = {f"x{place}": [str(chance.randrange(9)) for _ in range(12)] for place in range(29)}
+    assert "features are more than the 12 rows" in confidence(scoped(tmp_path, 12, **columns))[1]
 
 
 def test_a_flag_is_a_feature_and_its_blanks_are_not_counted_as_missing(tmp_path: Path) -> None:
@@ -112,7 +127,7 @@ def test_a_flag_is_a_feature_and_its_blanks_are_not_counted_as_missing(tmp_path:
 
 def test_words_for_missing_and_categories_can_be_declared(tmp_path: Path) -> None:
     path = write_customers(tmp_path, 1200, offer=["None", "A", "B", "A"] * 300, area=["1", "2", "-", "4", "5"] * 240)
-    assert scope(path, "churn", "customer_id").metrics["missing_ratio"] == pytest.approx(0.25 / 4)
+    assert scope(path, "churn", "customer_id").metrics["missing_ratio"] == pytest.approx((0.25 + 0.2) / 4)
     result = scope(path, "churn", "customer_id", missing=("-",), categories=("area",))
     assert result.metrics["missing_ratio"] == pytest.approx(0.2 / 4)
     with pytest.raises(InputError) as raised:

@@ -1,0 +1,42 @@
+"""The columns that a workflow names for a role: the target and the id, kept letter by letter, and the time of a row."""
+
+from typing import Literal
+
+from churnflow.errors import UsageError
+from churnflow.modelling import dates, personal
+from churnflow.modelling.dates import ORDERS, Calendar, Order
+from churnflow.modelling.identifiers import lost_digits
+from churnflow.modelling.readings import Reading
+from churnflow.modelling.recognition import UNIQUE_SHARE, Look, Verdict
+
+
+def as_named(column: Look, role: Literal["target", "id"]) -> Verdict:
+    """Return the target or the id: its texts are no numbers and no dates, whatever they look like."""
+    found = personal.recognise(column.name, column.present) if role == "id" else None
+    doubt = f"it holds {found.kind}, which are personal data: name a key without meaning" if found else ""
+    if role == "id" and (lost := lost_digits(column.present)):
+        doubt = f"a spreadsheet wrote {lost:,} of them like 1.23E+15, and their last digits are gone: export it anew"
+    reading = Reading("category", column.missing)
+    kind: Literal["category", "text"] = "category" if role == "target" else "text"
+    return Verdict(kind, f"named as the {role}", column.present, reading, doubt=doubt, personal=found)
+
+
+def as_time(column: Look) -> Verdict:
+    """Return the column that orders the rows of one customer. Raises UsageError when it holds no clear dates."""
+    order, because = _order(column)
+    reading = Reading("number", column.missing, calendar=Calendar(order))
+    return Verdict("date", f"named as the time; {ORDERS[order]} ({because})", column.present, reading)
+
+
+def _order(column: Look) -> tuple[Order, str]:
+    if column.setting.format is not None:
+        return column.setting.format, "declared"
+    writing = dates.recognise(column.present.counts, UNIQUE_SHARE)
+    if writing is not None and not writing.doubt:
+        return writing.order, writing.because
+    unix = dates.recognise_unix(column.present.figures.tolist())
+    if unix is not None:
+        return unix, "by its range"
+    why = writing.doubt if writing else "its values are no dates in a known order"
+    message = f"the time column {column.name!r} can not be read: {why}"
+    raise UsageError(message, hint=f"say how it is written: columns: {{{column.name}: {{format: dmy}}}}")
