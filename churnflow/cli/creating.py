@@ -1,19 +1,23 @@
 """The commands that make a project: new, and demo, which also takes it through everything."""
 
+import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from churnflow.cli import demonstration
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.scaffold import Source, bundled_source, guess, scaffold
+from churnflow.cli.scaffold import EventSource, Source, bundled_source, columns_of, guess, scaffold
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import Session, session_of
 from churnflow.errors import UsageError, WaitingError
+
+WINDOW: Final = re.compile(r"[1-9]\d{0,4}[dw]")
+DEFAULT_OUTCOME: Final = "90d"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,32 +26,54 @@ def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
 
+Column = Annotated[str | None, typer.Option("--id", metavar="COL", help="The column that names a customer.")]
+Template = Annotated[
+    Literal["churn", "events", "quickstart"], typer.Option("--template", help="churn, events or quickstart.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="Your customers, one row each; with events, a log of what they do."),
+]
+Target = Annotated[str | None, typer.Option("--target", metavar="COL", help="The column that says who left.")]
+Positive = Annotated[str | None, typer.Option("--positive", metavar="VALUE", help="Its value for who left.")]
+Time = Annotated[str | None, typer.Option("--time", metavar="COL", help="With events: the column that says when.")]
+Amount = Annotated[
+    str | None, typer.Option("--amount", metavar="COL", help="With events: the column that says how much.")
+]
+Outcome = Annotated[
+    str | None, typer.Option("--outcome", metavar="SPAN", help="With events: who has none in it has left. [90d]")
+]
+
+
 def new(
     context: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    template: Annotated[
-        Literal["churn", "quickstart"], typer.Option("--template", help="churn or quickstart.")
-    ] = "churn",
-    data: Annotated[Path | None, typer.Option("--data", metavar="FILE", help="Your customers, one row each.")] = None,
-    target: Annotated[
-        str | None, typer.Option("--target", metavar="COL", help="The column that says who left.")
-    ] = None,
-    positive: Annotated[str | None, typer.Option("--positive", metavar="VALUE", help="Its value for who left.")] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", metavar="COL", help="The column that names a customer.")
-    ] = None,
+    template: Template = "churn",
+    data: Data = None,
+    target: Target = None,
+    positive: Positive = None,
+    id_column: Column = None,
+    time: Time = None,
+    amount: Amount = None,
+    outcome: Outcome = None,
 ) -> Answer:
     """Make a ready project: git repository, workflow, ignore file; with --data, for your own file."""
     session = session_of(context)
     folder = session.directory / directory
-    reasons: list[str] = []
-    if data is None:
-        source = bundled_source()
+    file = None if data is None else session.directory / data
+    of_events = {"--time": time, "--amount": amount, "--outcome": outcome}
+    of_customers = {"--target": target, "--positive": positive}
+    _refuse(of_customers if template == "events" else of_events, template)
+    source: Source | EventSource
+    if template == "events":
+        source, reasons = _events(file, id_column, of_events)
+    elif file is not None:
+        source, reasons = _source(session, file, target, positive, id_column)
+    else:
+        source, reasons = bundled_source(), []
         if target or positive or id_column:
             message = "--target, --positive and --id describe the file that --data names"
             raise UsageError(message, hint="add --data FILE")
-    else:
-        source, reasons = _source(session, session.directory / data, target, positive, id_column)
     written = scaffold(folder, template, source)
     lines = [*reasons, *(f"wrote {path}" for path in written)]
     command = f"churnflow -C {shlex.quote(str(folder))} run"
@@ -72,6 +98,38 @@ def demo(
     session.resuming = f"churnflow -C {shlex.quote(str(folder))} run"
     answer = demonstration.demonstrate(session, folder)
     return demonstration.serve_on(session, folder, answer) if serve and answer.code == 0 else answer
+
+
+def _refuse(options: Mapping[str, str | None], template: str) -> None:
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        message = f"{given} means nothing to the template {template}"
+        raise UsageError(message, hint="`churnflow new --help` says to which template an option belongs")
+
+
+def _events(
+    file: Path | None, customer: str | None, options: Mapping[str, str | None]
+) -> tuple[EventSource, list[str]]:
+    """Return the log that the options describe. Raises UsageError where one is missing, or names no column of it."""
+    usage = "`churnflow new DIR --template events --data FILE --id COL --time COL`"
+    if file is None:
+        message = "the template events works on a log of your own"
+        raise UsageError(message, hint=usage)
+    columns = columns_of(file)
+    time, amount, outcome = options["--time"], options["--amount"], options["--outcome"] or DEFAULT_OUTCOME
+    if customer is None or time is None:
+        message = f"which columns of {file.name} name the customer and the time of an event?"
+        raise WaitingError(message, hint=f"{usage}; its columns: {', '.join(columns)}")
+    for name in (customer, time, amount):
+        if name is not None and name not in columns:
+            message = f"{file.name} has no column {name!r}"
+            raise UsageError(message, hint=f"its columns: {', '.join(columns)}")
+    if not WINDOW.fullmatch(outcome):
+        message = f"--outcome is a number of days or weeks, not {outcome!r}"
+        raise UsageError(message, hint="write it as 90d or 13w")
+    reasons = [f"customer: {customer}", f"time: {time}", f"amount: {amount or 'none'}"]
+    reasons.append(f"churned: no event in the {outcome} after a cut")
+    return EventSource(file, file.name, customer, time, amount, outcome), reasons
 
 
 def _source(

@@ -5,6 +5,7 @@ import importlib.resources
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from churnflow.errors import ConflictError, UsageError
 
 BUNDLED: Final = "telco.csv.gz"
 TRIALS: Final = 24
+SHARED: Final = "    - step: features"
 NOTES: Final = """churnflow takes a model from plan to production as declared steps that leave evidence.
 Each checkpoint keeps code and data and model together so that one command brings all of it back.
 """
@@ -39,6 +41,27 @@ class Source:
         return {name: value for name, value in known.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class EventSource:
+    """The log of events that a new project works on: a file to copy, what its columns mean, and what counts as churn.
+
+    outcome: no event in so many days or weeks after the cut, such as 90d or 13w.
+    """
+
+    file: Path
+    name: str
+    customer: str
+    time: str
+    amount: str | None
+    outcome: str
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the step that reads the file."""
+        columns = {"customer": self.customer, "time": self.time, "amount": self.amount}
+        known = {"source": f"data/{self.name}", **columns, "outcome": self.outcome}
+        return {name: value for name, value in known.items() if value is not None}
+
+
 def bundled_source() -> Source:
     """Return the real data set that comes with churnflow: IBM's Telco sample, 7,043 customers."""
     file = Path(str(importlib.resources.files("churnflow.data").joinpath(BUNDLED)))
@@ -51,7 +74,15 @@ def guess(file: Path) -> Any:
     return importlib.import_module("churnflow.modelling.profile").guess(file)
 
 
-def scaffold(folder: Path, template: str, source: Source) -> list[Path]:
+def columns_of(log: Path) -> tuple[str, ...]:
+    """Return the columns of a log of events. Raises UsageError for a file that is none."""
+    with tempfile.TemporaryDirectory(prefix="churnflow-new-") as folder:
+        opened = importlib.import_module("churnflow.modelling.event_files").open_events(log, Path(folder))
+    columns: tuple[str, ...] = opened.header
+    return columns
+
+
+def scaffold(folder: Path, template: str, source: Source | EventSource) -> list[Path]:
     """Write a project into `folder`, which must be new or empty; return the files written.
 
     Raises ConflictError when something is there already, UsageError when git is missing or the folder can not be made.
@@ -71,7 +102,7 @@ def scaffold(folder: Path, template: str, source: Source) -> list[Path]:
         raise
 
 
-def _write(folder: Path, template: str, source: Source) -> list[Path]:
+def _write(folder: Path, template: str, source: Source | EventSource) -> list[Path]:
     files: dict[str, str] = {".gitignore": _template("gitignore.txt")}
     copies: dict[str, Path] = {}
     if template == "quickstart":
@@ -81,7 +112,8 @@ def _write(folder: Path, template: str, source: Source) -> list[Path]:
             "data/notes.txt": NOTES,
         }
     else:
-        files["workflows/churn.yaml"] = churn_workflow(source)
+        made = churn_workflow(source) if isinstance(source, Source) else events_workflow(source)
+        files["workflows/churn.yaml"] = made
         copies[f"data/{source.name}"] = source.file
     for name in (*files, *copies):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +139,14 @@ def churn_workflow(source: Source) -> str:
             "groups": groups,
         },
     )
+
+
+def events_workflow(source: EventSource) -> str:
+    """Return the churn workflow that begins with a log of events, written for `source`."""
+    words = {"name": "churn", "task": "Predict churn from a log of events", "source": _flow(source.parameters())}
+    # Once there are customers, both go the same way.
+    rest = _fill("churn.yaml", {"trials": str(TRIALS), "groups": ""}).partition(SHARED)
+    return _fill("events.yaml", words) + rest[1] + rest[2]
 
 
 def _prepare(folder: Path) -> None:
