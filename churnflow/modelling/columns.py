@@ -28,8 +28,11 @@ class Column:
     """What one column becomes.
 
     A number: missing becomes `impute`, then (value - mean) / scale. A category: one column of 0 and 1 per level, all 0
-    for a missing or unseen value. indicator: a further 0/1 column says where the value was missing. low, high: the
-    range of the numbers that it was learned from, None if that is not known; it changes no encoded value.
+    for a missing or unseen value. A category of many levels has `rates` instead: one column with the rate of the
+    target among the customers of its level, shrunk to that of all, then centred and scaled as a number; `impute` stands
+    for an unseen value, `absent` for a missing one. indicator: a further 0/1 column says where the value was missing.
+    low, high: the range of the numbers that it was learned from, None if that is not known; it changes no encoded
+    value.
     """
 
     name: str
@@ -41,14 +44,24 @@ class Column:
     indicator: bool = False
     low: float | None = None
     high: float | None = None
+    rates: tuple[float, ...] = ()
+    absent: float = 0.0
+
+    @property
+    def places(self) -> int:
+        """How many columns it is encoded into, its indicator left out."""
+        return 1 if self.kind == "number" or self.rates else len(self.levels)
 
     def as_json(self) -> dict[str, Any]:
         """Return the column as plain JSON values."""
         common = {"name": self.name, "kind": self.kind, "indicator": self.indicator}
+        scaling = {"impute": self.impute, "mean": self.mean, "scale": self.scale}
+        if self.rates:
+            return {**common, "levels": list(self.levels), "rates": list(self.rates), "absent": self.absent, **scaling}
         if self.kind == "category":
             return {**common, "levels": list(self.levels)}
         range_ = {} if self.low is None or self.high is None else {"low": self.low, "high": self.high}
-        return {**common, "impute": self.impute, "mean": self.mean, "scale": self.scale, **range_}
+        return {**common, **scaling, **range_}
 
     @classmethod
     def from_json(cls, value: object) -> "Column":
@@ -60,17 +73,17 @@ class Column:
         if not isinstance(name, str) or not isinstance(indicator, bool):
             message = "a column of the model has no name or no indicator"
             raise ValueError(message)  # noqa: TRY004
-        if kind == "category":
-            return cls(name, "category", levels=_levels(value.get("levels")), indicator=indicator)
-        if kind != "number":
+        if kind == "number":
+            low, high = (_number(value[key]) if key in value else None for key in ("low", "high"))
+            return cls(name, "number", *_scaling(value), indicator=indicator, low=low, high=high)
+        if kind != "category":
             message = "a column of the model is of an unknown kind"
             raise ValueError(message)
-        impute, mean, scale = (_number(value.get(key)) for key in ("impute", "mean", "scale"))
-        if scale < SMALLEST_SCALE:
-            message = "a column of the model has no positive scale"
-            raise ValueError(message)
-        low, high = (_number(value[key]) if key in value else None for key in ("low", "high"))
-        return cls(name, "number", impute, mean, scale, indicator=indicator, low=low, high=high)
+        levels = _levels(value.get("levels"))
+        if "rates" not in value:
+            return cls(name, "category", levels=levels, indicator=indicator)
+        rates, absent = _rates(value["rates"], len(levels)), _number(value.get("absent"))
+        return cls(name, "category", *_scaling(value), levels, indicator, rates=rates, absent=absent)
 
 
 @dataclass(frozen=True)
@@ -106,8 +119,8 @@ class Encoding:
         start = len(numbers) + len(flagged)
         for column in self.columns:
             if column.kind == "category":
-                categories.append((column, {level: start + place for place, level in enumerate(column.levels)}, start))
-                start += len(column.levels) + column.indicator
+                categories.append((column, {level: place for place, level in enumerate(column.levels)}, start))
+                start += column.places + column.indicator
         put("width", start)
         put("_numbers", numbers)
         put("_scaling", tuple(np.array([getattr(c, key) for c in numbers]) for key in ("impute", "mean", "scale")))
@@ -120,7 +133,7 @@ class Encoding:
         for place, number in enumerate(self._flagged, start=len(self._numbers)):
             places[self._numbers[number].name].append(place)
         for column, _, start in self._categories:
-            places[column.name] = list(range(start, start + len(column.levels) + column.indicator))
+            places[column.name] = list(range(start, start + column.places + column.indicator))
         return places
 
     def encode(self, table: Mapping[str, Sequence[Any]]) -> Encoded:
@@ -134,15 +147,13 @@ class Encoding:
         missing = self._encode_numbers(table, matrix)
         unseen = 0
         for column, places, start in self._categories:
-            codes = [places.get(value, _UNSEEN) if isinstance(value, str) else _MISSING for value in table[column.name]]
-            for row, code in enumerate(codes):
-                if code >= 0:
-                    matrix[row, code] = 1.0
-            missing_here = codes.count(_MISSING)
-            if missing_here and column.indicator:
-                matrix[np.array(codes) == _MISSING, start + len(column.levels)] = 1.0
-            missing += missing_here
-            unseen += codes.count(_UNSEEN)
+            codes = np.array(
+                [places.get(value, _UNSEEN) if isinstance(value, str) else _MISSING for value in table[column.name]],
+                dtype=np.intp,
+            )
+            _write_category(matrix[:, start:], codes, column)
+            missing += int((codes == _MISSING).sum())
+            unseen += int((codes == _UNSEEN).sum())
         return Encoded(matrix, missing, unseen)
 
     def _count(self, table: Mapping[str, Sequence[Any]]) -> int:
@@ -173,6 +184,34 @@ class Encoding:
         matrix[:, :count] = (values - mean) / scale
         matrix[:, count : count + len(self._flagged)] = absent[:, self._flagged]
         return int(absent.sum())
+
+
+def _write_category(block: Floats, codes: npt.NDArray[np.intp], column: Column) -> None:
+    """Write a category, its level numbers in `codes` (n,), into the columns of `block` from its first on."""
+    if column.rates:
+        # Codes -2 and -1 take the last two: missing and unseen.
+        rates = np.array([*column.rates, column.absent, column.impute])
+        block[:, 0] = (rates[codes] - column.mean) / column.scale
+    else:
+        rows = np.flatnonzero(codes >= 0)
+        block[rows, codes[rows]] = 1.0
+    if column.indicator:
+        block[:, column.places] = codes == _MISSING
+
+
+def _scaling(value: Mapping[str, Any]) -> tuple[float, float, float]:
+    impute, mean, scale = (_number(value.get(key)) for key in ("impute", "mean", "scale"))
+    if scale < SMALLEST_SCALE:
+        message = "a column of the model has no positive scale"
+        raise ValueError(message)
+    return impute, mean, scale
+
+
+def _rates(value: object, levels: int) -> tuple[float, ...]:
+    if not isinstance(value, list) or not value or len(value) != levels:
+        message = "a category of the model has not one rate per level"
+        raise ValueError(message)
+    return tuple(map(_number, value))
 
 
 def _levels(value: object) -> tuple[str, ...]:

@@ -1,8 +1,4 @@
-"""When one model is better than another by more than the noise of cross-validation.
-
-The folds of a cross-validation share training rows, so that the usual t-test finds differences that are not there. The
-variance is corrected as in Nadeau and Bengio, "Inference for the Generalization Error" (2003): 1/k + n_test/n_train.
-"""
+"""When one model is better than another by more than noise: over folds, and over the rows that both have scored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +7,17 @@ from typing import Final
 import numpy as np
 from scipy.stats import t as student
 
+from churnflow.modelling.columns import Floats
+
 SIGNIFICANCE: Final = 0.05
 
 
 def corrected_variance(values: Sequence[float]) -> float:
-    """Return the variance of the mean of one value per fold of a k-fold cross-validation."""
+    """Return the variance of the mean of one value per fold of a k-fold cross-validation.
+
+    The folds share training rows, so that the plain variance is too small. It is corrected as in Nadeau and Bengio,
+    "Inference for the Generalization Error" (2003): 1/k + n_test/n_train.
+    """
     folds = len(values)
     return float(np.var(values, ddof=1)) * (1 / folds + 1 / (folds - 1))
 
@@ -38,27 +40,29 @@ def p_value(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """One model over the folds: the score that ranks it (higher is better), and its loss (lower is better)."""
+class Gap:
+    """How much higher the mean loss of one model is than that of another on the same rows, and its standard error."""
 
-    ranking: Sequence[float]
-    loss: Sequence[float]
+    mean: float
+    error: float
+
+    @property
+    def is_noise(self) -> bool:
+        """Tell whether it is within one standard error (the rule of Breiman et al. 1984, paired)."""
+        return self.mean <= self.error
 
 
-def simplest_within_noise(scores: Mapping[str, Scores], simplest_first: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the model to choose, and all that are within noise of the best: best mean score first.
+def gap(losses: Floats, best: Floats) -> Gap:
+    """Return the paired gap between two models' losses, (n,) each."""
+    differences = losses - best
+    return Gap(float(differences.mean()), float(differences.std(ddof=1)) / len(differences) ** 0.5)
 
-    Within noise is what is neither ranked lower nor has a higher loss than the best by more than noise; chosen is the
-    simplest of those.
+
+def simplest_within_noise(losses: Mapping[str, Floats], simplest_first: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the model to choose, and all that are within noise of the best, the best first.
+
+    losses: the loss of each row, (n,), by each model, of rows that it was not trained on.
     """
-    ranked = sorted(scores, key=lambda name: -float(np.mean(scores[name].ranking)))
-    best = scores[ranked[0]]
-    tied = [name for name in ranked if not _is_worse(scores[name], best)]
+    ranked = sorted(losses, key=lambda name: float(losses[name].mean()))
+    tied = [name for name in ranked if gap(losses[name], losses[ranked[0]]).is_noise]
     return min(tied, key=list(simplest_first).index), tied
-
-
-def _is_worse(scores: Scores, best: Scores) -> bool:
-    loses_more = float(np.mean(scores.loss)) > float(np.mean(best.loss))
-    return p_value(best.ranking, scores.ranking) < SIGNIFICANCE or (
-        loses_more and p_value(best.loss, scores.loss) < SIGNIFICANCE
-    )

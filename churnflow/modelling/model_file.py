@@ -13,7 +13,7 @@ import numpy.typing as npt
 HEADER = "model.json"
 MAX_MODEL_BYTES = 128 * 1024 * 1024
 MAX_HEADER_BYTES = 8 * 1024 * 1024
-MAX_ENTRIES = 16
+MAX_ENTRIES = 256
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MAGIC = b"\x93NUMPY\x01\x00"

@@ -1,61 +1,66 @@
-"""From a search to one model: calibrated, compared, chosen, fitted on all training rows, and written portably."""
+"""From a search to one choice: the candidates calibrated, blended and compared on rows they were not trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
-import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from sklearn.metrics import roc_auc_score
 
+from churnflow.modelling.blending import cross_fit_mix, fit_mix, needed
 from churnflow.modelling.calibration import (
     NONE,
     Calibration,
     apply,
     cross_fit_platt,
     fit_platt,
+    log_losses,
     mean_log_loss,
 )
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.comparison import Scores, interval, p_value, simplest_within_noise
-from churnflow.modelling.encoding import as_columns, fit_encoding, unscaled
-from churnflow.modelling.families import RECIPES, SIMPLEST_FIRST
-from churnflow.modelling.scorer import PortableModel
-from churnflow.modelling.search import Candidate, Folded, Outcome, plain
-from churnflow.modelling.split import Ints
-from churnflow.modelling.thresholds import Objective, choose_threshold
+from churnflow.modelling.comparison import simplest_within_noise
+from churnflow.modelling.families import BLEND, RECIPES, SIMPLEST_FIRST
+from churnflow.modelling.optimism import selection_optimism
+from churnflow.modelling.search import Candidate, Folded, Outcome
 
-SCHEMA = "churnflow/leaderboard@1"
+Preference = Literal["simplest", "best"]
 
 
 @dataclass(frozen=True)
 class Contender:
     """The best candidate of one model, calibrated; probabilities (n,) are out-of-fold, calibration included.
 
-    log_losses: the mean log loss of each fold.
+    losses: the log loss of each row, (n,). fold_losses: the mean of each fold. members: for a blend, what it is made of
+    and the weight of each.
     """
 
     candidate: Candidate
     calibration: Calibration
     probabilities: Floats
-    log_losses: tuple[float, ...]
+    losses: Floats
+    fold_losses: tuple[float, ...]
+    members: tuple[tuple[Candidate, float], ...] = ()
 
     @property
     def log_loss(self) -> float:
-        """The mean log loss over the folds."""
-        return float(np.mean(self.log_losses))
+        """The mean log loss over the rows."""
+        return float(self.losses.mean())
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The contender chosen: the simplest of `tied`, which are within noise of the best, best first."""
+    """The contender chosen, and those within noise of the best, best first.
+
+    optimism: by how much its out-of-fold log loss is too low for having been the best of all that were tried.
+    """
 
     contender: Contender
     tied: tuple[str, ...]
+    optimism: float
 
     @property
     def best(self) -> str:
-        """The model with the best mean score, chosen or not."""
+        """The model with the lowest log loss, chosen or not."""
         return self.tied[0]
 
 
@@ -67,99 +72,56 @@ def contend(candidate: Candidate, folded: Folded) -> Contender:
     scaled = cross_fit_platt(candidate.margins, folded.target, folded.folds)
     raw = apply(NONE, candidate.margins)
     if RECIPES[candidate.model].proper and mean_log_loss(raw, folded.target) <= mean_log_loss(scaled, folded.target):
-        return Contender(candidate, NONE, raw, _by_fold(raw, folded))
-    calibration = fit_platt(candidate.margins, folded.target)
-    return Contender(candidate, calibration, scaled, _by_fold(scaled, folded))
+        return _contender(candidate, NONE, raw, folded)
+    return _contender(candidate, fit_platt(candidate.margins, folded.target), scaled, folded)
 
 
-def _by_fold(probabilities: Floats, folded: Folded) -> tuple[float, ...]:
-    return tuple(mean_log_loss(probabilities[part.rows], part.valid_target) for part in folded.parts)
+def _contender(candidate: Candidate, calibration: Calibration, probabilities: Floats, folded: Folded) -> Contender:
+    losses = log_losses(probabilities, folded.target)
+    by_fold = tuple(float(losses[part.rows].mean()) for part in folded.parts)
+    return Contender(candidate, calibration, probabilities, losses, by_fold)
 
 
-def choose(contenders: Mapping[str, Contender]) -> Choice:
-    """Choose the simplest model that, over the folds, is within noise of the best in ROC AUC and in log loss."""
-    scores = {name: Scores(entry.candidate.scores, entry.log_losses) for name, entry in contenders.items()}
-    chosen, tied = simplest_within_noise(scores, SIMPLEST_FIRST)
-    return Choice(contenders[chosen], tuple(tied))
+def contenders_of(outcome: Outcome, folded: Folded, *, blend: bool = True) -> dict[str, Contender]:
+    """Return the best candidate of every model as a contender, and their blend where there are two to mix."""
+    found = {name: contend(candidate, folded) for name, candidate in outcome.best.items()}
+    members = [entry for name in found if RECIPES[name].proper for entry in outcome.ranked(name)[: _share(name)]]
+    if blend and len(members) > 1:
+        found[BLEND] = _blended(members, folded)
+    return found
 
 
-@dataclass(frozen=True)
-class Final:
-    """The model to ship, and the largest difference of its probabilities from its library's on all training rows."""
-
-    model: PortableModel
-    parity: float
+def _share(model: str) -> int:
+    """Return how many candidates of a model a blend may have: trees grown differently complement each other."""
+    return 2 if RECIPES[model].grown else 1
 
 
-def fit_final(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, made: "Settings") -> Final:
-    """Fit the chosen contender on all training rows and measure the written model against its library."""
-    candidate, recipe = made.contender.candidate, RECIPES[made.contender.candidate.model]
-    learned = fit_encoding(frame, kinds)
-    encoding = learned if recipe.scaled else unscaled(learned)
-    columns = as_columns(frame, encoding)
-    matrix = encoding.encode(columns).matrix
-    with threadpool_limits(limits=1):
-        fitted = recipe.fit(matrix, target, candidate.params, made.seed)
-        of_library = apply(made.contender.calibration, fitted.margin(matrix))
-    model = PortableModel(
-        name=candidate.model,
-        family=fitted.family,
-        encoding=encoding,
-        arrays=fitted.arrays,
-        calibration=made.contender.calibration,
-        threshold=choose_threshold(made.contender.probabilities, target, made.objective),
-        positive=made.labels[0],
-        negative=made.labels[1],
-    )
-    stored = PortableModel.from_bytes(model.to_bytes())
-    return Final(stored, float(np.abs(stored.score(columns) - of_library).max()))
+def _blended(members: list[Candidate], folded: Folded) -> Contender:
+    margins = np.stack([member.margins for member in members], axis=1)
+    kept = needed(margins, folded.target)
+    mixed = cross_fit_mix(margins[:, kept], folded.target, folded.folds)
+    mix = fit_mix(margins[:, kept], folded.target)
+    scores = [roc_auc_score(part.valid.target, mixed[part.rows]) for part in folded.parts]
+    probabilities = apply(NONE, mixed)
+    losses = log_losses(probabilities, folded.target)
+    by_fold = tuple(float(losses[part.rows].mean()) for part in folded.parts)
+    weighed = tuple((members[place], float(weight)) for place, weight in zip(kept, mix.weights, strict=True))
+    parts = [f"{weight:.2f} {member.model}" for member, weight in weighed]
+    candidate = Candidate(BLEND, {"members": parts}, tuple(map(float, scores)), by_fold, mixed)
+    return Contender(candidate, (1.0, mix.intercept), probabilities, losses, by_fold, weighed)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a final fit is made of; labels: positive, negative."""
+def choose(
+    contenders: Mapping[str, Contender], outcome: Outcome, folded: Folded, prefer: Preference = "simplest"
+) -> Choice:
+    """Choose the simplest model within noise of the best in log loss, or the best, by out-of-fold predictions."""
+    losses = {name: entry.losses for name, entry in contenders.items()}
+    chosen, tied = simplest_within_noise(losses, SIMPLEST_FIRST)
+    picked = contenders[chosen if prefer == "simplest" else tied[0]]
+    proper = [log_losses(apply(NONE, tried.margins), folded.target) for tried in outcome.tried if _is_proper(tried)]
+    optimism = selection_optimism(np.stack([*losses.values(), *proper], axis=1), 0)
+    return Choice(picked, tuple(tied), optimism)
 
-    contender: Contender
-    objective: Objective
-    labels: tuple[str, str]
-    seed: int
 
-
-def leaderboard(
-    contenders: Mapping[str, Contender], choice: Choice, outcome: Outcome, folded: Folded
-) -> dict[str, Any]:
-    """Return the models as JSON values, best first: ROC AUC and log loss over folds, trials, parameters."""
-    best = contenders[choice.best]
-    lines = []
-    for name in sorted(contenders, key=lambda key: -contenders[key].candidate.mean):
-        entry = contenders[name]
-        mean, low, high = interval(entry.candidate.scores)
-        lines.append(
-            {
-                "model": name,
-                "mean": mean,
-                "sd": float(np.std(entry.candidate.scores, ddof=1)),
-                "low": max(0.0, low),
-                "high": min(1.0, high),
-                "scores": list(entry.candidate.scores),
-                "log_loss": entry.log_loss,
-                "log_loss_scores": list(entry.log_losses),
-                "calibrated": entry.calibration != NONE,
-                "p_value": p_value(best.candidate.scores, entry.candidate.scores),
-                "trials": outcome.trials[name],
-                "params": plain(entry.candidate.params),
-            }
-        )
-    return {
-        "schema": SCHEMA,
-        "metric": "roc_auc",
-        "folds": len(folded.parts),
-        "rows": len(folded.target),
-        "chosen": choice.contender.candidate.model,
-        "best": choice.best,
-        "tied": list(choice.tied),
-        "trials": outcome.done,
-        "pruned": outcome.pruned,
-        "stopped_at_budget": outcome.out_of_time,
-        "models": lines,
-    }
+def _is_proper(candidate: Candidate) -> bool:
+    return RECIPES[candidate.model].proper

@@ -1,5 +1,6 @@
-"""The step `train`: four kinds of model tried by cross-validation, and the simplest within noise of the best fitted."""
+"""The step `train`: models tried by cross-validation, blended, and the simplest within noise of the best fitted."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -8,20 +9,27 @@ from pydantic import Field
 
 from churnflow import InputError, Issue, Measure, Progress, StepResult, reports
 from churnflow.modelling.comparison import interval
-from churnflow.modelling.families import ModelName
+from churnflow.modelling.families import RECIPES, ModelName
+from churnflow.modelling.final_fit import Final, Settings, fit_final
+from churnflow.modelling.fitting import Weighting
+from churnflow.modelling.leaderboard import leaderboard
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
-from churnflow.modelling.selection import Choice, Contender, Final, Settings, choose, contend, fit_final, leaderboard
-from churnflow.modelling.split import bound_rows, deal_folds
-from churnflow.modelling.thresholds import Objective
+from churnflow.modelling.selection import Choice, Contender, Preference, choose, contenders_of
+from churnflow.modelling.split import Ints, folds_for
+from churnflow.modelling.thresholds import Objective, as_json, described
+from churnflow.modelling.workers import open_workers
 
 PARITY_LIMIT = 1e-6
+DEFAULT_MODELS: tuple[ModelName, ...] = ("logistic_regression", "random_forest", "extra_trees", "xgboost", "svm")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_Z = 1.959963984540054
 
 
 @reports(
     "cv_roc_auc",
     "cv_roc_auc_sd",
     "cv_log_loss",
+    "selection_optimism",
     "threshold",
     "trials",
     "trials_pruned",
@@ -35,38 +43,61 @@ def train(
     schema: dict[str, Any],
     features: dict[str, Any],
     progress: Progress,
-    models: tuple[ModelName, ...] = ("logistic_regression", "random_forest", "xgboost", "svm"),
+    models: tuple[ModelName, ...] = DEFAULT_MODELS,
     trials: Annotated[int, Field(ge=1, le=10_000)] = 50,
     folds: Annotated[int, Field(ge=2, le=20)] = 5,
     budget: Annotated[str, Field(pattern=r"^\d+[smh]$")] = "5m",
     objective: Objective = "f1",
+    weights: Weighting = "none",
+    blend: bool = True,  # noqa: FBT001, FBT002 - a switch of the workflow, given by name
+    prefer: Preference = "simplest",
+    cluster: str | None = None,
     seed: int = 0,
 ) -> StepResult:
     """Search, choose and fit a model on the training part.
 
-    Outputs: `model`, a PortableModel with its threshold; `leaderboard`, a dict. trials: in all, shared over the models.
-    budget: seconds, minutes or hours after which no trial begins. objective: what the threshold is chosen for, on
-    out-of-fold predictions of training rows. Models are compared by ROC AUC over the folds; of those within noise of
-    the best the simplest is chosen. Rows that are equal, or of one id, fall into one fold. Raises InputError when a
-    class has too few rows for the folds.
+    Outputs: `model`, a PortableModel with its threshold; `leaderboard`, a dict; `out_of_fold`, a frame. trials: in all,
+    shared over the models. budget: time after which no trial begins. objective: what the threshold is chosen for.
+    weights: `balanced` lets both classes weigh the same in training; probabilities are corrected for it.
+    blend: whether a weighted sum of the models is one more to choose from. prefer: the simplest model whose out-of-fold
+    log loss is within noise of the best, or the best. cluster: address of a Dask scheduler; the result is the same.
+    cv_log_loss: out-of-fold, with `selection_optimism`, by which picking the best makes it too low, added. Raises
+    InputError when a class has too few rows for the folds.
     """
     target = train[schema["target"]].to_numpy(dtype=np.int64)
-    _check(target, models, folds)
     kinds = {column["name"]: column["kind"] for column in features["features"]}
-    groups = bound_rows(train, list(kinds), schema.get("id"))
-    folded = deal(train, kinds, target, deal_folds(groups, target, folds, seed))
-    _check_folds(folded, folds)
+    _check(target, models, folds)
+    folded = _checked(deal(train, kinds, target, folds_for(train, schema, target, folds, seed), weights), folds)
     plan = Plan(tuple(dict.fromkeys(models)), trials, int(budget[:-1]) * _SECONDS[budget[-1]], seed)
-    outcome = search(folded, plan, progress)
-    contenders = {name: contend(candidate, folded) for name, candidate in outcome.best.items()}
-    choice = choose(contenders)
-    settings = Settings(choice.contender, objective, (schema["positive"], schema["negative"]), seed)
-    final = fit_final(train, kinds, target, settings)
+    with open_workers(folded.parts, cluster) as workers:
+        outcome = search(folded, plan, progress, workers)
+    contenders = contenders_of(outcome, folded, blend=blend)
+    found = _Found(folded, plan, outcome, contenders, choose(contenders, outcome, folded, prefer))
+    labels = (schema["positive"], schema["negative"])
+    final = fit_final(train, kinds, target, Settings(found.choice.contender, objective, labels, seed, weights))
+    return _result(found, final, objective)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the search came to: the plan it kept to, all contenders, and the choice among them."""
+
+    folded: Folded
+    plan: Plan
+    outcome: Outcome
+    contenders: dict[str, Contender]
+    choice: Choice
+
+
+def _result(found: _Found, final: Final, objective: Objective) -> StepResult:
+    choice, outcome, contenders = found.choice, found.outcome, found.contenders
+    target = found.folded.target
+    board = {**leaderboard(contenders, choice, outcome, found.folded), "objective": as_json(objective)}
     return StepResult(
-        outputs={"model": final.model, "leaderboard": leaderboard(contenders, choice, outcome, folded)},
-        metrics={**_model_metrics(choice.contender, final, len(target)), **_search_metrics(outcome, choice)},
+        outputs=_outputs(final, choice.contender, target, board),
+        metrics={**_model_metrics(choice, final, len(target)), **_search_metrics(outcome, choice)},
         facts={**_facts(contenders, choice, outcome), "threshold": _threshold(final, objective)},
-        issues=[*_search_issues(outcome, plan), *_choice_issues(choice), *_parity_issues(final.parity)],
+        issues=[*_search_issues(outcome, found.plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )
 
 
@@ -77,14 +108,33 @@ def _check(target: np.typing.NDArray[np.int64], models: tuple[str, ...], folds: 
         raise InputError(message, hint="give more customers, or fewer folds")
     if not models:
         message = "models names no model"
-        raise InputError(message, hint="name at least one of logistic_regression, random_forest, xgboost, svm")
+        raise InputError(message, hint=f"name at least one of {', '.join(RECIPES)}")
 
 
-def _check_folds(folded: Folded, folds: int) -> None:
-    whole = sum(len(np.unique(part.valid_target)) > 1 for part in folded.parts)
+def _checked(folded: Folded, folds: int) -> Folded:
+    whole = sum(len(np.unique(part.valid.target)) > 1 for part in folded.parts)
     if whole < folds:
         message = f"only {whole} of {folds} folds hold both classes, for equal rows stay together"
         raise InputError(message, hint="give fewer folds, or more customers that differ from each other")
+    return folded
+
+
+def _outputs(final: Final, chosen: Contender, target: Ints, board: dict[str, Any]) -> dict[str, object]:
+    """Return what the step hands on.
+
+    `out_of_fold` tells of the training rows what `evaluate` tells of the test rows, each as scored by a model that has
+    not seen it.
+    """
+    model = final.model
+    out_of_fold = pd.DataFrame(
+        {
+            "row": np.arange(1, len(target) + 1),
+            "label": np.where(target == 1, model.positive, model.negative),
+            "probability": chosen.probabilities,
+            "decision": np.where(chosen.probabilities >= model.threshold, model.positive, model.negative),
+        }
+    )
+    return {"model": model, "leaderboard": board, "out_of_fold": out_of_fold}
 
 
 def _search_metrics(outcome: Outcome, choice: Choice) -> dict[str, float | Measure]:
@@ -96,13 +146,17 @@ def _search_metrics(outcome: Outcome, choice: Choice) -> dict[str, float | Measu
     }
 
 
-def _model_metrics(chosen: Contender, final: Final, rows: int) -> dict[str, float | Measure]:
+def _model_metrics(choice: Choice, final: Final, rows: int) -> dict[str, float | Measure]:
+    chosen = choice.contender
     scores = chosen.candidate.scores
     mean, low, high = interval(scores)
+    loss = chosen.log_loss + choice.optimism
+    half = _Z * float(chosen.losses.std(ddof=1)) / rows**0.5
     return {
         "cv_roc_auc": Measure(value=mean, low=max(0.0, low), high=min(1.0, high), n=rows),
         "cv_roc_auc_sd": Measure(value=float(np.std(scores, ddof=1)), n=len(scores)),
-        "cv_log_loss": Measure(value=chosen.log_loss, n=rows),
+        "cv_log_loss": Measure(value=loss, low=max(0.0, loss - half), high=loss + half, n=rows),
+        "selection_optimism": Measure(value=choice.optimism, n=rows),
         "threshold": final.model.threshold,
         "parity_max_abs_diff": Measure(value=final.parity, n=rows),
         "model_bytes": len(final.model.to_bytes()),
@@ -110,25 +164,32 @@ def _model_metrics(chosen: Contender, final: Final, rows: int) -> dict[str, floa
 
 
 def _facts(contenders: dict[str, Contender], choice: Choice, outcome: Outcome) -> dict[str, str]:
-    ranked = sorted(contenders, key=lambda name: -contenders[name].candidate.mean)
+    ranked = sorted(contenders, key=lambda name: contenders[name].log_loss)
     chosen = choice.contender.candidate
     runner_up = next((name for name in ranked if name != chosen.model), None)
     facts = {
-        "chosen": f"{chosen.model}, ROC AUC {chosen.mean:.4f} over {len(chosen.scores)} folds",
-        "best": f"{choice.best}, {contenders[choice.best].candidate.mean:.4f}",
+        "chosen": f"{chosen.model}, {_scores(choice.contender)} over {len(chosen.scores)} folds",
+        "best": f"{choice.best}, {_scores(contenders[choice.best])}",
         "tied": ", ".join(choice.tied) if len(choice.tied) > 1 else "no",
-        "parameters": ", ".join(f"{key}={value}" for key, value in plain(chosen.params).items()),
-        "seconds": ", ".join(f"{name} {outcome.seconds[name]:.1f}" for name in ranked),
-        "selection": "best of the trials, so that the cross-validated scores are slightly optimistic",
+        "parameters": ", ".join(f"{key}={_listed(value)}" for key, value in plain(chosen.params).items()),
+        "seconds": ", ".join(f"{name} {spent:.1f}" for name, spent in outcome.seconds.items()),
+        "selection": f"best of {len(outcome.tried)} candidates: {choice.optimism:.4f} added to its log loss for that",
     }
     if runner_up:
-        facts["runner_up"] = f"{runner_up}, {contenders[runner_up].candidate.mean:.4f}"
+        facts["runner_up"] = f"{runner_up}, {_scores(contenders[runner_up])}"
     return facts
 
 
+def _scores(contender: Contender) -> str:
+    return f"log loss {contender.log_loss:.4f}, ROC AUC {contender.candidate.mean:.4f}"
+
+
+def _listed(value: Any) -> str:
+    return " + ".join(value) if isinstance(value, list) else str(value)
+
+
 def _threshold(final: Final, objective: Objective) -> str:
-    aim = "best F1" if objective == "f1" else f"fewest alarms at a recall of {objective.removeprefix('recall_')}"
-    return f"{final.model.threshold:.4f}, {aim} on out-of-fold predictions of training rows"
+    return f"{final.model.threshold:.4f}, {described(objective)} on out-of-fold predictions of training rows"
 
 
 def _search_issues(outcome: Outcome, plan: Plan) -> list[Issue]:
@@ -148,7 +209,8 @@ def _choice_issues(choice: Choice) -> list[Issue]:
     if len(choice.tied) == 1:
         return []
     others = ", ".join(name for name in choice.tied if name != chosen)
-    return [Issue(text=f"tied: {chosen} and {others} differ by less than noise; {chosen} is the simplest of them")]
+    why = "the simplest" if chosen != choice.best else "the best"
+    return [Issue(text=f"tied: {chosen} and {others} differ by less than noise; {chosen} is {why} of them")]
 
 
 def _parity_issues(parity: float) -> list[Issue]:

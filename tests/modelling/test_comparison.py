@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from churnflow.modelling.comparison import Scores, interval, p_value, simplest_within_noise
+from churnflow.modelling.comparison import gap, interval, p_value, simplest_within_noise
 
 ORDER = ("logistic_regression", "svm", "random_forest", "xgboost")
 
@@ -22,32 +22,31 @@ def test_equal_scores_are_tied_and_a_constant_gap_is_none() -> None:
     assert p_value([1.0, 1.0], [0.5, 0.5]) == 0.0
 
 
-LEVEL = [0.40, 0.41, 0.42, 0.40, 0.41]
+def losses(mean: float, noise: float, seed: int, rows: int = 4000) -> np.ndarray:
+    drawn = np.random.default_rng(seed).normal(size=rows)
+    return mean + noise * (drawn - drawn.mean())
 
 
-def test_the_simplest_of_those_within_noise_is_chosen() -> None:
+def test_the_simplest_of_those_within_one_standard_error_is_chosen() -> None:
+    shared = losses(0.0, 0.5, 0)
     scores = {
-        "xgboost": Scores([0.86, 0.84, 0.87, 0.85, 0.86], LEVEL),
-        "logistic_regression": Scores([0.85, 0.85, 0.86, 0.85, 0.86], [0.41, 0.40, 0.42, 0.41, 0.41]),
-        "random_forest": Scores([0.80, 0.78, 0.80, 0.79, 0.79], LEVEL),
+        "xgboost": 0.400 + shared,
+        "logistic_regression": shared + losses(0.4005, 0.1, 1),
+        "random_forest": 0.43 + shared,
     }
     assert simplest_within_noise(scores, ORDER) == ("logistic_regression", ["xgboost", "logistic_regression"])
 
 
-def test_a_better_model_is_chosen_when_the_difference_is_no_noise() -> None:
-    ranking = [0.92, 0.91, 0.93, 0.92, 0.91]
-    scores = {
-        "xgboost": Scores(ranking, LEVEL),
-        "logistic_regression": Scores([0.82, 0.81, 0.82, 0.81, 0.81], LEVEL),
-        "random_forest": Scores(ranking, [value + 0.05 for value in LEVEL]),
-    }
-    assert simplest_within_noise(scores, ORDER) == ("xgboost", ["xgboost"])
+def test_a_small_gap_that_all_rows_share_is_no_noise() -> None:
+    shared = losses(0.4, 0.5, 0)
+    assert simplest_within_noise({"xgboost": shared, "svm": shared + losses(0.002, 0.01, 1)}, ORDER)[0] == "xgboost"
 
 
-def test_a_lower_loss_does_not_exclude() -> None:
-    ranking = [0.92, 0.91, 0.93, 0.92, 0.91]
-    scores = {"xgboost": Scores(ranking, LEVEL), "svm": Scores(ranking, [value - 0.05 for value in LEVEL])}
-    assert simplest_within_noise(scores, ORDER)[0] == "svm"
+def test_a_gap_is_judged_on_pairs_of_rows() -> None:
+    found = gap(np.array([0.5, 0.7, 0.6]), np.array([0.4, 0.4, 0.5]))
+    assert found.mean == pytest.approx(0.5 / 3)
+    assert found.error == pytest.approx(np.std([0.1, 0.3, 0.1], ddof=1) / 3**0.5)
+    assert not found.is_noise
 
 
 def test_models_as_good_as_each_other_are_told_apart_about_as_seldom_as_they_should() -> None:

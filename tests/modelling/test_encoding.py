@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
-from churnflow.modelling.columns import Column, Encoding
-from churnflow.modelling.encoding import TableEncoder, as_columns, fit_encoding, unscaled
+from churnflow.modelling.columns import Column, Encoding, Floats
+from churnflow.modelling.encoding import ONE_HOT_LEVELS, as_columns, fit_encoding, learn
 from churnflow.modelling.texts import MAX_LEVELS
 from tests.customers import make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
+
+
+def encode(encoding: Encoding, frame: pd.DataFrame) -> Floats:
+    return encoding.encode(as_columns(frame, encoding)).matrix
 
 
 def test_numbers_and_levels_are_encoded_as_scikit_learn_does() -> None:
@@ -29,7 +33,7 @@ def test_numbers_and_levels_are_encoded_as_scikit_learn_does() -> None:
         ]
     ).fit(train)
     assert numbers is not None
-    ours = TableEncoder(KINDS).fit(train).transform(test)
+    ours = encode(fit_encoding(train, KINDS), test)
     theirs = oracle.transform(test)
     np.testing.assert_allclose(ours[:, :3], theirs[:, :3], atol=1e-12)
     np.testing.assert_array_equal(ours[:, 3], test["bill"].isna())
@@ -43,11 +47,12 @@ def test_the_encoding_is_learned_from_the_rows_given_and_no_others() -> None:
     train = make_customers(300)
     changed = make_customers(300, seed=7) * 1
     changed["tenure"] += 1000
-    alone = TableEncoder(KINDS).fit(train)
-    before = alone.transform(changed)
-    assert alone.fit(train).encoding_ == TableEncoder(KINDS).fit(train).encoding_
-    np.testing.assert_array_equal(before, alone.transform(changed))
-    assert alone.encoding_ != TableEncoder(KINDS).fit(changed).encoding_
+    alone = learn(train, KINDS, train["churn"].to_numpy(), 0)
+    before = encode(alone.encoding, changed)
+    again = learn(train, KINDS, train["churn"].to_numpy(), 0)
+    assert again.encoding == alone.encoding
+    np.testing.assert_array_equal(before, encode(again.encoding, changed))
+    assert alone.encoding != learn(changed, KINDS, changed["churn"].to_numpy(), 0).encoding
 
 
 def test_one_customer_is_encoded_as_among_many() -> None:
@@ -77,7 +82,7 @@ def test_only_the_most_frequent_levels_of_many_are_kept() -> None:
 
 def test_constant_and_empty_columns_do_not_divide_by_nought() -> None:
     frame = pd.DataFrame({"same": [3.0] * 20, "none": [np.nan] * 20})
-    matrix = TableEncoder({"same": "number", "none": "number"}).fit(frame).transform(frame)
+    matrix = encode(fit_encoding(frame, {"same": "number", "none": "number"}), frame)
     assert np.isfinite(matrix).all()
     assert not matrix.any()
 
@@ -86,11 +91,8 @@ def test_constant_and_empty_columns_do_not_divide_by_nought() -> None:
 @given(st.lists(st.one_of(st.floats(), st.none(), st.integers(-(10**300), 10**300)), min_size=1, max_size=8))
 def test_whatever_the_number_the_encoding_is_finite(values: list[float | None]) -> None:
     frame = make_customers(60)
-    for encoding in (fit_encoding(frame, KINDS), unscaled(fit_encoding(frame, KINDS))):
-        table = {"tenure": values, "bill": values, "noise": values, "plan": ["basic"] * len(values)}
-        matrix = encoding.encode(table).matrix
-        assert np.isfinite(matrix).all()
-        assert np.isfinite(matrix.astype(np.float32)[:, :3]).all() or encoding.columns[0].scale != 1.0
+    table = {"tenure": values, "bill": values, "noise": values, "plan": ["basic"] * len(values)}
+    assert np.isfinite(fit_encoding(frame, KINDS).encode(table).matrix).all()
 
 
 @pytest.mark.parametrize(
@@ -121,3 +123,55 @@ def test_slices_name_every_encoded_column_once() -> None:
 def test_an_encoding_needs_columns_with_names_of_their_own(columns: tuple[Column, ...]) -> None:
     with pytest.raises(ValueError, match="name of its own"):
         Encoding(columns)
+
+
+def towns(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Return customers of sixty towns whose names say nothing of the outcome, and a few without a town."""
+    random = np.random.default_rng(seed)
+    names = np.array([f"town {number:02d}" for number in range(60)], dtype=object)[random.integers(0, 60, rows)]
+    names[random.random(rows) < 0.05] = None
+    return pd.DataFrame({"town": pd.Series(names, dtype="str"), "churn": (random.random(rows) < 0.3).astype(np.int64)})
+
+
+def test_a_category_of_many_levels_becomes_the_rate_of_the_target_as_scikit_learn_has_it() -> None:
+    frame = towns(2000)
+    target = frame["churn"].to_numpy()
+    column = learn(frame, {"town": "category"}, target, 3).encoding.columns[0]
+    texts = frame["town"].astype(object).where(frame["town"].notna(), None).to_numpy()[:, None]
+    oracle = TargetEncoder(target_type="binary", smooth="auto").fit(texts, target)
+    rates = {**dict(zip(column.levels, column.rates, strict=True)), None: column.absent}
+    assert rates == pytest.approx(dict(zip(oracle.categories_[0], oracle.encodings_[0], strict=True)))
+    assert column.impute == pytest.approx(target.mean())
+    assert len(column.levels) == 60 > ONE_HOT_LEVELS
+
+
+def test_no_row_is_encoded_by_its_own_outcome_when_a_model_learns() -> None:
+    frame = towns(1200)
+    target = frame["churn"].to_numpy()
+    learned = learn(frame, {"town": "category"}, target, 0)
+    served = encode(learned.encoding, frame)
+    assert abs(np.corrcoef(served[:, 0], target)[0, 1]) > 0.15
+    assert abs(np.corrcoef(learned.matrix[:, 0], target)[0, 1]) < 0.1
+    np.testing.assert_array_equal(learned.matrix[:, 1], frame["town"].isna())
+
+
+def test_an_unseen_level_gets_the_rate_of_all_and_a_missing_one_its_own() -> None:
+    frame = towns(2000)
+    frame.loc[frame["town"].isna(), "churn"] = 1
+    encoding = learn(frame, {"town": "category"}, frame["churn"].to_numpy(), 0).encoding
+    (column,) = encoding.columns
+    encoded = encoding.encode({"town": ["Nowhere", None, "town 07"]})
+    raw = encoded.matrix[:, 0] * column.scale + column.mean
+    assert raw == pytest.approx([column.impute, column.absent, column.rates[column.levels.index("town 07")]])
+    assert column.absent > 0.9
+    assert (encoded.unseen, encoded.missing) == (1, 1)
+    assert encoding.slices() == {"town": [0, 1]}
+    assert Encoding((Column.from_json(column.as_json()),)) == encoding
+
+
+@pytest.mark.parametrize("changed", [{"rates": []}, {"rates": [0.1]}, {"rates": 3}, {"absent": None}, {"scale": 0.0}])
+def test_rates_that_do_not_fit_their_levels_are_refused(changed: dict[str, object]) -> None:
+    given = Column("town", "category", levels=("a", "b"), rates=(0.1, 0.2)).as_json()
+    assert Column.from_json(given).rates == (0.1, 0.2)
+    with pytest.raises(ValueError, match="the model"):
+        Column.from_json({**given, **changed})

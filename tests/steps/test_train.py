@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from churnflow import InputError, Measure, StepResult
+from churnflow.errors import UsageError
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.families import RECIPES
-from churnflow.modelling.scorer import sigmoid
+from churnflow.modelling.margins import sigmoid
 from churnflow.modelling.search import deal
 from churnflow.modelling.split import deal_folds, equal_rows
 from churnflow.modelling.thresholds import choose_threshold
@@ -42,9 +44,9 @@ def number(result: StepResult, name: str) -> float:
 
 def test_the_leaderboard_names_every_model_with_its_spread(trained: tuple[StepResult, StepResult]) -> None:
     board: Any = trained[1].outputs["leaderboard"]
-    assert {line["model"] for line in board["models"]} == {"logistic_regression", "svm", "xgboost"}
-    means = [line["mean"] for line in board["models"]]
-    assert means == sorted(means, reverse=True)
+    assert {line["model"] for line in board["models"]} == {"logistic_regression", "svm", "xgboost", "blend"}
+    losses = [line["log_loss"] for line in board["models"]]
+    assert losses == sorted(losses)
     for line in board["models"]:
         assert len(line["scores"]) == 3
         assert line["low"] <= line["mean"] <= line["high"]
@@ -62,6 +64,19 @@ def test_the_chosen_model_is_measured_and_equals_its_library(trained: tuple[Step
     assert score.low < score.value < score.high
     assert score.value > 0.7
     assert score.n == 320
+
+
+def test_every_training_row_is_scored_by_a_model_that_has_not_seen_it(trained: tuple[StepResult, StepResult]) -> None:
+    part: Any = trained[0].outputs["train"]
+    rows: Any = trained[1].outputs["out_of_fold"]
+    model: Any = trained[1].outputs["model"]
+    assert list(rows.columns) == ["row", "label", "probability", "decision"]
+    assert (rows["label"] == np.where(part["churn"] == 1, "yes", "no")).all()
+    assert (rows["decision"] == np.where(rows["probability"] >= model.threshold, "yes", "no")).all()
+    assert (rows["probability"] != model.score(as_columns(part, model.encoding))).all()
+    assert roc_auc_score(part["churn"], rows["probability"]) == pytest.approx(
+        number(trained[1], "cv_roc_auc"), abs=0.02
+    )
 
 
 def test_a_tie_is_said_and_the_simplest_is_chosen(trained: tuple[StepResult, StepResult]) -> None:
@@ -152,7 +167,7 @@ def test_customers_without_an_id_or_without_a_number_are_learned_from() -> None:
     described: Any = prepared.outputs["features"]
     part: Any = prepared.outputs["train"]
     result = train(part, schema, described, quiet, trials=6, folds=3)
-    assert number(result, "models") == 4
+    assert number(result, "models") == 5
     assert number(result, "cv_roc_auc") > 0.6
     assert number(result, "parity_max_abs_diff") <= 1e-6
 
@@ -170,10 +185,35 @@ def test_the_threshold_is_chosen_on_rows_that_the_judging_model_had_not_seen(
     chosen = RECIPES["logistic_regression"]
     probabilities = np.zeros(len(target))
     for number_of_fold, fold in enumerate(folded.parts):
-        fitted = chosen.fit(fold.train[0], fold.train_target, line["params"], number_of_fold)
-        probabilities[fold.rows] = sigmoid(fitted.margin(fold.valid[0]))
+        fitted = chosen.fit(fold.train, line["params"], number_of_fold, None)
+        probabilities[fold.rows] = sigmoid(fitted.margin(fold.valid.matrix))
     assert not line["calibrated"]
     assert number(result, "threshold") == pytest.approx(choose_threshold(probabilities, target), abs=1e-6)
+
+
+def test_catboost_joins_in_when_it_is_named() -> None:
+    _, result = run(make_customers(400), models=("catboost", "logistic_regression"), trials=2, prefer="best")
+    assert {line["model"] for line in result.outputs["leaderboard"]["models"]} == {  # type: ignore[index]
+        "catboost",
+        "logistic_regression",
+        "blend",
+    }
+    assert number(result, "parity_max_abs_diff") <= 1e-6
+
+
+def test_what_picking_the_best_is_worth_is_added_to_the_claimed_log_loss() -> None:
+    frame = make_customers(300)
+    frame["churn"] = (np.random.default_rng(0).random(300) < 0.4).astype(np.int64)
+    _, result = run(frame, models=("logistic_regression", "xgboost", "extra_trees"), trials=12, prefer="best")
+    board: Any = result.outputs["leaderboard"]
+    claimed = board["models"][0]["log_loss"] + board["optimism"]
+    assert number(result, "cv_log_loss") == pytest.approx(claimed)
+    assert number(result, "selection_optimism") > 0.0005
+
+
+def test_a_cluster_nobody_answers_for_is_refused_before_anything_is_tried() -> None:
+    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        run(make_customers(200), cluster="tcp://127.0.0.1:9")
 
 
 def test_a_stored_model_that_differs_from_its_library_is_a_critical_issue() -> None:

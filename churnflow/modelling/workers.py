@@ -1,0 +1,91 @@
+"""Where calls run: threads of this machine, or the workers of a Dask cluster; the results are the same."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from churnflow.errors import UsageError
+
+Shared = TypeVar("Shared")
+Call = tuple[int, Callable[[Any], Any]]
+
+
+class Workers(Generic[Shared]):
+    """Runs calls, each on one of the parts that all workers share."""
+
+    def __init__(self, executor: Executor, parts: Sequence[Any], slots: int) -> None:
+        """Take who runs the calls, the parts as the workers know them, and how many calls run at once."""
+        self._executor = executor
+        self._parts = parts
+        self.slots = slots
+
+    def run(self, calls: Sequence[Call], deadline: float = float("inf")) -> list[Any]:
+        """Return what each call, a function and the number of its part, gives; None for one not begun by `deadline`.
+
+        deadline: on the clock of time.monotonic. A call that has begun is waited for.
+        """
+        futures: list[Future[Any]] = [self._executor.submit(call, self._parts[number]) for number, call in calls]
+        if deadline < float("inf"):
+            wait(futures, timeout=max(0.0, deadline - time.monotonic()))
+            for future in futures:
+                future.cancel()
+        return [None if future.cancelled() else future.result() for future in futures]
+
+
+@contextmanager
+def open_workers(parts: Sequence[Shared], cluster: str | None = None) -> Iterator[Workers[Shared]]:
+    """Yield workers that share `parts`: threads on this machine's processors, or those of a Dask cluster.
+
+    cluster: address of its scheduler, as `tcp://host:8786`. Raises UsageError when Dask is not installed or nobody
+    answers at the address.
+    """
+    if cluster is None:
+        slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        # Libraries of linear algebra wait for each other by spinning: a thread to each call is faster.
+        with threadpool_limits(limits=1), ThreadPoolExecutor(slots) as threads:
+            yield Workers(threads, parts, slots)
+        return
+    with _connected(cluster) as client:
+        known = client.scatter(list(parts), broadcast=True, hash=False)
+        executor = client.get_executor(pure=False, retries=_RETRIES)
+        yield Workers(executor, known, max(1, sum(client.nthreads().values())))
+
+
+# How often a call is begun again when the worker that ran it is gone.
+_RETRIES = 3
+_SECONDS_TO_ANSWER = 10
+
+
+def _connected(cluster: str) -> Any:
+    if find_spec("distributed") is None:
+        message = f"the cluster {cluster} needs a package that is not installed"
+        raise UsageError(message, hint="pip install 'churnflow[dask]', or leave cluster out")
+    from distributed import Client  # noqa: PLC0415 - an extra
+
+    # A client that fails to connect can lock up the next one while it is collected, so that none may fail.
+    _knock(cluster)
+    return Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+
+
+def _knock(cluster: str) -> None:
+    parts = urlsplit(cluster)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in {"tcp", "tls"} or not parts.hostname or port is None:
+        message = f"{cluster!r} is no address of a Dask scheduler"
+        raise UsageError(message, hint="write it as tcp://host:8786, or leave cluster out")
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_SECONDS_TO_ANSWER).close()
+    except OSError as error:
+        message = f"no Dask scheduler answers at {cluster}: {error.strerror or error}"
+        raise UsageError(message, hint="start one (dask scheduler, dask worker), or leave cluster out") from None
