@@ -12,11 +12,12 @@ _MIN_ROWS = 10
 
 @dataclass(frozen=True)
 class Pair:
-    """Two features and their Pearson correlation over the rows where both are known."""
+    """Two features and their Pearson correlation over the rows where both are known; cause: why, where it is known."""
 
     first: str
     second: str
     r: float
+    cause: str = ""
 
 
 def correlated_pairs(frame: pd.DataFrame, numbers: Sequence[str], limit: float = LIMIT) -> list[Pair]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -10,13 +11,12 @@ import pandas as pd
 from pydantic import Field
 
 from churnflow import InputError, Issue, Measure, StepResult, reports
-from churnflow.modelling.correlation import Pair, correlated_pairs
 from churnflow.modelling.encoding import fit_encoding
-from churnflow.modelling.leakage import Leak, leaking_features
-from churnflow.modelling.split import COARSE, bound_rows, digest_rows, equal_rows, hold_out, repeated_rows
+from churnflow.modelling.inspection import DAY_NOUGHT, Inspection, Parts, date_offsets, inspect_parts
+from churnflow.modelling.parting import MIN_PER_CLASS, Kind, Parting, Rows, part, rate_shift
+from churnflow.modelling.split import COARSE, Ints, digest_rows, equal_rows, repeated_rows
 
 SCHEMA = "churnflow/features@1"
-MIN_PER_CLASS = 10
 TOO_UNLIKE = 3.0
 
 
@@ -26,10 +26,20 @@ TOO_UNLIKE = 3.0
     "test_rows",
     "train_positive_ratio",
     "test_positive_ratio",
+    "rate_shift",
+    "left_out_rows",
+    "embargoed_rows",
+    "shared_customers",
     "missing_ratio",
     "correlated_pairs",
+    "redundant_features",
     "leaking_features",
+    "suspect_features",
     "shared_rows",
+    "contaminated_rows",
+    "near_rows",
+    "drift_auc",
+    "drifted_features",
     "repeated_rows",
 )
 def features(
@@ -38,88 +48,125 @@ def features(
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2,
     seed: int = 0,
     drop: tuple[str, ...] = (),
+    split: Kind = "auto",
+    as_of: date | None = None,
 ) -> StepResult:
     """Split customers into a training and a test part and describe the features.
 
     Outputs: `train` and `test`, frames with id, features and target as ingested; `features`, a dict with the feature
-    list, the encoding learned on the training rows, correlated pairs and the split. The split is stratified by target,
-    and rows of one id, or equal in all features unless most are, fall into one part. test_share: share of rows held
-    out. drop: features to leave out. Raises InputError when `drop` names no feature, no feature remains, or a class is
-    too rare to split.
+    list, the encoding learned on training rows, what the detectors found and the split. A feature that gives the target
+    away is a critical issue, which keeps the gate shut until the feature is dropped or the issue waived. Rows of one
+    id, or equal in all features unless most are, fall into one part, stratified by target. split: random, grouped (by
+    id), time (the newest are tested; a customer may be on both sides) or auto: where rows have times, the newest of
+    customers who are not trained on. test_share: of rows held out. drop: features to leave out. as_of: a day on which
+    no outcome was known; later dates among the features give the target away. Raises InputError when `drop` names no
+    feature, none remains, a class is too rare, or no such split is possible.
     """
     kinds = _kinds(schema, drop)
-    target = customers[schema["target"]].to_numpy(dtype=np.int64)
-    _check_classes(target)
-    held = hold_out(bound_rows(customers, list(kinds), schema.get("id")), target, test_share, seed)
-    _check_parts(held, target)
-    train, test = _parted(customers, held, [*([schema["id"]] if schema.get("id") else []), *kinds, schema["target"]])
-    pairs = correlated_pairs(train, [name for name, kind in kinds.items() if kind == "number"])
-    leaks = leaking_features(train, kinds, target[~held], seed)
-    parts = {"train": _part(train, schema), "test": _part(test, schema)}
-    described = {
-        **_described(train, kinds, pairs, leaks),
-        "dropped": sorted(drop),
-        "split": {"test_share": test_share, "seed": seed, **parts},
-    }
-    counts = _counts(train, test, schema, list(kinds))
-    repeated = repeated_rows(equal_rows(customers, list(kinds)))
-    found = {"correlated_pairs": len(pairs), "leaking_features": len(leaks), "repeated_rows": repeated}
+    rows = Rows.of(customers, list(kinds), schema)
+    _check_classes(rows.target)
+    parting = part(rows, split, test_share, seed)
+    _check_parts(parting, rows.target)
+    train, test = _parted(customers, parting, schema, list(kinds))
+    inspection = _inspected(train, test, kinds, schema, parting, as_of, seed)
+    dealt = {"test_share": test_share, "seed": seed, **parting.described(), **_sizes(train, test, schema)}
+    described = {**_described(train, kinds, inspection), "dropped": sorted(drop), "split": dealt}
+    counts = {**_counts(train, test, list(kinds)), **_split_counts(train, test, rows, parting)}
+    repeated = repeated_rows(equal_rows(customers, rows.observation))
     return StepResult(
         outputs={"train": train, "test": test, "features": described},
-        metrics={**counts, **found},
-        facts=_facts(kinds, drop, len(train), len(test), coarse=repeated > COARSE * len(target)),
-        issues=[*_leak_issues(leaks), *_pair_issues(pairs), *_split_issues(target, held, repeated)],
+        metrics={**counts, **_found(inspection), "repeated_rows": repeated},
+        facts={**_facts(kinds, drop), **_split_facts(rows, parting)},
+        issues=[*_noticed(inspection), *_split_issues(rows, parting, repeated)],
     )
 
 
+def _inspected(
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    kinds: Mapping[str, str],
+    schema: Mapping[str, Any],
+    parting: Parting,
+    as_of: date | None,
+    seed: int,
+) -> Inspection:
+    apart = None if parting.shares_customers else schema.get("id")
+    columns = (kinds, schema["target"], apart, schema.get("time"))
+    day = None if as_of is None else float((as_of - DAY_NOUGHT).days)
+    places = np.flatnonzero(parting.train)
+    return inspect_parts(Parts(train, test, *columns, places, date_offsets(schema, kinds), day), seed)
+
+
 def _parted(
-    customers: pd.DataFrame, held: np.typing.NDArray[np.bool_], columns: list[str]
+    customers: pd.DataFrame, parting: Parting, schema: Mapping[str, Any], names: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rest, part = (customers.loc[rows, columns].reset_index(drop=True) for rows in (~held, held))
-    return rest, part
+    named = [schema[role] for role in ("id", "time") if schema.get(role)]
+    protected = [column["name"] for column in schema["columns"] if column["role"] == "protected"]
+    table = customers[[*named, *names, *protected, schema["target"]]]
+    return table[parting.train].reset_index(drop=True), table[parting.test].reset_index(drop=True)
 
 
-def _described(
-    train: pd.DataFrame, kinds: Mapping[str, str], pairs: Sequence[Pair], leaks: Sequence[Leak]
-) -> dict[str, Any]:
+def _described(train: pd.DataFrame, kinds: Mapping[str, str], inspection: Inspection) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "features": [{"name": name, "kind": kind} for name, kind in kinds.items()],
         "encoding": [column.as_json() for column in fit_encoding(train, kinds).columns],
-        "correlated_pairs": [asdict(pair) for pair in pairs],
-        "leaking_features": [asdict(leak) for leak in leaks],
+        **inspection.described(),
     }
 
 
-def _split_issues(target: np.typing.NDArray[np.int64], held: np.typing.NDArray[np.bool_], repeated: int) -> list[Issue]:
-    issues = []
-    if repeated > COARSE * len(target):
-        text = f"{repeated} of {len(target)} rows equal an earlier one: the features are coarse, equal rows were parted"
+def _split_issues(rows: Rows, parting: Parting, repeated: int) -> list[Issue]:
+    issues, shift = [], rate_shift(rows.target, parting)
+    if repeated > COARSE * len(rows.target):
+        told = f"{repeated} of {len(rows.target)} rows equal an earlier one"
+        text = f"{told}: the features are coarse, equal rows were parted"
         issues.append(Issue(text=text, severity="warning"))
-    share, gap = target.mean(), abs(target[held].mean() - target[~held].mean())
-    error = (share * (1 - share) * (1 / held.sum() + 1 / (~held).sum())) ** 0.5
-    if gap > TOO_UNLIKE * error:
-        text = f"the share of positives differs by {gap:.3f} between the parts, more than chance does; try another seed"
-        issues.append(Issue(text=text, severity="warning"))
+    if parting.cut is not None and not shift.low <= 0 <= shift.high:
+        text = (
+            f"the share of positives moved by {shift.value:+.3f} from the training rows to those from {parting.cut} on"
+        )
+        issues.append(Issue(text=f"{text}: probabilities may be off by as much", severity="warning"))
+    elif parting.cut is None and abs(shift.value) > TOO_UNLIKE * _error(rows.target, parting):
+        text = f"the share of positives differs by {abs(shift.value):.3f} between the parts, more than chance does"
+        issues.append(Issue(text=f"{text}; try another seed", severity="warning"))
     return issues
 
 
-def _part(part: pd.DataFrame, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"rows": len(part), "positives": int(part[schema["target"]].sum()), "sha256": digest_rows(part)}
+def _error(target: Ints, parting: Parting) -> float:
+    """Return the standard error of the difference of the parts' shares of positives, if they were dealt by chance."""
+    share = float(target.mean())
+    return float((share * (1 - share) * (1 / parting.test.sum() + 1 / parting.train.sum())) ** 0.5)
 
 
-def _counts(
-    train: pd.DataFrame, test: pd.DataFrame, schema: Mapping[str, Any], names: list[str]
-) -> dict[str, float | Measure]:
+def _sizes(train: pd.DataFrame, test: pd.DataFrame, schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"rows": len(part), "positives": int(part[schema["target"]].sum()), "sha256": digest_rows(part)}
+        for name, part in (("train", train), ("test", test))
+    }
+
+
+def _counts(train: pd.DataFrame, test: pd.DataFrame, names: list[str]) -> dict[str, float | Measure]:
     missing = pd.concat([train[names], test[names]]).isna().to_numpy()
     return {
         "features": len(names),
         "train_rows": len(train),
         "test_rows": len(test),
-        "train_positive_ratio": Measure(value=float(train[schema["target"]].mean()), n=len(train)),
-        "test_positive_ratio": Measure(value=float(test[schema["target"]].mean()), n=len(test)),
         "missing_ratio": Measure(value=float(missing.mean()), n=missing.size),
-        "shared_rows": _shared(train, test, names, schema.get("id")),
+    }
+
+
+def _split_counts(train: pd.DataFrame, test: pd.DataFrame, rows: Rows, parting: Parting) -> dict[str, float | Measure]:
+    shared = 0
+    if rows.identifier is not None:
+        shared = len(set(test[rows.identifier].dropna()) & set(train[rows.identifier].dropna()))
+    return {
+        "train_positive_ratio": Measure(value=float(rows.target[parting.train].mean()), n=len(train)),
+        "test_positive_ratio": Measure(value=float(rows.target[parting.test].mean()), n=len(test)),
+        "rate_shift": Measure(**asdict(rate_shift(rows.target, parting))),
+        "left_out_rows": parting.left_out,
+        "embargoed_rows": parting.embargoed,
+        "shared_customers": shared,
+        "shared_rows": _shared(train, test, rows, None if parting.shares_customers else rows.identifier),
     }
 
 
@@ -141,55 +188,56 @@ def _kinds(schema: Mapping[str, Any], drop: Sequence[str]) -> dict[str, str]:
     return remaining
 
 
-def _check_classes(target: np.typing.NDArray[np.int64]) -> None:
+def _check_classes(target: Ints) -> None:
     rarer = int(min(target.sum(), len(target) - target.sum()))
     if rarer < MIN_PER_CLASS:
         message = f"the rarer class has {rarer} rows; a split needs at least {MIN_PER_CLASS}"
         raise InputError(message, hint="give a source with more customers of that class, or check the target column")
 
 
-def _check_parts(held: np.typing.NDArray[np.bool_], target: np.typing.NDArray[np.int64]) -> None:
-    for part, rows in (("test", held), ("training", ~held)):
+def _check_parts(parting: Parting, target: Ints) -> None:
+    for name, rows in (("test", parting.test), ("training", parting.train)):
         if len(np.unique(target[rows])) < 2:  # noqa: PLR2004 - a part needs both classes
-            message = f"the {part} part would hold one class only"
+            message = f"the {name} part would hold one class only"
             raise InputError(message, hint="change test_share, or give more customers that differ from each other")
 
 
-def _shared(train: pd.DataFrame, test: pd.DataFrame, names: list[str], identifier: str | None) -> int:
+def _shared(train: pd.DataFrame, test: pd.DataFrame, rows: Rows, identifier: str | None) -> int:
     """Count the test rows that equal a training row or have its id, on the parts as they are handed on."""
-    groups = equal_rows(pd.concat([train[names], test[names]], ignore_index=True), names)
+    groups = equal_rows(pd.concat([train, test], ignore_index=True), rows.observation)
     shared = np.isin(groups[len(train) :], groups[: len(train)])
     if identifier:
         shared |= test[identifier].isin(train[identifier].dropna()).to_numpy()
     return int(shared.sum())
 
 
-def _facts(
-    kinds: Mapping[str, str], drop: Sequence[str], train_rows: int, test_rows: int, *, coarse: bool
-) -> dict[str, str]:
+def _facts(kinds: Mapping[str, str], drop: Sequence[str]) -> dict[str, str]:
     numbers = sum(kind == "number" for kind in kinds.values())
     facts = {
         "features": f"{numbers} numbers, {len(kinds) - numbers} categories",
-        "split": f"{train_rows} training rows, {test_rows} test rows, stratified by target",
-        "kept together": "rows of one id" + ("" if coarse else ", and equal rows"),
         "imputation": "medians, means and levels learned on training rows only, and again inside each fold",
     }
     return {**facts, "dropped": ", ".join(drop)} if drop else facts
 
 
-def _leak_issues(leaks: Sequence[Leak]) -> list[Issue]:
-    return [
-        Issue(
-            text=f"{leak.feature} nearly decides the target: {leak.reason}. If it is known only after the outcome, "
-            f"leave it out: drop: [{leak.feature}]",
-            severity="critical",
-        )
-        for leak in leaks
-    ]
+def _split_facts(rows: Rows, parting: Parting) -> dict[str, str]:
+    coarse = repeated_rows(equal_rows(rows.frame, rows.observation)) > COARSE * len(rows.target)
+    by_chance = ", stratified by target" if parting.cut is None else f", {parting.left_out:,} rows in neither"
+    together = "nothing" if parting.shares_customers else "rows of one id"
+    return {
+        "split": f"{parting.train.sum()} training rows, {parting.test.sum()} test rows{by_chance}",
+        "kind of split": f"{parting.kind}: {parting.reason}",
+        "kept together": together + (", and equal rows" if parting.cut is None and not coarse else ""),
+        **({} if parting.cut is None else {"embargo": f"{parting.embargoed:,} rows, outcome open at {parting.cut}"}),
+    }
 
 
-def _pair_issues(pairs: Sequence[Pair]) -> list[Issue]:
-    return [
-        Issue(text=f"{pair.first} and {pair.second} say nearly the same (r = {pair.r:.3f}); one of them would do")
-        for pair in pairs
-    ]
+def _found(inspection: Inspection) -> dict[str, float | Measure]:
+    counts: dict[str, float | Measure] = dict(inspection.counts())
+    if drift := inspection.drift:
+        counts["drift_auc"] = Measure(value=drift.auc, low=drift.low, high=drift.high, n=sum(drift.rows))
+    return counts
+
+
+def _noticed(inspection: Inspection) -> list[Issue]:
+    return [Issue(text=notice.text, severity=notice.severity) for notice in inspection.notices()]

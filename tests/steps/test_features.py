@@ -1,6 +1,7 @@
 """The step `features`: a clean split, what was learned from training rows only, and leaks named."""
 
 import json
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_the_encoding_and_pairs_come_from_training_rows_only() -> None:
     assert [(pair["first"], pair["second"]) for pair in again.outputs["features"]["correlated_pairs"]] == [
         ("tenure", "twin")
     ]
-    assert any("tenure and twin" in issue.text and issue.severity == "note" for issue in again.issues)
+    assert any("twin is tenure" in issue.text and issue.severity == "note" for issue in again.issues)
 
 
 def test_equal_rows_stay_together_and_are_counted() -> None:
@@ -135,6 +136,28 @@ def test_a_leak_is_a_critical_issue_with_the_remedy_and_dropping_it_helps() -> N
     assert number(dropped.metrics, "leaking_features") == 0
     assert "cancelled_on" not in dropped.outputs["train"].columns
     assert dropped.outputs["features"]["dropped"] == ["cancelled_on"]
+
+
+def test_dates_after_the_declared_day_give_the_target_away() -> None:
+    frame = make_customers(400)
+    frame["joined"] = -(np.arange(400) % 200).astype(np.float64)
+    schema = schema_of(frame, "churn", "customer_id")
+    joined = next(column for column in schema["columns"] if column["name"] == "joined")
+    joined["date"] = {"order": "ymd", "reference": "2026-03-01", "unit": "days"}
+    for as_of, leaks in ((date(2026, 3, 1), 0), (date(2026, 1, 1), 1)):
+        result = features(frame, schema, as_of=as_of)
+        assert number(result.metrics, "leaking_features") == leaks
+        assert any("joined gives the target away" in issue.text for issue in result.issues) == bool(leaks)
+
+
+def test_a_leak_that_is_only_suspected_is_counted_apart_and_no_critical_issue() -> None:
+    frame = make_customers(2000)
+    flips = np.random.default_rng(1).random(2000) < 0.16
+    frame["seen"] = np.where(flips, 1 - frame["churn"], frame["churn"]).astype(np.float64)
+    result = run(frame)
+    assert (number(result.metrics, "leaking_features"), number(result.metrics, "suspect_features")) == (0, 1)
+    assert not [issue for issue in result.issues if issue.severity == "critical"]
+    assert any(issue.text.startswith("seen may give the target away") for issue in result.issues)
 
 
 def test_what_is_recorded_holds_no_customer_and_is_plain_json() -> None:
