@@ -4,16 +4,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from churnflow.domain.contract import Evidence, Progress, reports
+    from churnflow.domain.contract import Evidence, Progress, Released, reports
     from churnflow.domain.evidence import Confidence, Finding, Issue, Measure, StepResult
     from churnflow.errors import UsageError as InputError
 
-__all__ = ["Confidence", "Evidence", "Finding", "InputError", "Issue", "Measure", "Progress", "StepResult", "reports"]
+__all__ = [
+    "Confidence",
+    "Evidence",
+    "Finding",
+    "InputError",
+    "Issue",
+    "Measure",
+    "Progress",
+    "Released",
+    "StepResult",
+    "reports",
+]
 
 _PLACES = {"InputError": ("errors", "UsageError")} | {
     name: (f"domain.{module}", name)
     for module, names in {
-        "contract": ("Evidence", "Progress", "reports"),
+        "contract": ("Evidence", "Progress", "Released", "reports"),
         "evidence": ("Confidence", "Finding", "Issue", "Measure", "StepResult"),
     }.items()
     for name in names

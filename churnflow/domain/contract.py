@@ -1,6 +1,7 @@
 """What a step function may ask of the engine by annotation, and declare by decorator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from churnflow.domain.base import Frozen
@@ -28,6 +29,18 @@ class Evidence(Frozen):
     def step(self, name: str) -> StepRecord | None:
         """Return the record of the step called `name`, None if it has none."""
         return next((record for record in self.steps if record.name == name), None)
+
+
+@dataclass(frozen=True)
+class Released:
+    """A parameter so annotated gets the release that `with` names, to compare with: `served`, `served~1` or `v1.2.0`.
+
+    Annotate it `Released | None` with the default None, which stands for nothing named. files: those of the release
+    bundle, `model.bin` and `card.json` among them. Before the first release `served` has neither version nor files.
+    """
+
+    version: str
+    files: Mapping[str, bytes]
 
 
 def reports(*metrics: str) -> Callable[[F], F]:

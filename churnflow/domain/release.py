@@ -1,9 +1,14 @@
 """A release: the served model, its version, and the checkpoint and approval that justify it."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from churnflow.domain.base import Frozen, Moment, Sha256
 from churnflow.domain.evidence import Artifact
+
+# `served`, `served~1` for the one before it, or a version.
+REFERENCE: Final = re.compile(r"(?P<served>served(?:~(?P<back>\d{1,6}))?)|(?P<version>v\d+\.\d+\.\d+)")
 
 
 class Release(Frozen):

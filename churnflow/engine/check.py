@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from churnflow.domain.contract import METRICS_ATTRIBUTE
+from churnflow.domain.release import REFERENCE
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import Gate, Item, Step
 from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, wrong_value
@@ -100,6 +101,10 @@ class _Checker:
             if reason is not None:
                 what = f"parameter {name!r} of {step.uses}: {reason}, not {value!r}"
                 yield self._problem((*place, "with", name), what, remedy(known[name], value))
+        for name, ref in filling.named("release").items():
+            if REFERENCE.fullmatch(ref) is None:
+                what = f"parameter {name!r} of {step.uses} names a release, and {ref!r} can be none"
+                yield self._problem((*place, "with", name), what, "write served, served~1 or a version such as v1.2.0")
         for name, relative in filling.named("file").items():
             try:
                 self._files.resolve(relative)

@@ -10,6 +10,8 @@ from churnflow.domain.workflow import Item, Step
 from churnflow.engine.ports import Ports
 
 SCHEMA = 1
+# No artifact of a run has a blank in its name.
+RELEASE = "release "
 
 
 def step_key(step: Step, inputs: tuple[Artifact, ...], evidence: str | None, ports: Ports) -> str:
@@ -56,6 +58,9 @@ def _key_today(run: Run, step: Step, entry: StepRecord, ports: Ports) -> str | N
         if recorded.codec == "file":
             sha256 = ports.files.sha256(recorded.name)
             today = recorded.model_copy(update={"sha256": sha256}) if sha256 else None
+        elif recorded.name.startswith(RELEASE):
+            # What it was compared with stays so when another release is served, the run's own for one.
+            today = recorded
         else:
             today = at_hand.get(recorded.name)
         if today is None:

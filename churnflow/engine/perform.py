@@ -4,19 +4,22 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
-from churnflow.domain.contract import Evidence
+from churnflow.domain.contract import Evidence, Released
 from churnflow.domain.evidence import Artifact, Check, Issue, Measure, StepResult
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
 from churnflow.domain.ledger import open_issues
+from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
 from churnflow.engine.check import nearest
+from churnflow.engine.claims import track_record
 from churnflow.engine.judge import approvals_before, raised_confidence, step_confidence, verdict
 from churnflow.engine.keep import keep_checkpoint
-from churnflow.engine.keys import gate_subject, holds, step_key, subject
+from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subject
 from churnflow.engine.ports import Brief, Ports
+from churnflow.engine.refs import named_release
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
 
 LONGEST_MESSAGE: Final = 300
@@ -70,6 +73,7 @@ def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
         previous=previous,
         changed_files=tuple(change.path for change in changes),
         issues=open_issues(run),
+        standings=track_record(run, ports.checkpoints)[1],
     )
 
 
@@ -107,6 +111,7 @@ def _gate(phase: str, gate: Gate, run: Run, ports: Ports) -> Decision:
         bands=(gate.fix, gate.ship),
         reasons=tuple(reasons),
         next_action=action,
+        by=ports.author,
     )
 
 
@@ -139,6 +144,7 @@ class _Call:
         self._ports = ports
         self._key = "0" * 64
         self._inputs: tuple[Artifact, ...] = ()
+        self._releases: dict[str, Release] = {}
         self._evidence: str | None = None
         self._known: dict[str, Parameter] = {}
         self._filling = Filling({})
@@ -203,12 +209,37 @@ class _Call:
             raise UsageError(message, hint=nearest(name, artifacts))
         files = [self._file(relative) for relative in self._filling.named("file").values()]
         used = [self._artifact(name, artifacts) for name in self._filling.named("artifact").values()]
-        self._inputs = (*files, *used)
+        self._releases = self._named_releases()
+        bundles = [
+            release.artifact.model_copy(update={"name": f"{RELEASE}{release.version}"})
+            for release in self._releases.values()
+        ]
+        self._inputs = (*files, *used, *bundles)
         self._evidence = subject(self._run, self._step) if self._filling.named("evidence") else None
         self._key = step_key(self._step, self._inputs, self._evidence, self._ports)
 
     def _file(self, relative: str) -> Artifact:
         return self._ports.store.put_file(relative, self._ports.files.resolve(relative))
+
+    def _named_releases(self) -> dict[str, Release]:
+        """Return the release that each parameter names; before the first, `served` names none.
+
+        Raises UsageError for a version that was never released.
+        """
+        found = {name: named_release(ref, self._ports) for name, ref in self._filling.named("release").items()}
+        for name, ref in self._filling.named("release").items():
+            if found[name] is None and not ref.startswith("served"):
+                versions = dict.fromkeys(release.version for release in self._ports.pointer.past())
+                message = f"no release is called {ref!r}"
+                raise UsageError(message, hint=nearest(ref, versions))
+        return {name: release for name, release in found.items() if release is not None}
+
+    def _unpacked(self, name: str) -> Released:
+        release = self._releases.get(name)
+        if release is None:
+            return Released("", {})
+        files = cast("Mapping[str, bytes]", self._ports.store.get(release.artifact))
+        return Released(release.version, files)
 
     def _artifact(self, name: str, artifacts: Mapping[str, Artifact]) -> Artifact:
         if name not in artifacts:
@@ -221,6 +252,7 @@ class _Call:
         make: Mapping[Source, Callable[[str, Any], Any]] = {
             "value": lambda name, value: typed_value(self._known[name], value),
             "file": lambda _, relative: self._ports.files.resolve(relative),
+            "release": lambda name, _: self._unpacked(name),
             "artifact": lambda _, artifact: self._ports.store.get(artifacts[artifact]),
             "evidence": lambda *_: Evidence(requirements=self._run.declared.requirements, steps=self._run.steps()),
             "progress": lambda *_: self._ports.listener.progress(self._step),

@@ -1,19 +1,16 @@
 """What a reference on the command line means: a checkpoint's name, tag, short form, version, or place in history."""
 
-import re
-
 from churnflow.domain.journal import Run
+from churnflow.domain.release import REFERENCE, Release
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Ports
 from churnflow.errors import UsageError
 
-_SERVED = re.compile(r"^served(?:~(\d+))?$")
-_VERSION = re.compile(r"^v\d+\.\d+\.\d+$")
-
 
 def resolve(ref: str, run: Run | None, ports: Ports) -> str:
     """Return the tag that `ref` means. Raises UsageError, with the nearest name, when it means none."""
-    tag = _released(ref, ports) or ports.checkpoints.find(run.id if run else None, ref)
+    release = named_release(ref, ports)
+    tag = release.checkpoint if release else ports.checkpoints.find(run.id if run else None, ref)
     if tag is None:
         names = [summary.name for summary in ports.checkpoints.summaries(run.id)] if run else []
         message = f"no checkpoint is called {ref!r}"
@@ -21,12 +18,13 @@ def resolve(ref: str, run: Run | None, ports: Ports) -> str:
     return tag
 
 
-def _released(ref: str, ports: Ports) -> str | None:
-    served = _SERVED.match(ref)
-    if served is None and _VERSION.match(ref) is None:
+def named_release(ref: str, ports: Ports) -> Release | None:
+    """Return the release that `served`, `served~N` or a version means, None if there is none such."""
+    asked = REFERENCE.fullmatch(ref)
+    if asked is None:
         return None
     past = ports.pointer.past()
-    if served is None:
-        return next((release.checkpoint for release in reversed(past) if release.version == ref), None)
-    back = int(served[1] or 0)
-    return past[-1 - back].checkpoint if back < len(past) else None
+    if asked["version"]:
+        return next((release for release in reversed(past) if release.version == ref), None)
+    back = int(asked["back"] or 0)
+    return past[-1 - back] if back < len(past) else None

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.scorer import SMALLEST_PROBABILITY, sigmoid
+from churnflow.modelling.margins import SMALLEST_PROBABILITY, sigmoid
 from churnflow.modelling.split import Ints
 
 Calibration = tuple[float, float]

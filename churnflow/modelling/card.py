@@ -4,6 +4,7 @@ The card says what the model is, how well it did and where not to use it (Mitche
 Reporting, 2019).
 """
 
+import base64
 import json
 import math
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ LIMITS_OF_USE = (
     "says who is likely to leave, not why, and not whom an offer would keep",
     "a value not seen in training, or outside its range, is answered with a warning and less certain",
 )
+# Digests of the training rows, so that a later model is compared on customers that this one has not seen.
+KNOWN_ROWS = "known_rows.bin"
 # The curves, by far the largest part of an evaluation, stay with the run.
 _EVALUATION = ("metrics", "n_train", "n_test", "confusion", "baseline", "groups", "importance")
 _LINE = ("model", "mean", "low", "high", "log_loss", "trials")
@@ -27,7 +30,7 @@ _LINE = ("model", "mean", "low", "high", "log_loss", "trials")
 def candidate_files(
     model: PortableModel, schema: Mapping[str, Any], evaluation: Mapping[str, Any], leaderboard: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    """Return `model.bin`, `schema.json` (as `served_schema` says) and `card.json`.
+    """Return `model.bin`, `schema.json` (as `served_schema` says), `card.json`, and whom the model was trained on.
 
     Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
     """
@@ -44,11 +47,13 @@ def candidate_files(
         "cross_validation": _cross_validation(leaderboard),
         "limits_of_use": LIMITS_OF_USE,
     }
-    return {
+    files = {
         "model.bin": model.to_bytes(),
         "schema.json": _encode(served_schema(model, schema)),
         "card.json": _encode(card),
     }
+    known = evaluation.get("known_rows")
+    return {**files, KNOWN_ROWS: base64.b64decode(known)} if known else files
 
 
 def served_schema(model: PortableModel, schema: Mapping[str, Any]) -> dict[str, Any]:

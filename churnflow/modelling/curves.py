@@ -7,6 +7,8 @@ import numpy as np
 
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.metrics import Ranked, Scored, wilson
+from churnflow.modelling.profit import profit_curve
+from churnflow.modelling.split import Ints
 
 MAX_POINTS: Final = 200
 BINS: Final = 10
@@ -31,13 +33,8 @@ def precision_recall_curve(scored: Scored) -> dict[str, list[float]]:
 
 def calibration_curve(scored: Scored) -> list[dict[str, float | int]]:
     """Return predicted and observed rate, with Wilson's interval, in at most ten bins of about equally many rows."""
-    order = np.argsort(scored.probabilities, kind="stable")
-    bins = max(1, min(BINS, len(order) // MIN_ROWS))
-    # Rows of one probability stand in one bin, so that their order in the file does not matter.
-    ranks = np.searchsorted(scored.probabilities[order], scored.probabilities[order])
-    starts = np.flatnonzero(np.diff(ranks * bins // len(order), prepend=-1))
     points: list[dict[str, float | int]] = []
-    for rows in np.split(order, starts[1:]):
+    for rows in equal_bins(scored.probabilities):
         observed = wilson(float(scored.target[rows].sum()), len(rows))
         points.append(
             {
@@ -49,6 +46,16 @@ def calibration_curve(scored: Scored) -> list[dict[str, float | int]]:
             }
         )
     return points
+
+
+def equal_bins(probabilities: Floats) -> list[Ints]:
+    """Return the positions of the rows of each bin, lowest first: at most ten, of about equally many rows each."""
+    order = np.argsort(probabilities, kind="stable").astype(np.int64)
+    bins = max(1, min(BINS, len(order) // MIN_ROWS))
+    # Rows of one probability stand in one bin, so that their order in the file does not matter.
+    ranks = np.searchsorted(probabilities[order], probabilities[order])
+    starts = np.flatnonzero(np.diff(ranks * bins // len(order), prepend=-1))
+    return np.split(order, starts[1:])
 
 
 def lift_table(scored: Scored) -> list[dict[str, float]]:
@@ -67,13 +74,41 @@ def lift_table(scored: Scored) -> list[dict[str, float]]:
     ]
 
 
+def threshold_curve(scored: Scored) -> dict[str, list[float]]:
+    """Return at most 200 thresholds, falling, with the precision, recall and share decided positive at each."""
+    ranked = Ranked.of(scored)
+    hits, alarms = _counts(scored)
+    places = _thinned(len(hits))
+    return {
+        "threshold": _rounded(ranked.probabilities[ranked.last][places]),
+        "precision": _rounded((hits / (hits + alarms))[places]),
+        "recall": _rounded((hits / hits[-1])[places]),
+        "share": _rounded(((hits + alarms) / len(ranked.target))[places]),
+    }
+
+
+def profit_points(scored: Scored, gains: Floats) -> dict[str, list[float]]:
+    """Return at most 200 points of the profit per customer against the share contacted, and the best of all.
+
+    gains: the profit of contacting each row, (n,).
+    """
+    thresholds, shares, profits = profit_curve(scored.probabilities, gains)
+    places = sorted({*_thinned(len(profits)), int(np.argmax(profits))})
+    return {
+        "threshold": _rounded(thresholds[places]),
+        "share": _rounded(shares[places]),
+        "profit": _rounded(profits[places]),
+    }
+
+
 def all_curves(scored: Scored) -> Mapping[str, Any]:
-    """Return roc, pr, calibration and lift of rows that hold both classes."""
+    """Return roc, pr, calibration, lift and thresholds of rows that hold both classes."""
     return {
         "roc": roc_curve(scored),
         "pr": precision_recall_curve(scored),
         "calibration": calibration_curve(scored),
         "lift": lift_table(scored),
+        "thresholds": threshold_curve(scored),
     }
 
 

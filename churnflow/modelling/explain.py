@@ -7,11 +7,14 @@ import numpy as np
 from scipy.stats import rankdata
 
 from churnflow.modelling.columns import Floats
+from churnflow.modelling.effort import affordable
 from churnflow.modelling.scorer import PortableModel
 from churnflow.modelling.split import Ints
 
 REPEATS: Final = 10
+FEWEST: Final = 3
 MAX_ROWS: Final = 2000
+MIN_ROWS: Final = 200
 _Z: Final = 1.959963984540054
 
 
@@ -28,18 +31,22 @@ class Importance:
 def permutation_importance(model: PortableModel, matrix: Floats, target: Ints, seed: int) -> list[Importance]:
     """Return the importance of every feature, the largest first, on at most 2,000 encoded rows (n, width).
 
-    All columns that a feature was encoded into are shuffled together, ten times. Correlated features share importance,
-    so that each may seem to matter little.
+    All columns that a feature was encoded into are shuffled together, ten times. Of a model of many trees fewer rows
+    are shuffled, and not as often. Correlated features share importance, so that each may seem to matter little.
     """
     random = np.random.default_rng(seed)
-    if len(matrix) > MAX_ROWS:
-        rows = _sampled(target, random)
+    slices = model.encoding.slices()
+    shuffled_rows = affordable(model, REPEATS * MAX_ROWS * len(slices)) // len(slices)
+    repeats = int(np.clip(shuffled_rows // min(len(matrix), MAX_ROWS), FEWEST, REPEATS))
+    most = max(MIN_ROWS, min(MAX_ROWS, shuffled_rows // repeats))
+    if len(matrix) > most:
+        rows = _sampled(target, most, random)
         matrix, target = matrix[rows], target[rows]
     base = _auc(model.margin(matrix), target)
     found = []
-    for name, places in model.encoding.slices().items():
+    for name, places in slices.items():
         falls = []
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             shuffled = matrix.copy()
             shuffled[:, places] = matrix[random.permutation(len(matrix))][:, places]
             falls.append(base - _auc(model.margin(shuffled), target))
@@ -48,12 +55,12 @@ def permutation_importance(model: PortableModel, matrix: Floats, target: Ints, s
     return sorted(found, key=lambda entry: (-entry.mean, entry.feature))
 
 
-def _sampled(target: Ints, random: np.random.Generator) -> Ints:
-    """Return the positions of about 2,000 rows, each class to its share and none left out."""
+def _sampled(target: Ints, most: int, random: np.random.Generator) -> Ints:
+    """Return the positions of about `most` rows, each class to its share and none left out."""
     kept = []
     for of_class in (0, 1):
         rows = np.flatnonzero(target == of_class)
-        kept.append(random.choice(rows, max(1, round(MAX_ROWS * len(rows) / len(target))), replace=False))
+        kept.append(random.choice(rows, max(1, round(most * len(rows) / len(target))), replace=False))
     return np.concatenate(kept).astype(np.int64)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.metrics import DRAWS, Estimate, Scored, confusion, wilson
@@ -12,14 +13,24 @@ from churnflow.modelling.metrics import DRAWS, Estimate, Scored, confusion, wils
 MIN_ROWS: Final = 10
 MAX_LEVELS: Final = 10
 QUARTERS: Final = 4
+_Z: Final = 1.959963984540054
+_SMALLEST: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The largest difference between two groups, in recall and in the rate decided positive; None with one group."""
+    """The largest difference between two groups in each respect; None where fewer than two groups can be compared.
+
+    recall: of churners found (equal opportunity, Hardt, Price and Srebro 2016). selection: of those decided positive
+    (demographic parity). fpr: of those who stay but are decided positive (with recall: equalised odds). calibration: of
+    the observed rate less the predicted one. roc_auc: of how well each group is ranked.
+    """
 
     recall: Estimate | None
     selection: Estimate | None
+    fpr: Estimate | None = None
+    calibration: Estimate | None = None
+    roc_auc: Estimate | None = None
 
 
 def group_labels(values: pd.Series) -> "pd.Series[str]":
@@ -32,54 +43,109 @@ def group_labels(values: pd.Series) -> "pd.Series[str]":
 
 
 def group_rates(column: str, labels: "pd.Series[str]", scored: Scored) -> list[dict[str, Any]]:
-    """Return recall, precision and rate decided positive, with intervals, of each group of at least 10 rows."""
+    """Return what the model does to each group of at least 10 rows, every rate with its interval.
+
+    recall, precision, positive_rate, false_positive_rate; observed (the rate of the outcome) beside predicted (the mean
+    probability); roc_auc where the group holds at least 10 rows of each class.
+    """
     rates = []
-    for label in sorted(labels.unique()):
-        part = scored.part((labels == label).to_numpy(dtype=np.bool_))
-        if len(part.target) < MIN_ROWS:
-            continue
+    for label, part in _parts(labels, scored):
         cells = confusion(part)
         marked, positives = cells["tp"] + cells["fp"], cells["tp"] + cells["fn"]
-        line: dict[str, Any] = {"column": column, "group": str(label), "n": len(part.target), "positives": positives}
-        for name, estimate in {
+        line: dict[str, Any] = {"column": column, "group": label, "n": len(part.target), "positives": positives}
+        shown = {
             "recall": wilson(cells["tp"], positives),
             "precision": wilson(cells["tp"], marked),
             "positive_rate": wilson(marked, len(part.target)),
-        }.items():
+            "false_positive_rate": wilson(cells["fp"], cells["fp"] + cells["tn"]),
+            "observed": wilson(positives, len(part.target)),
+        }
+        if _ranks(part):
+            shown["roc_auc"] = _interval(*_auc(part), len(part.target))
+        for name, estimate in shown.items():
             line |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-        rates.append(line)
+        rates.append({**line, "predicted": float(part.probabilities.mean())})
     return rates
 
 
 def largest_gap(labels: "pd.Series[str]", scored: Scored, seed: int) -> Gap:
-    """Return the gaps over groups of at least 10 rows (for recall: 10 positives), with intervals.
+    """Return the gaps over groups of at least 10 rows, for rates of a class 10 of that class, with intervals.
 
     The largest of several noisy differences is above zero even when all groups are treated alike. The intervals hold
     for all pairs of groups at once, by a bootstrap within groups of the largest standardised difference (the max-T of
     Westfall and Young 1993), so that one above zero is chance in 5% of cases however many groups there are.
     """
     random = np.random.default_rng(seed)
-    masks = [(labels == label).to_numpy(dtype=np.bool_) for label in sorted(labels.unique())]
-    everyone = [scored.part(mask) for mask in masks if mask.sum() >= MIN_ROWS]
-    found = [part.decisions[part.target == 1] for part in everyone]
-    recall = _gap([rows for rows in found if len(rows) >= MIN_ROWS], random)
-    return Gap(recall, _gap([part.decisions for part in everyone], random))
+    everyone = [part for _, part in _parts(labels, scored)]
+    ranked = [part for part in everyone if _ranks(part)]
+    sizes = [len(part.target) for part in everyone]
+    return Gap(
+        _share_gap([part.decisions[part.target == 1] for part in everyone], random),
+        _share_gap([part.decisions for part in everyone], random),
+        _share_gap([part.decisions[part.target == 0] for part in everyone], random),
+        _mean_gap([_miss(part) for part in everyone], sizes, random),
+        _mean_gap([_auc(part) for part in ranked], [len(part.target) for part in ranked], random),
+    )
 
 
-def _gap(groups: list[np.typing.NDArray[np.bool_]], random: np.random.Generator) -> Estimate | None:
+def _parts(labels: "pd.Series[str]", scored: Scored) -> list[tuple[str, Scored]]:
+    masks = {str(label): (labels == label).to_numpy(dtype=np.bool_) for label in sorted(labels.unique())}
+    return [(label, scored.part(mask)) for label, mask in masks.items() if mask.sum() >= MIN_ROWS]
+
+
+def _ranks(part: Scored) -> bool:
+    """Tell whether a group has enough rows of each class for the area under its ROC curve."""
+    return MIN_ROWS <= int(part.target.sum()) <= len(part.target) - MIN_ROWS
+
+
+def _auc(part: Scored) -> tuple[float, float]:
+    """Return the ROC AUC and its standard error (DeLong, DeLong and Clarke-Pearson 1988)."""
+    ranks, positive = rankdata(part.probabilities), part.target == 1
+    above = (ranks[positive] - rankdata(part.probabilities[positive])) / (~positive).sum()
+    below = 1 - (ranks[~positive] - rankdata(part.probabilities[~positive])) / positive.sum()
+    value, fewer = float(above.mean()), min(len(above), len(below))
+    variance = float(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
+    # A hit and a miss more (Agresti and Caffo 2000): one ranked without a mistake, or not at all, is uncertain, too.
+    share = (value * fewer + 1) / (fewer + 2)
+    return value, (variance if variance > _SMALLEST else share * (1 - share) / fewer) ** 0.5
+
+
+def _miss(part: Scored) -> tuple[float, float]:
+    """Return the observed rate less the predicted one, and its standard error."""
+    left = part.target - part.probabilities
+    expected = float((part.probabilities * (1 - part.probabilities)).mean())
+    return float(left.mean()), max(float(left.var(ddof=1)), expected, _SMALLEST) ** 0.5 / len(left) ** 0.5
+
+
+def _interval(value: float, error: float, rows: int) -> Estimate:
+    return Estimate(value, max(0.0, value - _Z * error), min(1.0, value + _Z * error), rows)
+
+
+def _share_gap(groups: list[np.typing.NDArray[np.bool_]], random: np.random.Generator) -> Estimate | None:
+    groups = [rows for rows in groups if len(rows) >= MIN_ROWS]
     if len(groups) < 2:  # noqa: PLR2004 - a gap needs two
         return None
     hits, sizes = (np.array([count(rows) for rows in groups]) for count in (np.sum, len))
-    rates = hits / sizes
     # A hit and a miss more (Agresti and Caffo 2000): a group in which all were found is still uncertain.
     shares = (hits + 1) / (sizes + 2)
-    first, second = np.triu_indices(len(groups), 1)
-    variances = shares * (1 - shares) / sizes
-    errors: Floats = np.sqrt(variances[first] + variances[second])
     drawn = random.binomial(sizes, shares, size=(DRAWS, len(groups))) / sizes - shares
-    largest = np.zeros(DRAWS)
+    return _largest(hits / sizes, np.sqrt(shares * (1 - shares) / sizes), drawn, int(sizes.sum()))
+
+
+def _mean_gap(groups: list[tuple[float, float]], sizes: list[int], random: np.random.Generator) -> Estimate | None:
+    if len(groups) < 2:  # noqa: PLR2004 - a gap needs two
+        return None
+    values, errors = (np.array(each) for each in zip(*groups, strict=True))
+    return _largest(values, errors, random.normal(size=(DRAWS, len(groups))) * errors, sum(sizes))
+
+
+def _largest(values: Floats, alone: Floats, drawn: Floats, rows: int) -> Estimate:
+    """Return the largest difference of two `values`; alone: their errors, drawn: their noise, (draws, groups)."""
+    first, second = np.triu_indices(len(values), 1)
+    errors: Floats = np.sqrt(alone[first] ** 2 + alone[second] ** 2)
+    largest = np.zeros(len(drawn))
     for one, other, error in zip(first, second, errors, strict=True):
         np.maximum(largest, np.abs(drawn[:, one] - drawn[:, other]) / error, out=largest)
     reach = float(np.percentile(largest, 95)) * errors
-    gaps = np.abs(rates[first] - rates[second])
-    return Estimate(float(gaps.max()), float((gaps - reach).max()), float((gaps + reach).max()), int(sizes.sum()))
+    gaps = np.abs(values[first] - values[second])
+    return Estimate(float(gaps.max()), float((gaps - reach).max()), float((gaps + reach).max()), rows)

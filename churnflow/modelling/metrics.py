@@ -73,10 +73,7 @@ def confusion(scored: Scored) -> dict[str, int]:
 
 
 def measure(scored: Scored, seed: int) -> dict[str, Estimate]:
-    """Return accuracy, precision, recall, F1, prevalence, ROC AUC, average precision, log loss, Brier score.
-
-    Also the lift of the tenth of rows with the highest probabilities. Both classes must occur.
-    """
+    """Return accuracy, precision, recall, prevalence, and all of `DRAWN`, with intervals. Both classes must occur."""
     cells = confusion(scored)
     rows = len(scored.target)
     shares = {
@@ -94,7 +91,7 @@ def bootstrap(
     """Return each statistic with the percentile interval of a bootstrap. Both classes must occur."""
     ranked = Ranked.of(scored)
     found: dict[str, list[Floats]] = {name: [] for name in statistics}
-    for weights in _weights(ranked.target, seed, draws):
+    for weights in draw_weights(ranked.target, seed, draws):
         for name, statistic in statistics.items():
             found[name].append(statistic(ranked, weights))
     ones = np.ones((1, len(ranked.target)))
@@ -103,6 +100,24 @@ def bootstrap(
         low, high = np.percentile(np.concatenate(found[name]), _PERCENT)
         result[name] = Estimate(float(statistic(ranked, ones)[0]), float(low), float(high), len(ranked.target))
     return result
+
+
+def kolmogorov_smirnov(scored: Scored, seed: int, draws: int = DRAWS) -> Estimate:
+    """Return `ks` with its interval. Both classes must occur."""
+    ranked = Ranked.of(scored)
+    drawn = np.concatenate([ks(ranked, weights) for weights in draw_weights(ranked.target, seed, draws)])
+    value = float(ks(ranked, np.ones((1, len(ranked.target))))[0])
+    return of_maximum(value, drawn, len(ranked.target))
+
+
+def of_maximum(value: float, drawn: Floats, rows: int) -> Estimate:
+    """Return a maximum, at least 0, with its interval, from what it is in drawn samples (draws,).
+
+    A maximum over noise is too high, in a drawn sample once more than in the rows themselves: the percentiles are moved
+    down by both excesses (Efron and Tibshirani 1993, chapter 10), but not past the value itself.
+    """
+    low, high = np.percentile(drawn, _PERCENT) - 2 * max(0.0, float(drawn.mean()) - value)
+    return Estimate(value, max(0.0, min(value, float(low))), max(value, float(high)), rows)
 
 
 @dataclass(frozen=True)
@@ -163,6 +178,32 @@ def f1(ranked: Ranked, weights: Floats) -> Floats:
     return result
 
 
+def balanced_accuracy(ranked: Ranked, weights: Floats) -> Floats:
+    """Return the mean of recall and specificity."""
+    positive = (ranked.target == 1).astype(np.float64)
+    recall = (weights @ (positive * ranked.decisions)) / (weights @ positive)
+    specificity = (weights @ ((1 - positive) * ~ranked.decisions)) / (weights @ (1 - positive))
+    result: Floats = (recall + specificity) / 2
+    return result
+
+
+def mcc(ranked: Ranked, weights: Floats) -> Floats:
+    """Return the correlation of decision and outcome (Matthews 1975); 0 when all are decided alike."""
+    positive, marked = (ranked.target == 1).astype(np.float64), ranked.decisions.astype(np.float64)
+    rows = weights.sum(axis=1)
+    both, positives, decided = (weights @ each / rows for each in (positive * marked, positive, marked))
+    spread = positives * (1 - positives) * decided * (1 - decided)
+    result: Floats = (both - positives * decided) / np.sqrt(np.maximum(spread, 1e-300))
+    return result
+
+
+def ks(ranked: Ranked, weights: Floats) -> Floats:
+    """Return the largest distance between the shares of positives and of negatives above any probability."""
+    hits, alarms = _cumulated(ranked, weights)
+    result: Floats = (hits / hits[:, -1:] - alarms / alarms[:, -1:]).max(axis=1)
+    return result
+
+
 def lift_top_decile(ranked: Ranked, weights: Floats) -> Floats:
     """Return how many times more often the top tenth by probability is positive than all are; a tied row in part."""
     hits, alarms = _cumulated(ranked, weights)
@@ -187,15 +228,31 @@ DRAWN: Final[Mapping[str, Statistic]] = {
     "log_loss": log_loss,
     "brier": brier,
     "lift_top_decile": lift_top_decile,
+    "balanced_accuracy": balanced_accuracy,
+    "mcc": mcc,
 }
+
+
+def brier_skill(rate: float) -> Statistic:
+    """Return the statistic 1 - Brier score / that of always predicting `rate`: 1 is perfect, 0 no better than that."""
+
+    def statistic(ranked: Ranked, weights: Floats) -> Floats:
+        skill: Floats = 1 - brier(ranked, weights) / _mean(weights, (rate - ranked.target.astype(np.float64)) ** 2)
+        return skill
+
+    return statistic
+
+
+def mean_gain(gains: Floats, seed: int, target: Ints) -> Estimate:
+    """Return the mean of `gains` (n,) of rows with outcomes `target` (n,), with the interval of a bootstrap."""
+    drawn = np.concatenate([_mean(weights, gains) for weights in draw_weights(target, seed, DRAWS)])
+    low, high = np.percentile(drawn, _PERCENT)
+    return Estimate(float(gains.mean()), float(low), float(high), len(target))
 
 
 def loss_gain(target: Ints, probabilities: Floats, reference: Floats, seed: int) -> Estimate:
     """Return how much lower the log loss is than that of `reference` probabilities on the same rows, paired."""
-    gain = log_losses(reference, target) - log_losses(probabilities, target)
-    drawn = np.concatenate([_mean(weights, gain) for weights in _weights(target, seed, DRAWS)])
-    low, high = np.percentile(drawn, _PERCENT)
-    return Estimate(float(gain.mean()), float(low), float(high), len(target))
+    return mean_gain(log_losses(reference, target) - log_losses(probabilities, target), seed, target)
 
 
 def _mean(weights: Floats, values: Floats) -> Floats:
@@ -203,7 +260,7 @@ def _mean(weights: Floats, values: Floats) -> Floats:
     return result
 
 
-def _weights(target: Ints, seed: int, draws: int) -> Iterator[Floats]:
+def draw_weights(target: Ints, seed: int, draws: int) -> Iterator[Floats]:
     """Yield weights (some draws, n): how often each row was drawn, with replacement, each class at least once."""
     random = np.random.default_rng(seed)
     step = max(1, _CELLS // len(target))

@@ -1,11 +1,11 @@
 """Small plots as SVG text: axes, lines, points with error bars, bars and cells; equal data give equal bytes.
 
-A plotting library would add some 75 MB and a second of import for seven figures whose bytes change with its version.
+A plotting library would add some 75 MB and a second of import for a dozen figures whose bytes change with its version.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 SIGN: Final = "churnflow-figure"
@@ -20,6 +20,16 @@ FAINT: Final = "#dfe6ee"
 BLUE: Final = "#1f6fb2"
 GREY: Final = "#8795a5"
 ORANGE: Final = "#c8641b"
+GREEN: Final = "#2e7d4f"
+# From the lowest to the highest value; told apart also by those who do not see red and green apart.
+SHADES: Final = ("#2166ac", "#6f9cc9", "#b9a6c3", "#d98a86", "#c0392b")
+
+# Of a swarm: points so many units wide form a pile, and lie so far apart in it.
+_WIDE: Final = 4.0
+_STEP: Final = 2.4
+# In a line of names: the room of the mark before each, and of a letter.
+_MARK: Final = 32.0
+_LETTER: Final = 6.4
 
 DASH: Final = ' stroke-dasharray="5 4"'
 
@@ -63,12 +73,40 @@ class Plot:
         self._pieces.append(f'<rect {box} fill="{BLUE}"/>')
         self._label(top + height / 2, label, interval, INK)
 
-    def dot(self, row: tuple[int, int], label: str, value: float, interval: Point | None = None) -> None:
+    def dot(
+        self,
+        row: tuple[int, int],
+        label: str,
+        value: float,
+        interval: Point | None = None,
+        colour: str = BLUE,
+    ) -> None:
         """Draw a point as row `row[0]` of `row[1]`: for values on an axis that does not begin at nought."""
         top, height = self._row(row)
         middle = top + height / 2
-        self._label(middle, label, interval, BLUE)
-        self._pieces.append(f'<circle cx="{self._at_x(value):.1f}" cy="{middle:.1f}" r="5" fill="{BLUE}"/>')
+        self._label(middle, label, interval, colour)
+        self._pieces.append(f'<circle cx="{self._at_x(value):.1f}" cy="{middle:.1f}" r="5" fill="{colour}"/>')
+
+    def swarm(self, row: tuple[int, int], label: str, points: Sequence[tuple[float, str]]) -> None:
+        """Draw points, each with its colour, as row `row[0]` of `row[1]`; where many are alike they stand in a pile."""
+        top, height = self._row(row)
+        middle, most = top + height / 2, int(height * 0.42 / _STEP)
+        piles: dict[int, int] = {}
+        for value, colour in points:
+            x = self._at_x(value)
+            place = piles[round(x / _WIDE)] = piles.get(round(x / _WIDE), -1) + 1
+            # Above and below the middle in turn; what finds no room lies on the outermost.
+            away = min((place + 1) // 2, most) * _STEP * (1 if place % 2 else -1)
+            self._pieces.append(f'<circle cx="{x:.1f}" cy="{middle + away:.1f}" r="2.2" fill="{colour}"/>')
+        self._label(middle, label, None, INK)
+
+    def upright(self, at: float, colour: str = GREY, *, name: str = "") -> None:
+        """Draw a dashed line from bottom to top at `at` in data units."""
+        self.line([(at, self.y[0]), (at, self.y[1])], colour, name=name, dashed=True)
+
+    def named(self, name: str, colour: str) -> None:
+        """Add a name to the legend for what is drawn in a colour."""
+        self._legend.append((name, colour, ""))
 
     def _row(self, row: tuple[int, int]) -> Point:
         height = (HEIGHT - TOP - BOTTOM) / row[1]
@@ -88,8 +126,8 @@ class Plot:
             f'<rect x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{foot - top:.1f}" fill="{colour}"/>'
         )
 
-    def svg(self, *, y_ticks: bool = True, legend_at_top: bool = False) -> str:
-        """Return the finished plot; its names stand at the lower right unless bars are in the way there."""
+    def svg(self, *, y_ticks: bool = True, legend: Literal["bottom", "top", "title"] = "bottom") -> str:
+        """Return the finished plot; its names stand at the lower right unless something is in the way there."""
         grid = [self._x_tick(value) for value in ticks(*self.x)]
         grid += [self._y_tick(value) for value in ticks(*self.y)] if y_ticks else []
         middle = (self.left + WIDTH - RIGHT) / 2
@@ -99,11 +137,23 @@ class Plot:
             _text(middle, HEIGHT - 12, self.x_label, anchor="middle"),
             _turned(16, (TOP + HEIGHT - BOTTOM) / 2, self.y_label),
         ]
-        return page(self.title, [*grid, *self._pieces, *frame, *self._names(at_top=legend_at_top)])
+        return page(
+            self.title, [*grid, *self._pieces, *frame, *(self._abreast() if legend == "title" else self._names(legend))]
+        )
 
-    def _names(self, *, at_top: bool) -> list[str]:
+    def _abreast(self) -> list[str]:
+        """Return the names side by side in the line of the title, up to the right end."""
         lines: list[str] = []
-        first = TOP + 18 if at_top else HEIGHT - BOTTOM - 14 - 18 * (len(self._legend) - 1)
+        x = WIDTH - RIGHT - sum(_MARK + _LETTER * len(name) for name, _, _ in self._legend)
+        for name, colour, dash in self._legend:
+            lines.append(_stroke((x, 20), (x + 16, 20), colour, 3, dash))
+            lines.append(_text(x + 20, 24, name))
+            x += _MARK + _LETTER * len(name)
+        return lines
+
+    def _names(self, legend: str) -> list[str]:
+        lines: list[str] = []
+        first = TOP + 18 if legend == "top" else HEIGHT - BOTTOM - 14 - 18 * (len(self._legend) - 1)
         for place, (name, colour, dash) in enumerate(self._legend):
             y = first + 18 * place
             lines.append(_stroke((WIDTH - RIGHT - 190, y - 4), (WIDTH - RIGHT - 168, y - 4), colour, 2, dash))

@@ -1,26 +1,25 @@
 """The step `evaluate`: the stored model on the test part, every metric with its count and interval."""
 
-import re
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from churnflow import InputError, Issue, Measure, StepResult, reports
-from churnflow.modelling.curves import all_curves
+from churnflow import InputError, Issue, Measure, Released, StepResult, reports
+from churnflow.modelling import appraisal
+from churnflow.modelling.appraisal import Case, Part
+from churnflow.modelling.attribution import explain
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.explain import permutation_importance
-from churnflow.modelling.fairness import Gap, group_labels, group_rates, largest_gap
-from churnflow.modelling.metrics import Estimate, Scored, bootstrap, confusion, loss_gain, measure, roc_auc
+from churnflow.modelling.known_rows import KnownRows
+from churnflow.modelling.metrics import Scored
+from churnflow.modelling.profit import Campaign, CampaignForm, parse_campaign
 from churnflow.modelling.scorer import PortableModel
 
 SCHEMA = "churnflow/evaluation@1"
-FEW_POSITIVES = 30
-_ROUGH_DRAWS = 200
-_GAPS = ("recall_gap", "selection_gap")
 
 
 @reports(
@@ -28,16 +27,29 @@ _GAPS = ("recall_gap", "selection_gap")
     "precision",
     "recall",
     "f1",
+    "balanced_accuracy",
+    "mcc",
     "roc_auc",
+    "ks",
     "average_precision",
     "log_loss",
     "brier",
+    "brier_skill",
+    "ece",
+    "calibration_slope",
+    "calibration_intercept",
     "prevalence",
     "lift_top_decile",
     "log_loss_gain",
+    "rule_log_loss_gain",
     "train_roc_auc",
-    "recall_gap_*",
-    "selection_gap_*",
+    "cv_optimism",
+    "cv_optimism_log_loss",
+    "profit",
+    "mpc",
+    "empc",
+    "vs_released_*",
+    *(f"{gap}_*" for gap in appraisal.GAPS),
 )
 def evaluate(
     model: PortableModel,
@@ -47,72 +59,110 @@ def evaluate(
     features: dict[str, Any],
     leaderboard: dict[str, Any],
     groups: tuple[str, ...] = (),
+    campaign: CampaignForm = None,
+    against: Released | None = None,
     seed: int = 0,
 ) -> StepResult:
     """Evaluate the stored model on rows that it has never seen, at the threshold stored in it.
 
-    Outputs: `predictions`, a frame with row number, label, probability and decision of each test row, no id;
-    `evaluation`, a dict with the curves, permutation importance and rates per group. groups: columns whose groups are
-    to be treated alike, each also reported as `recall_gap_<column>` and `selection_gap_<column>` (`group_metrics` names
-    the column of each). log_loss_gain: how much lower the log loss is than that of always predicting the training
-    part's rate. Raises InputError when a group column is unknown or the test part holds one class only.
+    Outputs: `predictions`, a frame with row number, label, probability and decision of each test row, no id; `reasons`,
+    a frame with what moved up to 200 of them most; `evaluation`, a dict with curves, importance, Shapley values, rates
+    per group and comparisons. groups: columns whose groups are to be treated alike, beside those that are protected;
+    each is also reported as `recall_gap_<column>` and so on (`group_metrics` names the column of each). campaign: what
+    keeping a customer brings and costs, for the profit per customer; by default what the threshold was chosen for.
+    against: a release such as `served`, reported as `vs_released_log_loss` and so on, this model's less that one's;
+    before the first release against the base rate. log_loss_gain, rule_log_loss_gain: how much lower the log loss is
+    than that of the base rate of the training part, and of the best rule over one feature. cv_optimism: how much better
+    cross-validation looked. Raises InputError when a group column is unknown or the test part holds one class only.
     """
     _check_fits(model, features)
     encoded = model.encoding.encode(as_columns(test, model.encoding))
     scored = Scored.at(model.probability(encoded.matrix), _target(test, schema), model.threshold)
     known = Scored.at(model.score(as_columns(train, model.encoding)), _target(train, schema), model.threshold)
-    compared, gaps = _groups(test, groups, scored, seed)
-    estimates = {**_estimates(scored, known, seed), **gaps}
-    importance = permutation_importance(model, encoded.matrix, scored.target, seed)
+    case = Case(model, train, test, encoded.matrix, scored, known, seed, campaign or _declared(leaderboard))
+    parts = _appraised(case, leaderboard, features, against, [*groups, *_protected(schema)])
+    explained, reasons = _explained(case)
+    counted = {"missing_values": encoded.missing, "unseen_values": encoded.unseen}
+    own = {**explained, **counted, "known_rows": _known_rows(train, schema, features)}
+    outputs = {"predictions": _predictions(model, scored), "reasons": reasons}
+    return _result(parts, own, outputs, _facts(model, own))
+
+
+def _explained(case: Case) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return what the model relies on, and the strongest reasons of some test rows."""
+    importance = permutation_importance(case.model, case.matrix, case.scored.target, case.seed)
+    shap, reasons = explain(case.model, case.test, case.train, case.seed)
+    return {"importance": [asdict(entry) for entry in importance], "shap": shap}, reasons
+
+
+def _appraised(
+    case: Case,
+    leaderboard: Mapping[str, Any],
+    features: Mapping[str, Any],
+    against: Released | None,
+    groups: Sequence[str],
+) -> list[Part]:
+    """Look at the model in every way that there is."""
+    first = appraisal.measured(case)
+    return [
+        first,
+        appraisal.calibrated(case),
+        appraisal.decided(case, leaderboard.get("objective")),
+        appraisal.promised(case, leaderboard, first.estimates),
+        appraisal.ruled(case, {feature["name"]: feature["kind"] for feature in features["features"]}),
+        appraisal.profitable(case),
+        appraisal.contested(case, None if against is None else (against.version, against.files)),
+        appraisal.grouped(case, groups),
+    ]
+
+
+def _result(
+    parts: Sequence[Part], own: Mapping[str, Any], outputs: Mapping[str, object], facts: Mapping[str, str]
+) -> StepResult:
+    measures = {name: value for part in parts for name, value in part.estimates.items()}
     evaluation = {
-        **_described(model, scored, known, estimates),
-        "importance": [asdict(entry) for entry in importance],
-        **compared,
-        "cross_validated": _cross_validated(model, leaderboard),
-        "missing_values": encoded.missing,
-        "unseen_values": encoded.unseen,
+        "schema": SCHEMA,
+        **{key: value for part in parts for key, value in part.evaluation.items()},
+        "metrics": {name: asdict(value) for name, value in measures.items()},
+        **own,
     }
     return StepResult(
-        outputs={"predictions": _predictions(model, scored), "evaluation": evaluation},
-        metrics={name: Measure(**asdict(value)) for name, value in estimates.items()},
-        facts=_facts(model, [entry.feature for entry in importance], evaluation),
-        issues=_issues(estimates, int(scored.target.sum())),
+        outputs={**outputs, "evaluation": evaluation},
+        metrics={name: Measure(value=e.value, low=e.low, high=e.high, n=e.n) for name, e in measures.items()},
+        facts={**facts, **{key: text for part in parts for key, text in part.facts.items()}},
+        issues=[Issue(text=note.text, severity=note.severity) for part in parts for note in part.notices],
     )
-
-
-def _estimates(scored: Scored, known: Scored, seed: int) -> dict[str, Estimate]:
-    """Return the metrics of the test rows `scored`, beside those of the training rows `known`."""
-    base_rate = np.full(len(scored.target), known.target.mean())
-    return {
-        **measure(scored, seed),
-        "train_roc_auc": bootstrap(known, {"roc_auc": roc_auc}, seed, _ROUGH_DRAWS)["roc_auc"],
-        "log_loss_gain": loss_gain(scored.target, scored.probabilities, base_rate, seed),
-    }
-
-
-def _described(
-    model: PortableModel, scored: Scored, known: Scored, estimates: Mapping[str, Estimate]
-) -> dict[str, Any]:
-    gain = asdict(estimates["log_loss_gain"])
-    return {
-        "schema": SCHEMA,
-        "model": model.name,
-        "n_test": len(scored.target),
-        "n_train": len(known.target),
-        "positive": model.positive,
-        "negative": model.negative,
-        "threshold": model.threshold,
-        "confusion": confusion(scored),
-        **all_curves(scored),
-        "baseline": {"probability": float(known.target.mean()), "log_loss_gain": gain},
-        "metrics": {name: asdict(value) for name, value in estimates.items()},
-    }
 
 
 def _check_fits(model: PortableModel, features: Mapping[str, Any]) -> None:
     if [column.name for column in model.encoding.columns] != [feature["name"] for feature in features["features"]]:
         message = "the model was trained on other features than those of this run"
         raise InputError(message, hint="evaluate the model that this run's train step produced")
+
+
+def _target(frame: pd.DataFrame, schema: Mapping[str, Any]) -> np.typing.NDArray[np.int64]:
+    target: np.typing.NDArray[np.int64] = frame[schema["target"]].to_numpy(dtype=np.int64)
+    if not 0 < target.sum() < len(target):
+        message = "a part of the data holds one class only, so that nothing can be measured on it"
+        raise InputError(message, hint="give more customers, or a larger test_share to features")
+    return target
+
+
+def _declared(leaderboard: Mapping[str, Any]) -> Campaign | None:
+    """Return the campaign that the threshold was chosen for, None where it was chosen for something else."""
+    objective = leaderboard.get("objective")
+    return parse_campaign(objective) if isinstance(objective, dict) else None
+
+
+def _protected(schema: Mapping[str, Any]) -> list[str]:
+    return [column["name"] for column in schema["columns"] if column["role"] == "protected"]
+
+
+def _known_rows(train: pd.DataFrame, schema: Mapping[str, Any], features: Mapping[str, Any]) -> str:
+    """Return digests of the training rows, for the release that this model may become."""
+    names = sorted(feature["name"] for feature in features["features"])
+    columns = [schema["id"]] if schema.get("id") in train.columns else [*names, schema["target"]]
+    return base64.b64encode(KnownRows.of(train, columns).to_bytes()).decode()
 
 
 def _predictions(model: PortableModel, scored: Scored) -> pd.DataFrame:
@@ -126,73 +176,10 @@ def _predictions(model: PortableModel, scored: Scored) -> pd.DataFrame:
     )
 
 
-def _cross_validated(model: PortableModel, leaderboard: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the model did over the training folds, beside which the test part is read."""
-    line: Mapping[str, Any] = next((entry for entry in leaderboard["models"] if entry["model"] == model.name), {})
-    return {key: line[key] for key in ("mean", "sd", "low", "high", "log_loss") if key in line}
-
-
-def _target(frame: pd.DataFrame, schema: Mapping[str, Any]) -> np.typing.NDArray[np.int64]:
-    target: np.typing.NDArray[np.int64] = frame[schema["target"]].to_numpy(dtype=np.int64)
-    if not 0 < target.sum() < len(target):
-        message = "a part of the data holds one class only, so that nothing can be measured on it"
-        raise InputError(message, hint="give more customers, or a larger test_share to features")
-    return target
-
-
-def _metric_names(columns: Sequence[str]) -> dict[str, str]:
-    """Return how each column is written in the name of a metric, no two of them alike."""
-    names: dict[str, str] = {}
-    for column in dict.fromkeys(columns):
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", column)
-        forms = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
-        names[column] = next(form for form in forms if form not in names.values())
-    return names
-
-
-def _groups(
-    test: pd.DataFrame, columns: Sequence[str], scored: Scored, seed: int
-) -> tuple[dict[str, Any], dict[str, Estimate]]:
-    """Return what the evaluation says of the groups of `columns`, and the gaps between them by metric."""
-    names = _metric_names(columns)
-    rates: list[dict[str, Any]] = []
-    gaps: dict[str, Estimate] = {}
-    for name, suffix in names.items():
-        if name not in test.columns:
-            message = f"groups names {name!r}, which is no column of the test part"
-            raise InputError(message, hint=f"columns: {', '.join(map(str, test.columns))}")
-        labels = group_labels(test[name])
-        rates += group_rates(name, labels, scored)
-        gaps |= _named(suffix, largest_gap(labels, scored, seed))
-    metrics = {f"{gap}_{suffix}": name for name, suffix in names.items() for gap in _GAPS}
-    return {"groups": rates, "group_metrics": metrics}, gaps
-
-
-def _named(suffix: str, gap: Gap) -> dict[str, Estimate]:
-    both = {f"{name}_{suffix}": estimate for name, estimate in zip(_GAPS, (gap.recall, gap.selection), strict=True)}
-    return {name: estimate for name, estimate in both.items() if estimate is not None}
-
-
-def _facts(model: PortableModel, ranked: Sequence[str], evaluation: Mapping[str, Any]) -> dict[str, str]:
+def _facts(model: PortableModel, evaluation: Mapping[str, Any]) -> dict[str, str]:
     missing, unseen = evaluation["missing_values"], evaluation["unseen_values"]
     return {
         "model": f"{model.name}, scored by the stored model itself",
-        "threshold": f"{model.threshold:.4f}, chosen on training folds",
-        "most_important": ", ".join(ranked[:5]),
+        "most_important": ", ".join(entry["feature"] for entry in evaluation["importance"][:5]),
         "values": f"{missing} missing and {unseen} unseen values in the test part, all encoded",
     }
-
-
-def _issues(estimates: Mapping[str, Estimate], positives: int) -> list[Issue]:
-    issues, gain = [], estimates["log_loss_gain"]
-    if gain.value <= 0:
-        how = f"{-gain.value:.2g} higher" if gain.value else "the same"
-        text = f"the model predicts no better than the base rate (its log loss is {how})"
-        issues.append(Issue(text=f"{text}; find features that say more", severity="critical"))
-    elif gain.low <= 0 or estimates["roc_auc"].low <= 0.5:  # noqa: PLR2004 - 0.5 is guessing
-        text = "the model is within noise of guessing on the test part; find features that say more"
-        issues.append(Issue(text=text, severity="warning"))
-    if positives < FEW_POSITIVES:
-        text = f"only {positives} positives in the test part: intervals are wide; give more customers"
-        issues.append(Issue(text=text, severity="warning"))
-    return issues

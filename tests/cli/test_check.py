@@ -110,6 +110,6 @@ def test_steps_lists_what_is_installed_with_types_as_their_author_wrote_them(her
     steps = {step["name"]: step for step in outcome.json["data"]["steps"]}
     assert {"churn.scope", "churn.train", "churn.review"} <= set(steps)
     assert "trials: int = 50" in steps["churn.train"]["parameters"]
-    assert "source: Path" in steps["churn.scope"]["parameters"]
-    assert any(text.startswith("objective: 'f1' | ") for text in steps["churn.train"]["parameters"])
+    assert "source: Path | DataFrame" in steps["churn.scope"]["parameters"]
+    assert any(text == "objective: str | Campaign = 'f1'" for text in steps["churn.train"]["parameters"])
     assert "churn.train" in here("steps").out

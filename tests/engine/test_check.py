@@ -222,6 +222,19 @@ def test_a_word_that_yaml_takes_for_something_else_is_to_be_quoted(name: str, va
     assert remedy(parameters(spelt)[name], value) == hint
 
 
+def test_of_a_union_the_part_is_tested_that_a_workflow_can_give() -> None:
+    class Frame:
+        pass
+
+    def step(source: Path | Frame) -> StepResult:
+        return StepResult()
+
+    known = parameters(step)["source"]
+    assert known.is_file
+    assert wrong_value(known, "data.csv") is None
+    assert wrong_value(known, 3)
+
+
 def test_a_type_that_can_not_be_checked_is_let_through() -> None:
     class Odd:
         pass

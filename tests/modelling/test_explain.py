@@ -77,6 +77,49 @@ def test_a_gap_is_found_with_an_interval_above_nought() -> None:
     assert gap.selection.n == 800
 
 
+def test_a_model_that_is_wrong_about_one_group_shows_in_every_respect() -> None:
+    random = np.random.default_rng(0)
+    labels = pd.Series(np.repeat(["east", "west"], 800), dtype="str")
+    target = (random.random(1600) < 0.3).astype(np.int64)
+    margins = (
+        random.normal(size=1600) + np.where(labels == "east", 2.5, 0.2) * target - np.where(labels == "east", 2, 0)
+    )
+    scored = Scored.at(1 / (1 + np.exp(-margins)), target, 0.4)
+    gap = largest_gap(labels, scored, 0)
+    for estimate in (gap.fpr, gap.calibration, gap.roc_auc):
+        assert estimate is not None
+        assert 0 < estimate.low <= estimate.value <= estimate.high
+    east, west = group_rates("region", labels, scored)
+    assert gap.fpr is not None
+    assert gap.fpr.value == pytest.approx(abs(east["false_positive_rate"] - west["false_positive_rate"]))
+    part = target[:800] == 1
+    assert east["roc_auc"] == pytest.approx(roc_auc_score(target[:800], scored.probabilities[:800]))
+    assert east["roc_auc_low"] < east["roc_auc"] < east["roc_auc_high"]
+    assert (east["observed"], east["predicted"]) == pytest.approx((part.mean(), scored.probabilities[:800].mean()))
+
+
+def test_groups_ranked_without_a_mistake_and_certain_ones_still_have_an_interval() -> None:
+    labels = pd.Series(np.repeat(["east", "west"], 40), dtype="str")
+    target = np.tile([1, 0], 40)
+    gap = largest_gap(labels, Scored.at(target.astype(float), target, 0.5), 0)
+    for estimate in (gap.recall, gap.fpr, gap.calibration, gap.roc_auc):
+        assert estimate is not None
+        assert estimate.low <= 0 == estimate.value < estimate.high
+
+
+def test_a_group_of_one_class_is_not_ranked_and_one_member_is_no_group() -> None:
+    labels = pd.Series(["east"] * 40 + ["west"] * 40 + ["alone"], dtype="str")
+    target = np.array([1, 0] * 20 + [0] * 41)
+    scored = Scored.at(np.linspace(0.9, 0.1, 81), target, 0.5)
+    assert [("roc_auc" in line, line["group"]) for line in group_rates("region", labels, scored)] == [
+        (True, "east"),
+        (False, "west"),
+    ]
+    gap = largest_gap(labels, scored, 0)
+    assert (gap.recall, gap.roc_auc) == (None, None)
+    assert gap.selection is not None
+
+
 def test_equal_treatment_reaches_down_to_nought() -> None:
     gap = largest_gap(*make_scored({"east": 0.8, "west": 0.8}), 0)
     assert gap.recall is not None

@@ -8,7 +8,18 @@ from scipy.stats import rankdata, ttest_rel
 from churnflow.modelling.calibration import log_losses
 from churnflow.modelling.comparison import interval, p_value
 from churnflow.modelling.fairness import largest_gap
-from churnflow.modelling.metrics import DRAWN, Estimate, Ranked, Scored, bootstrap, loss_gain, measure, wilson
+from churnflow.modelling.metrics import (
+    DRAWN,
+    Estimate,
+    Ranked,
+    Scored,
+    bootstrap,
+    kolmogorov_smirnov,
+    ks,
+    loss_gain,
+    measure,
+    wilson,
+)
 
 ROWS, SAMPLES, DRAWS = 250, 120, 200
 RATE = 0.22
@@ -81,6 +92,26 @@ def test_groups_treated_alike_show_a_gap_about_as_seldom_as_the_interval_says(gr
         assert gap.low <= gap.value <= gap.high
         false += gap.low > 0
     assert false / 200 <= 0.1
+
+
+def test_groups_ranked_and_calibrated_alike_seldom_show_a_gap() -> None:
+    labels = pd.Series(np.repeat(["east", "west", "south"], 150), dtype="str")
+    false = {"calibration": 0, "roc_auc": 0, "fpr": 0}
+    for seed in range(100):
+        gap = largest_gap(labels, drawn(450, 1.5, seed), seed)
+        for name in false:
+            estimate = getattr(gap, name)
+            false[name] += estimate.low > 0
+    assert max(false.values()) <= 12, false
+
+
+def test_the_largest_distance_of_the_classes_is_not_made_larger_by_noise() -> None:
+    for signal, least in ((0.0, 0.9), (1.5, 0.8)):
+        whole = drawn(200_000, signal, 10_000)
+        true = float(ks(Ranked.of(whole), np.ones((1, 200_000)))[0])
+        found = [kolmogorov_smirnov(drawn(ROWS, signal, seed), seed, DRAWS) for seed in range(60)]
+        assert np.mean([estimate.low <= true <= estimate.high for estimate in found]) >= least
+        assert all(estimate.low <= estimate.value <= estimate.high for estimate in found)
 
 
 def test_a_gap_between_two_large_groups_is_not_hidden_by_a_small_one_further_out() -> None:

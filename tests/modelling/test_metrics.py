@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ks_2samp
 from sklearn import metrics as oracle
 
 from churnflow.modelling import metrics
-from churnflow.modelling.curves import all_curves
+from churnflow.modelling.curves import all_curves, profit_points
 from churnflow.modelling.metrics import Scored, bootstrap, confusion, loss_gain, measure, wilson
+from churnflow.modelling.profit import maximum_profit
 
 
 def make_scored(rows: int = 500, seed: int = 0, *, ties: bool = False) -> Scored:
@@ -36,9 +37,22 @@ def test_every_metric_equals_scikit_learns(seed: int, ties: bool) -> None:
         "log_loss": oracle.log_loss(y, clipped),
         "brier": oracle.brier_score_loss(y, p),
         "prevalence": y.mean(),
+        "balanced_accuracy": oracle.balanced_accuracy_score(y, d),
+        "mcc": oracle.matthews_corrcoef(y, d),
     }
     for name, value in theirs.items():
         assert ours[name] == pytest.approx(value, abs=1e-9), name
+
+
+def test_the_largest_distance_equals_scipys_and_the_skill_is_of_the_brier_score() -> None:
+    scored = make_scored()
+    positive = scored.target == 1
+    two = ks_2samp(scored.probabilities[positive], scored.probabilities[~positive], alternative="less")
+    assert metrics.kolmogorov_smirnov(scored, 0).value == pytest.approx(two.statistic)
+    reference = oracle.brier_score_loss(scored.target, np.full(500, 0.25))
+    skill = bootstrap(scored, {"skill": metrics.brier_skill(0.25)}, 0)["skill"]
+    assert skill.value == pytest.approx(1 - oracle.brier_score_loss(scored.target, scored.probabilities) / reference)
+    assert skill.low < skill.value < skill.high
 
 
 def test_weighted_draws_equal_scikit_learns_on_the_drawn_rows() -> None:
@@ -145,3 +159,18 @@ def test_curves_of_few_rows_are_drawn_too() -> None:
     drawn = all_curves(Scored.at(np.array([0.2, 0.9, 0.9]), np.array([0, 1, 0]), 0.5))
     assert drawn["roc"] == {"fpr": [0.0, 0.5, 1.0], "tpr": [0.0, 1.0, 1.0]}
     assert len(drawn["calibration"]) == 1
+    assert drawn["thresholds"] == {
+        "threshold": [0.9, 0.2],
+        "precision": [0.5, round(1 / 3, 6)],
+        "recall": [1.0, 1.0],
+        "share": [round(2 / 3, 6), 1.0],
+    }
+
+
+def test_the_profit_by_share_contacted_has_its_best_point_and_few_others() -> None:
+    scored = make_scored(3000)
+    gains = np.where(scored.target == 1, 3.0, -1.0)
+    points = profit_points(scored, gains)
+    assert len(points["profit"]) <= 201
+    assert max(points["profit"]) == pytest.approx(maximum_profit(scored.probabilities, gains), abs=1e-6)
+    assert (points["share"][0], points["share"][-1]) == (0.0, 1.0)

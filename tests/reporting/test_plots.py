@@ -24,7 +24,37 @@ EVALUATION: Mapping[str, Any] = {
         {"feature": "tenure", "mean": 0.06, "low": 0.05, "high": 0.07},
         {"feature": "noise", "mean": -0.01, "low": -0.02, "high": 0.0},
     ],
-    "lift": [{"share": 0.1, "lift": 2.8}, {"share": 0.5, "lift": 1.6}, {"share": 1.0, "lift": 1.0}],
+    "lift": [
+        {"share": 0.1, "lift": 2.8, "captured": 0.28},
+        {"share": 0.5, "lift": 1.6, "captured": 0.8},
+        {"share": 1.0, "lift": 1.0, "captured": 1.0},
+    ],
+    "calibration_before": [{"predicted": 0.4, "observed": 0.25, "low": 0.2, "high": 0.3}],
+    "thresholds": {"threshold": [0.9, 0.5, 0.1], "precision": [0.8, 0.6, 0.3], "recall": [0.0, 0.7, 1.0]},
+    "profit": {
+        "curve": {"share": [0.0, 0.3, 1.0], "profit": [0.0, 9.5, -4.0]},
+        "decided": {"share": 0.4, "profit": 8.25},
+    },
+    "shap": {
+        "features": [
+            {"feature": "tenure", "mean_abs": 0.6, "values": [-1.2, 0.1, 0.1, 1.1], "ranks": [1.0, 0.5, 0.4, 0.0]},
+            {"feature": "plan", "mean_abs": 0.2, "values": [0.2, 0.2, -0.3, 0.1], "ranks": [None] * 4},
+            {"feature": "noise", "mean_abs": 0.0},
+        ]
+    },
+    "groups": [
+        {
+            "column": "plan",
+            "group": group,
+            "recall": 0.7,
+            "recall_low": 0.6,
+            "recall_high": 0.8,
+            "false_positive_rate": 0.2,
+            "false_positive_rate_low": 0.1,
+            "false_positive_rate_high": 0.3,
+        }
+        for group in ("basic", "plus")
+    ],
 }
 LEADERBOARD: Mapping[str, Any] = {
     "schema": "churnflow/leaderboard@1",
@@ -93,12 +123,75 @@ def test_names_from_data_stay_text() -> None:
         ("calibration", "calibration.svg"),
         ("confusion", "confusion.svg"),
         ("importance", "importance.svg"),
-        ("lift", "lift.svg"),
+        ("thresholds", "threshold.svg"),
+        ("profit", "profit.svg"),
+        ("shap", "shap.svg"),
+        ("groups", "groups.svg"),
     ],
 )
 def test_what_was_not_measured_is_left_out(left_out: str, gone: str) -> None:
     found = plots({key: value for key, value in EVALUATION.items() if key != left_out}, LEADERBOARD)
     assert set(CAPTIONS) - set(found) == {gone}
+
+
+def test_without_a_table_of_lift_there_are_neither_lift_nor_gains() -> None:
+    found = plots({key: value for key, value in EVALUATION.items() if key != "lift"}, LEADERBOARD)
+    assert set(CAPTIONS) - set(found) == {"lift.svg", "gains.svg"}
+
+
+def circles(svg: str) -> list[dict[str, str]]:
+    found = ET.fromstring(svg).iter(f"{SVG}circle")  # noqa: S314 - our own
+    return [dict(element.items()) for element in found]
+
+
+def test_calibration_is_shown_before_and_after_only_where_the_model_has_one() -> None:
+    both, alone = drawn()["calibration.svg"], drawn(calibration_before=[])["calibration.svg"]
+    assert (len(circles(both)), len(circles(alone))) == (2, 1)
+    assert "before calibration" in texts(both)
+    assert "before calibration" not in texts(alone)
+
+
+def test_the_chosen_threshold_is_marked_where_it_is_known() -> None:
+    assert "chosen: 0.305" in texts(drawn()["threshold.svg"])
+    unknown = plots({key: value for key, value in EVALUATION.items() if key != "threshold"}, LEADERBOARD)
+    assert not any(text.startswith("chosen") for text in texts(unknown["threshold.svg"]))
+
+
+def test_the_profit_as_decided_lies_on_its_own_place_of_the_curve() -> None:
+    (decided,) = circles(drawn()["profit.svg"])
+    assert "as decided: 8.25" in texts(drawn()["profit.svg"])
+    assert pytest.approx(float(decided["cx"]), abs=0.1) == 64 + 0.4 * 438
+    assert "as decided: 0" in texts(drawn(profit={**EVALUATION["profit"], **FLAT})["profit.svg"])
+
+
+FLAT: Mapping[str, Any] = {
+    "curve": {"share": [0.0, 1.0], "profit": [0.0, 0.0]},
+    "decided": {"share": 0.0, "profit": 0.0},
+}
+
+
+def test_each_customer_is_a_point_coloured_by_its_value_and_grey_where_that_has_no_order() -> None:
+    tenure, plan = circles(drawn()["shap.svg"])[:4], circles(drawn()["shap.svg"])[4:]
+    assert len({point["fill"] for point in tenure}) == 3
+    assert len({point["fill"] for point in plan}) == 1
+    assert [float(point["cx"]) for point in tenure] == sorted(float(point["cx"]) for point in tenure)
+    # Two customers of one value lie one above the other.
+    assert tenure[1]["cx"] == tenure[2]["cx"]
+    assert tenure[1]["cy"] != tenure[2]["cy"]
+    assert "noise" not in texts(drawn()["shap.svg"])
+
+
+def test_a_crowd_of_customers_stays_in_the_row_of_its_column() -> None:
+    crowd = [{"feature": name, "values": [0.0] * 300, "ranks": [0.5] * 300} for name in ("one", "two")]
+    points = [float(point["cy"]) for point in circles(drawn(shap={"features": crowd})["shap.svg"])]
+    assert max(points[:300]) < min(points[300:])
+
+
+def test_groups_are_shown_with_both_rates_and_their_intervals() -> None:
+    svg = drawn()["groups.svg"]
+    assert len(circles(svg)) == 4
+    assert {"plan: basic", "plan: plus", "positives found", "negatives marked"} <= set(texts(svg))
+    assert "groups.svg" not in drawn(groups=[{"column": "plan", "group": "basic", "recall": 0.5}])
 
 
 @pytest.mark.parametrize("foreign", [{}, {"schema": "mine/1", "roc": 5, "models": "many"}])
