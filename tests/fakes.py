@@ -149,12 +149,16 @@ class FakeJournal:
 
 
 class FakeCheckpoints:
-    """Checkpoints in lists; the work tree is the dictionary `tree`, of which snapshots leave out what is `ignored`."""
+    """Checkpoints in lists; the work tree is the dictionary `tree`, of which snapshots leave out what is `ignored`.
+
+    broken: the runs whose newest checkpoint does not match its digest.
+    """
 
     def __init__(self) -> None:
         self.chains: dict[str, list[Checkpoint]] = {}
         self.tree: dict[str, str] = {}
         self.ignored: set[str] = set()
+        self.broken: set[str] = set()
         self.trees: dict[str, dict[str, str]] = {}
 
     def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
@@ -182,6 +186,9 @@ class FakeCheckpoints:
 
     def head(self, run_id: str) -> Checkpoint | None:
         chain = self.chains.get(run_id, [])
+        if run_id in self.broken:
+            message = f"{chain[-1].tag} does not match its digest"
+            raise IntegrityError(message, hint="`churnflow verify` names what is broken")
         return chain[-1] if chain else None
 
     def history(self, run_id: str) -> Sequence[Checkpoint]:
@@ -347,6 +354,7 @@ class World:
             listener=self.listener,
             files=self.files,
             clock=FakeClock(),
+            author="Ann",
             packages_sha256="1" * 64,
             workflow_sha256=lambda _: self.workflow_sha256,
             keep_traceback=self.keep_traceback,

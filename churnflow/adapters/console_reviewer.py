@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from churnflow.adapters.answers_reviewer import account
+from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Check, Finding, FindingState, Measure
 from churnflow.domain.journal import Answer, Approval, StepRecord
 from churnflow.engine.ports import Brief
@@ -66,6 +67,7 @@ class ConsoleReviewer:
             self._console.print(table)
         self._console.print(_changed(brief))
         self._console.print(_issues(brief))
+        self._console.print(_standings(brief))
 
     def _choice(self) -> Answer:
         while True:
@@ -151,6 +153,11 @@ def _changed(brief: Brief) -> Text:
         f"source data: {', '.join(data) or 'unchanged'}",
     )
     return Text(f"Changed since {brief.previous.name}: {'; '.join(parts)}")
+
+
+def _standings(brief: Brief) -> Text:
+    lines = [f"  {standing.author}: {in_words(standing)}" for standing in brief.standings]
+    return Text("\n".join(["Claims so far, and what came true:", *lines])) if lines else Text("Claims so far: none")
 
 
 def _issues(brief: Brief) -> Text:

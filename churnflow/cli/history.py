@@ -18,6 +18,7 @@ from churnflow.cli.screens import (
     measure_text,
     moment,
     run_view,
+    standings_view,
     table_view,
     together,
 )
@@ -28,6 +29,7 @@ from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint, Summary
 from churnflow.domain.journal import StepRecord
 from churnflow.domain.ledger import open_issues
+from churnflow.engine.claims import track_record
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
@@ -138,9 +140,16 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         if confidence is not None:
             views.append(confidence_view(title, confidence))
     views.extend(_step_view(record) for record in checkpoint.run.steps())
+    claims, standings = track_record(checkpoint.run, project.checkpoints)
+    views.append(standings_view(standings))
     rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
     views.append(table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows))
-    data = {"checkpoint": checkpoint.model_dump(mode="json", by_alias=True), "sha256": digest(checkpoint)}
+    data = {
+        "checkpoint": checkpoint.model_dump(mode="json", by_alias=True),
+        "sha256": digest(checkpoint),
+        "claims": [claim.model_dump(mode="json") for claim in claims],
+        "standings": [standing.model_dump(mode="json") for standing in standings],
+    }
     step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
     return Answer(data=data, view=together(*views), next=(step,), run=checkpoint.run.id, checkpoint=checkpoint.tag)
 

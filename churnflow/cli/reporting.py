@@ -19,6 +19,7 @@ from churnflow.cli.screens import lines_view
 from churnflow.cli.session import session_of
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.engine.claims import track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.errors import ConflictError, UsageError
@@ -91,6 +92,7 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
         build=build_confidence(run),
         final=final_confidence(run),
         stale=_stale(run),
+        standings=track_record(run, project.checkpoints)[1],
     )
     if form == "json":
         return json.dumps(json_report.as_json(document), indent=2, ensure_ascii=False) + "\n", {}

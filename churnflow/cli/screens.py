@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from churnflow.domain.claims import Standing, in_words
 from churnflow.domain.evidence import Confidence, Measure
 from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
@@ -148,6 +149,12 @@ def confidence_view(title: str, confidence: Confidence) -> View:
     """Return the sum that a confidence is, line by line."""
     rows = [[f"{part.points:+.1f}", part.text] for part in confidence.parts]
     return table_view(f"{title}: {confidence.score}  ({confidence.because})", ("points", "why"), rows)
+
+
+def standings_view(standings: Sequence[Standing]) -> View:
+    """Return what came true of what each author claimed."""
+    rows = [[standing.author, in_words(standing)] for standing in standings]
+    return table_view("Claims and what came true", ("author", "of all claims at hand"), rows)
 
 
 def issues_view(lines: Sequence[LedgerLine]) -> View:

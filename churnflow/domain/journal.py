@@ -84,7 +84,10 @@ class Approval(Frozen):
 
 
 class Decision(Frozen):
-    """The verdict of a gate, with its reasons and the next action; `key` is the digest of what was judged."""
+    """The verdict of a gate, with its reasons and the next action; `key` is the digest of what was judged.
+
+    by: who had the gate decide; left out where it is not known, so that the digests of older records stay the same.
+    """
 
     kind: Literal["decision"] = "decision"
     name: Name
@@ -97,6 +100,7 @@ class Decision(Frozen):
     bands: tuple[Score, Score]
     reasons: tuple[str, ...]
     next_action: str
+    by: str | None = Field(default=None, exclude_if=lambda by: by is None)
 
 
 class IssueAnswer(Frozen):

@@ -1,7 +1,6 @@
 """From evidence to scores and a verdict: pure, and every number the sum of named parts."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure, Part
@@ -9,6 +8,8 @@ from churnflow.domain.journal import Approval, Run, StepRecord, Verdict
 from churnflow.domain.ledger import LedgerLine, open_issues
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item
+from churnflow.engine.assured import HOLD, assured
+from churnflow.engine.tally import Tally
 
 RAN = 60
 TESTED = 40
@@ -17,35 +18,7 @@ PER_WARNING = 5
 WARNINGS_AT_MOST = 20
 PER_CRITICAL = 30
 PER_NOISE = 10
-BELOW_REWORK = 55
-BELOW_SHIP = 79
-
-
-class Tally:
-    """A sum in the making: points with their reasons, and caps that keep it low."""
-
-    def __init__(self) -> None:
-        """Begin at nought."""
-        self._parts: list[Part] = []
-
-    def add(self, points: float, text: str) -> None:
-        """Add points, or take them where negative."""
-        self._parts.append(Part(points=points, text=text))
-
-    def cap(self, limit: int, text: str) -> None:
-        """Keep the sum at or below `limit`; the cap is named even where it takes nothing."""
-        self.add(min(0.0, limit - self._sum()), f"cap at {limit}: {text}")
-
-    def confidence(self, because: str) -> Confidence:
-        """Return the sum as a score within 0-100, with its parts."""
-        score = max(0, min(100, math.floor(round(self._sum(), 6) + 0.5)))
-        rounding = score - self._sum()
-        if abs(rounding) >= 1:
-            self.add(rounding, "a score lies between 0 and 100")
-        return Confidence(score=score, because=because, parts=tuple(self._parts))
-
-    def _sum(self) -> float:
-        return sum(part.points for part in self._parts)
+MOST_UNPROVEN = 55
 
 
 def step_confidence(
@@ -64,9 +37,9 @@ def step_confidence(
     _take_for_issues(tally, [issue.severity for issue in issues])
     for check in checks:
         if check.observed is None:
-            tally.cap(BELOW_REWORK, f"{check.claim} was not measured")
+            tally.cap(MOST_UNPROVEN, f"{check.claim} was not measured")
         elif not check.passed:
-            tally.cap(BELOW_REWORK, f"{check.claim} does not hold")
+            tally.cap(MOST_UNPROVEN, f"{check.claim} does not hold")
     return tally.confidence(_because(outcomes, issues))
 
 
@@ -99,29 +72,68 @@ def build_confidence(run: Run) -> Confidence | None:
 
 
 def final_confidence(run: Run) -> Confidence | None:
-    """Return the confidence after review, None while no step after the build has been done."""
+    """Return the confidence after review, None while no step after the build has been done.
+
+    It is the estimated probability that all requirements hold together on the next batch, where a step has measured
+    that; else, and then it says so, the mean of build and review. Caps keep it out of the bands of the gate to which
+    what they name does not let it; what only weighs on the decision stands beside it and takes nothing, so that the
+    score stays a probability.
+    """
     build = build_confidence(run)
     reviews = [record for record in run.steps() if record.findings]
     if build is None or not reviews:
         return None
     tally = Tally()
-    tally.add(build.score / 2, f"half of the build confidence of {build.score}")
-    review = min(record.confidence.score for record in reviews)
+    claim = assured(run, tally)
+    because = claim or _stand_in(run, tally, build, min(record.confidence.score for record in reviews))
+    for limit, text in _caps(run, measured=claim is not None):
+        tally.cap(limit, text)
+    for text in _beside(run):
+        tally.add(0, f"beside it, for the reviewer: {text}")
+    return tally.confidence(because)
+
+
+def _stand_in(run: Run, tally: Tally, build: Confidence, review: int) -> str:
+    """Add half of build and review each, less what holds by less than its noise: no probability, and it says so."""
+    tally.add(build.score / 2, f"half of the build confidence of {build.score}, for want of a probability")
     tally.add(review / 2, f"half of the review's confidence of {review}")
-    checks = requirement_checks(run)
-    _take_for_noise(tally, checks, PER_NOISE / 2)
-    for check in checks:
-        if not check.passed:
-            reason = "was not measured" if check.observed is None else "does not hold"
-            tally.cap(BELOW_REWORK, f"the requirement {check.claim} {reason}")
-    failed = [line for record in reviews for line in record.findings if line.state == "fail"]
-    for line in failed:
-        if line.severity == "critical":
-            tally.cap(BELOW_REWORK, f"the review failed: {line.claim}")
+    _take_for_noise(tally, requirement_checks(run), PER_NOISE / 2)
+    return f"build {build.score}, review {review}; not a probability, for no step has measured {HOLD}"
+
+
+def _caps(run: Run, *, measured: bool) -> Iterator[tuple[int, str]]:
+    """Yield what no score outweighs, each with the highest score that it leaves: below the bands of the run's gate."""
+    fix, ship = _bands(run)
+    for check in requirement_checks(run):
+        if check.observed is None:
+            yield fix - 1, f"the requirement {check.claim} was not measured"
+        elif not (check.passed or measured):
+            yield fix - 1, f"the requirement {check.claim} does not hold"
+    yield from ((fix - 1, f"{record.name} did not pass") for record in run.steps() if not record.passed)
+    yield from ((fix - 1, f"the review failed: {line.claim}") for line in _failed(run) if line.severity == "critical")
     critical = critical_issues(run)
     if critical:
-        tally.cap(BELOW_SHIP, f"critical and open: {', '.join(line.id for line in critical)}")
-    return tally.confidence(f"build {build.score}, review {review}, findings failed: {len(failed)}")
+        yield ship - 1, f"critical and open: {', '.join(line.id for line in critical)}"
+
+
+def _beside(run: Run) -> Iterator[str]:
+    """Yield what a reviewer has to weigh and no probability holds."""
+    yield from (f"the review failed: {line.claim}" for line in _failed(run) if line.severity != "critical")
+    warnings = [line.id for line in open_issues(run) if line.severity == "warning"]
+    if warnings:
+        yield f"warnings open: {', '.join(warnings)}"
+
+
+def _failed(run: Run) -> list[Finding]:
+    return [line for record in run.steps() for line in record.findings if line.state == "fail"]
+
+
+def _bands(run: Run) -> tuple[int, int]:
+    """Return where the bands fix and ship of the run's gate begin, as a gate has them where the workflow has none."""
+    gate = next(
+        (item for item in run.declared.items() if isinstance(item, Gate)), Gate.model_validate({"gate": "ship"})
+    )
+    return gate.fix, gate.ship
 
 
 def requirement_checks(run: Run, rules: Iterable[Rule] | None = None) -> list[Check]:
@@ -191,7 +203,7 @@ def _band(score: int, gate: Gate) -> str:
 def _build_records(run: Run) -> list[StepRecord]:
     if "build" in run.declared.phases:
         return [record for record in run.steps() if record.phase == "build"]
-    return [record for record in run.steps() if not record.findings]
+    return [record for record in run.steps() if not record.findings and HOLD not in record.metrics]
 
 
 def _take_for_noise(tally: Tally, checks: Iterable[Check], points: float) -> None:

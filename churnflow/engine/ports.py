@@ -8,6 +8,7 @@ from typing import Protocol
 
 from churnflow.domain.base import Frozen
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary
+from churnflow.domain.claims import Standing
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Entry, ItemEntry, Run, StepRecord
@@ -148,7 +149,8 @@ class ReleasePointer(Protocol):
 class Brief:
     """What a reviewer is shown before the answer: what is approved, what changed since, and what is open.
 
-    questions: those of the workflow, then those that the review's checklist leaves to a person.
+    questions: those of the workflow, then those that the review's checklist leaves to a person. standings: how far each
+    author of a score could be believed so far.
     """
 
     request: ApprovalRequest
@@ -158,6 +160,7 @@ class Brief:
     previous: Checkpoint | None
     changed_files: tuple[str, ...]
     issues: tuple[LedgerLine, ...]
+    standings: tuple[Standing, ...] = ()
 
 
 class Reviewer(Protocol):
@@ -223,7 +226,8 @@ class Clock(Protocol):
 class Ports:
     """Everything outside that the engine works with.
 
-    workflow_sha256: the digest of the workflow in a file as it is now, None where there is none that can be read.
+    author: who runs this, as scores name who claimed them. workflow_sha256: the digest of the workflow in a file as it
+    is now, None where there is none that can be read.
     """
 
     store: ArtifactStore
@@ -235,6 +239,7 @@ class Ports:
     listener: Listener
     files: Files
     clock: Clock
+    author: str
     packages_sha256: str
     workflow_sha256: Callable[[str], str | None]
     keep_traceback: Callable[[BaseException], str]

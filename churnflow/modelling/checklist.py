@@ -142,6 +142,17 @@ def beats_base_rate(gain: Figure | None) -> Answer:
     return judged(f"log loss higher by {shown(gain.turned())}", passed=passed)
 
 
+def no_worse(loss: Figure) -> Answer:
+    """Judge the log loss less that of the released model, or, before the first release, of the base rate."""
+    way = "lower" if loss.value <= 0 else "higher"
+    text = f"log loss {way} by {shown(loss.turned() if loss.value <= 0 else loss)}"
+    if loss.value <= 0:
+        return judged(text, passed=True)
+    if loss.low is None or loss.low > 0:
+        return judged(text, passed=False)
+    return asked(f"{text}, which may be chance: is there another reason to replace what is served?")
+
+
 def generalises(train: Figure | None, validated: Figure | None, test: Figure | None, folds: int) -> Answer:
     """Judge how the ROC AUC falls from the training rows over cross-validation to the test part."""
     if test is None or validated is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from churnflow.domain.base import stamp
 from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Finding
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
@@ -51,6 +52,15 @@ def issues(lines: Sequence[LedgerLine]) -> Iterator[str]:
     if not lines:
         yield "None."
     yield ""
+
+
+def standings(document: ReportInput) -> Iterator[str]:
+    """Write what came true of what each author claimed, nothing where nobody claimed anything."""
+    if document.standings:
+        yield "### Claims and what came true"
+        yield ""
+        yield from (f"- {plain(standing.author)}: {plain(in_words(standing))}" for standing in document.standings)
+        yield ""
 
 
 def decision(entry: Decision, document: ReportInput) -> Iterator[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from churnflow.domain.base import Frozen
 from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.claims import Standing
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
@@ -28,6 +29,7 @@ class ReportInput:
     """A run with its checkpoints (oldest first), what is served, the scores, and the captions of its plots by file.
 
     stale: the names of the approvals, checkpoints and gates whose answer was about something that has changed since.
+    standings: what came true of what each author claimed, in this run and those before it.
     """
 
     run: Run
@@ -39,3 +41,4 @@ class ReportInput:
     final: Confidence | None = None
     stale: frozenset[str] = frozenset()
     performance: Sequence[PerformanceRow] = ()
+    standings: Sequence[Standing] = ()

@@ -20,6 +20,7 @@ def as_json(document: ReportInput) -> dict[str, Any]:
         "stale": sorted(document.stale),
         "checkpoints": [_checkpoint(item) for item in document.checkpoints],
         "served": document.served.model_dump(mode="json") if document.served else None,
+        "standings": [standing.model_dump(mode="json") for standing in document.standings],
         "performance": [row.model_dump(mode="json") for row in document.performance],
     }
 

@@ -148,6 +148,7 @@ def _final(document: ReportInput) -> Iterator[str]:
         yield f"**Final confidence: {document.final.score}** ({plain(document.final.because)})"
         yield ""
         yield from blocks.confidence("Final confidence", document.final)
+    yield from closing.standings(document)
 
 
 def _by_source(run: Run) -> dict[str, list[LedgerLine]]:

@@ -91,10 +91,11 @@ def run_with(*, roc: Measure | None, findings: tuple[Finding, ...] = (PASS,), cr
 CLEAR = Measure(value=0.85, low=0.82, high=0.88, n=100)
 
 
-def test_the_final_score_is_the_mean_of_build_and_review_less_noise() -> None:
+def test_without_a_probability_the_mean_of_build_and_review_less_noise_stands_in_and_says_so() -> None:
     final = final_confidence(run_with(roc=CLEAR))
     assert final is not None
     assert final.score == 100
+    assert "not a probability, for no step has measured requirements_hold" in final.because
     noisy = final_confidence(run_with(roc=Measure(value=0.81, low=0.78, high=0.84, n=100)))
     assert noisy is not None
     assert noisy.score == 95
@@ -104,9 +105,9 @@ def test_the_final_score_is_the_mean_of_build_and_review_less_noise() -> None:
     ("roc", "findings", "critical", "expected", "score"),
     [
         (CLEAR, (PASS,), False, "ship", 100),
-        (Measure(value=0.5, low=0.4, high=0.6), (PASS,), False, "rework", 55),
-        (None, (PASS,), False, "rework", 55),
-        (CLEAR, (PASS, FAIL), False, "rework", 55),
+        (Measure(value=0.5, low=0.4, high=0.6), (PASS,), False, "rework", 59),
+        (None, (PASS,), False, "rework", 59),
+        (CLEAR, (PASS, FAIL), False, "rework", 59),
         (CLEAR, (PASS, SOFT), False, "ship", 94),
         (CLEAR, (PASS,), True, "fix", 79),
     ],

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from churnflow.domain.evidence import Issue
 from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
@@ -25,6 +27,15 @@ def test_the_scores_are_those_of_the_document() -> None:
     assert source.final is not None
     assert found["final"]["score"] == source.final.score
     assert sum(part["points"] for part in found["build"]["parts"]) == found["build"]["score"]
+
+
+def test_what_came_true_of_claims_stands_by_author() -> None:
+    found = as_json(whole())["standings"]
+    assert [(line["author"], line["claims"], line["settled"]) for line in found] == [
+        ("churn.scope", 1, 1),
+        ("Bo", 1, 0),
+    ]
+    assert found[0]["brier"] == pytest.approx(0.04)
 
 
 def test_checkpoints_say_where_they_come_from_and_how_to_return() -> None:

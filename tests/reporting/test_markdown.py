@@ -188,10 +188,10 @@ def reworked() -> ReportInput:
 
 def test_a_run_sent_back_states_verdict_band_reasons_and_what_to_do() -> None:
     text = markdown(reworked())
-    assert "**REWORK**, confidence 55" in text
+    assert "**REWORK**, confidence 59" in text
     shown = chapter(text, "Decision")
-    assert "| below 60 | rework                    | confidence 55, verdict |" in shown
-    assert "- final confidence 55 lies in the band below 60 (rework)" in shown
+    assert "| below 60 | rework                    | confidence 59, verdict |" in shown
+    assert "- final confidence 59 lies in the band below 60 (rework)" in shown
     assert "Next action: rework what the reasons name, then `churnflow plan --new` starts a new run" in shown
     assert "- **Before, 2026-03-02 09:09:30 UTC:** fix with a confidence of 70: one reason" in shown
     assert "Release" not in shown
@@ -263,6 +263,19 @@ def test_a_review_that_found_nothing_says_none() -> None:
 
 def test_a_question_that_nobody_has_answered_yet_says_so() -> None:
     assert "most: tenure **Not answered yet.**" in markdown(document(built(review())))
+
+
+def test_a_final_confidence_is_told_requirement_by_requirement_down_to_the_artifact() -> None:
+    text = markdown(whole())
+    assert "**Final confidence: 87** (probability that all 2 requirements hold together on the next batch" in text
+    assert "| -12.6  | train.roc_auc >= 0.8 holds in 87.4% of the batches; drawn from customers (customers 21eb" in text
+
+
+def test_what_came_true_of_claims_is_told_by_author_and_left_out_where_nobody_claimed() -> None:
+    assert "- churn.scope: 1 of 1 settled; said 80% on average, 100% came true (under-confident by 20" in markdown(
+        whole()
+    )
+    assert "Claims and what came true" not in markdown(document(begun(ingest(), review(state="fail"))))
 
 
 def test_a_review_without_a_build_states_no_final_confidence() -> None:

@@ -101,6 +101,14 @@ def test_a_good_run_fails_nothing_and_asks_what_no_machine_knows() -> None:
     }
 
 
+def test_a_requirement_shows_how_often_it_holds_in_the_batches_drawn_for_the_score() -> None:
+    shares = {"requirement_1_holds": Measure(value=0.999), "requirement_2_holds": Measure(value=0.64)}
+    steps = tuple(record(name, named) for name, named in {**GOOD, "assure": shares}.items())
+    found = findings(steps=steps)
+    assert "holds in 64.0% of the batches" in found["required: evaluate.recall >= 0.7"].evidence
+    assert "of the batches" not in found["required: rehearse.latency_p95_ms <= 50"].evidence
+
+
 def test_a_requirement_shows_its_value_and_interval_and_when_that_reaches_across() -> None:
     found = findings()
     assert "0.840 [0.820, 0.860], n = 1408" in found["required: evaluate.roc_auc >= 0.8"].evidence
@@ -113,6 +121,8 @@ def test_a_requirement_shows_its_value_and_interval_and_when_that_reaches_across
     [
         ({"evaluate.roc_auc": Measure(value=0.7)}, "required: evaluate.roc_auc >= 0.8", "critical"),
         ({"evaluate.recall": None}, "required: evaluate.recall >= 0.7", "critical"),
+        ({"evaluate.recall": Measure(value=0.68, low=0.63, high=0.73)}, "required: evaluate.recall >= 0.7", "warning"),
+        ({"evaluate.recall": Measure(value=0.6, low=0.55, high=0.65)}, "required: evaluate.recall >= 0.7", "critical"),
         ({"features.leaking_features": Measure(value=1)}, "no feature gives the answer away", "critical"),
         ({"features.shared_rows": Measure(value=4)}, "no test row equals a training row", "critical"),
         ({"rehearse.latency_p95_ms": Measure(value=90)}, "performance is acceptable", "warning"),
@@ -121,6 +131,11 @@ def test_a_requirement_shows_its_value_and_interval_and_when_that_reaches_across
         (
             {"evaluate.log_loss_gain": Measure(value=0.01, low=-0.01, high=0.03)},
             "the model beats predicting the base rate",
+            "critical",
+        ),
+        (
+            {"evaluate.vs_released_log_loss": Measure(value=0.02, low=0.01, high=0.03)},
+            "the model is no worse than what is served",
             "critical",
         ),
         ({"evaluate.roc_auc": Measure(value=0.8, low=0.78, high=0.81)}, "the model generalises", "warning"),
@@ -139,6 +154,17 @@ def test_a_requirement_shows_its_value_and_interval_and_when_that_reaches_across
 def test_what_does_not_hold_fails(changed: dict[str, Any], claim: str, severity: str) -> None:
     found = findings(changed)[claim]
     assert (found.state, found.severity) == ("fail", severity)
+
+
+def test_a_leak_that_is_in_the_ledger_is_asked_for_there_a_person_drops_or_waives_it() -> None:
+    leak = Issue(text="fee gives the target away", severity="critical")
+    leaky = {**GOOD["features"], "leaking_features": Measure(value=1)}
+    claim = "no feature gives the answer away"
+    for issues, state in (((leak,), "ask"), ((), "fail")):
+        steps = (*(record(name, GOOD[name]) for name in GOOD if name != "features"), record("features", leaky))
+        steps = (*steps[:-1], steps[-1].model_copy(update={"issues": issues}))
+        found = findings(steps=steps)[claim]
+        assert (found.state, "1; the gate stays shut until" in found.evidence) == (state, state == "ask")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""Who claimed what, and what came true: settled by the newest evidence, counted by author."""
+
+from typing import Any
+
+import pytest
+
+from churnflow.domain.claims import Claim, Outcome, Standing, in_words, standings
+from churnflow.domain.evidence import Check, Confidence, Issue, Measure
+from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.engine.claims import claims_of, track_record
+from churnflow.engine.keep import compose
+from tests.fakes import START, World
+
+WORKFLOW = """
+name: small
+task: Make a number
+requirements: [evaluate.roc_auc >= 0.80]
+phases:
+  plan:
+    - step: scope
+      uses: churn.scope
+  build:
+    - step: tidy
+      uses: team.tidy
+    - step: evaluate
+      uses: churn.evaluate
+  decision:
+    - gate: ship
+"""
+GOOD, BAD = Measure(value=0.85), Measure(value=0.75)
+
+
+def step(name: str, stated: int | None = None, **more: Any) -> StepRecord:
+    phase = "plan" if name == "scope" else "build"
+    said = None if stated is None else Confidence(score=stated, because="so it says")
+    given = {"name": name, "phase": phase, "passed": True, "key": "0" * 64, "at": START, "uses": f"team.{name}"}
+    return StepRecord(**{**given, "stated": said, "confidence": Confidence(score=90, because="tested"), **more})
+
+
+def decision(score: int, verdict: str = "ship", by: str | None = "Ann") -> Decision:
+    return Decision(
+        name="ship",
+        phase="decision",
+        passed=verdict == "ship",
+        key="0" * 64,
+        at=START,
+        verdict=verdict,  # type: ignore[arg-type]
+        confidence=Confidence(score=score, because="measured"),
+        bands=(60, 80),
+        reasons=("x",),
+        next_action="x",
+        by=by,
+    )
+
+
+def run_of(*entries: StepRecord | Decision, run_id: str = "261123-aaaa", workflow: str = WORKFLOW) -> Run:
+    run = World().begin(workflow, run_id)
+    for entry in entries:
+        run = run.add(entry)
+    return run
+
+
+def only(run: Run, *outcomes: Outcome) -> Claim:
+    (claim,) = claims_of(run, outcomes)
+    return claim
+
+
+@pytest.mark.parametrize(("measure", "true"), [(GOOD, True), (BAD, False)])
+def test_a_plan_is_settled_by_whether_the_newest_evaluation_meets_the_requirements(
+    measure: Measure, true: bool
+) -> None:
+    older = step("evaluate", metrics={"roc_auc": Measure(value=0.5)})
+    claim = only(run_of(step("scope", 85), older, step("evaluate", metrics={"roc_auc": measure})))
+    assert (claim.author, claim.score, claim.came_true) == ("team.scope", 85, true)
+    assert claim.settled_by == ("1 requirements hold" if true else "fails: evaluate.roc_auc >= 0.8")
+
+
+def test_a_plan_is_open_until_every_requirement_is_measured() -> None:
+    assert only(run_of(step("scope", 85))).came_true is None
+    none = WORKFLOW.replace("requirements: [evaluate.roc_auc >= 0.80]", "requirements: []")
+    claim = only(run_of(step("scope", 85), workflow=none))
+    assert (claim.came_true, claim.settled_by) == (None, "no requirements declared")
+
+
+@pytest.mark.parametrize(
+    ("more", "true"),
+    [
+        ({"checks": (Check(claim="size >= 1", observed=2, passed=True),)}, True),
+        ({"checks": (Check(claim="size >= 1", observed=0, passed=False),)}, False),
+        ({"issues": (Issue(text="it leaks", severity="critical"),)}, False),
+        ({"checks": (), "issues": (Issue(text="odd", severity="warning"),)}, True),
+    ],
+)
+def test_a_step_is_settled_by_its_own_checks_or_else_by_the_requirements(more: dict[str, Any], true: bool) -> None:
+    run = run_of(step("tidy", 80, **more), step("evaluate", metrics={"roc_auc": GOOD}))
+    assert only(run).came_true is true
+
+
+def test_a_step_answers_for_the_requirements_on_its_own_metrics() -> None:
+    held = Check(claim="rows >= 1", observed=2, passed=True)
+    claim = only(run_of(step("evaluate", 90, metrics={"roc_auc": BAD}, checks=(held,))))
+    assert (claim.came_true, claim.settled_by) == (False, "fails: evaluate.roc_auc >= 0.8")
+
+
+def test_an_agent_that_names_itself_is_the_author() -> None:
+    assert only(run_of(step("tidy", 80, facts={"author": "agent seven"}))).author == "agent seven"
+
+
+def test_only_what_comes_after_the_release_settles_a_final_score() -> None:
+    run = run_of(decision(70, "fix"), decision(90, by=None))
+    fixed, shipped = claims_of(run)
+    assert (fixed.author, fixed.settled_by) == ("Ann", "not released")
+    assert (shipped.author, shipped.came_true, shipped.settled_by) == ("unknown", None, "no performance measured yet")
+    outcome = Outcome(run=run.id, held=False, evidence="recall 0.61 in 2026-12")
+    fixed, shipped = claims_of(run, [Outcome(run="261001-zzzz", held=True, evidence="x"), outcome])
+    assert fixed.came_true is None
+    assert (shipped.came_true, shipped.settled_by) == (False, "recall 0.61 in 2026-12")
+
+
+def test_authors_are_told_by_brier_score_and_how_far_they_say_too_much() -> None:
+    given = (("bold", 90, True), ("bold", 90, False), ("shy", 40, True), ("new", 50, None), ("bold", 90, None))
+    bold, shy, new = standings(
+        Claim(author=author, run="r", about="x", score=score, at=START, came_true=true) for author, score, true in given
+    )
+    assert (bold.author, bold.claims, bold.settled) == ("bold", 3, 2)
+    assert (bold.mean_score, bold.came_true, bold.brier) == pytest.approx((0.9, 0.5, 0.41))
+    assert in_words(bold) == (
+        "2 of 3 settled; said 90% on average, 50% came true (over-confident by 40 points); Brier score 0.41"
+    )
+    assert "under-confident by 60 points" in in_words(shy)
+    assert new == Standing(author="new", claims=1, settled=0)
+    assert in_words(new) == "0 of 1 settled"
+    exact = Standing(author="x", claims=1, settled=1, mean_score=1.0, came_true=1.0, brier=0.0)
+    assert "100% came true (as said)" in in_words(exact)
+
+
+def test_runs_kept_before_count_and_one_that_is_broken_does_not() -> None:
+    world = World()
+    for run_id, measure in (("261121-aaaa", GOOD), ("261122-bbbb", GOOD), ("261123-cccc", BAD)):
+        run = world.begin(WORKFLOW, run_id).add(step("scope", 80)).add(step("evaluate", metrics={"roc_auc": measure}))
+        world.checkpoints.save(compose(run, "built", None, world.ports))
+    world.checkpoints.broken.add("261122-bbbb")
+    claims, found = track_record(run, world.checkpoints)
+    assert [(claim.run, claim.came_true) for claim in claims] == [("261123-cccc", False), ("261121-aaaa", True)]
+    assert (found[0].settled, found[0].came_true) == (2, 0.5)
