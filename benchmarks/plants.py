@@ -82,9 +82,9 @@ def missing_apart(customers: Customers, gap: float, random: Random) -> Customers
 
 def numbered(customers: Customers, mixed: float, random: Random) -> Customers:
     """A running number given to those who stayed first, a share of them mixed with the others."""
-    keys = customers.target + np.where(random.random(len(customers.target)) < mixed, random.normal(0, 5, 1), 0)
-    swapped = np.where(random.random(len(keys)) < mixed, random.random(len(keys)) * 2, keys)
-    order = np.argsort(np.argsort(swapped + random.random(len(keys)) * 1e-6))
+    keys = customers.target + random.random(len(customers.target))
+    keys = np.where(random.random(len(keys)) < mixed, 2 * random.random(len(keys)), keys)
+    order = np.argsort(np.argsort(keys))
     return customers.planting("seen", order.astype(float), "number")
 
 
