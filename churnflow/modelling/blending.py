@@ -34,8 +34,19 @@ def fit_mix(margins: Floats, target: Ints) -> Mix:
     """Return the weights under which the sum of `margins` (n, k) has the lowest log loss against `target` (n,).
 
     Stacked generalization with non-negative weights (Wolpert 1992; Breiman 1996), drawn towards the equal average,
-    which is hard to beat where the members are alike.
+    which is hard to beat where the members are alike. A member of little weight gets none, down to two members.
     """
+    kept = list(range(margins.shape[1]))
+    mix = _weigh(margins, target)
+    while len(kept) > _MIN_MEMBERS and mix.weights.min() < _LEAST * mix.weights.sum():
+        del kept[int(np.argmin(mix.weights))]
+        mix = _weigh(margins[:, kept], target)
+    weights = np.zeros(margins.shape[1])
+    weights[kept] = mix.weights
+    return Mix(weights, mix.intercept)
+
+
+def _weigh(margins: Floats, target: Ints) -> Mix:
     members = margins.shape[1]
     equal = 1 / members
 
@@ -53,21 +64,9 @@ def fit_mix(margins: Floats, target: Ints) -> Mix:
 
 
 def cross_fit_mix(margins: Floats, target: Ints, folds: Ints) -> Floats:
-    """Return the blend's margins (n,), those of each fold with weights found on the others."""
+    """Return the blend's margins (n,), those of each fold with members and weights found on the others."""
     mixed = np.zeros(len(target))
     for fold in np.unique(folds):
         inside = folds != fold
         mixed[~inside] = fit_mix(margins[inside], target[inside]).apply(margins[~inside])
     return mixed
-
-
-def needed(margins: Floats, target: Ints) -> list[int]:
-    """Return which columns of `margins` (n, k) a blend keeps: those of weight, at least two."""
-    kept = list(range(margins.shape[1]))
-    while len(kept) > _MIN_MEMBERS:
-        weights = fit_mix(margins[:, kept], target).weights
-        least = int(np.argmin(weights))
-        if weights[least] >= _LEAST * weights.sum():
-            break
-        del kept[least]
-    return kept

@@ -130,11 +130,14 @@ class _Apart:
         self._parts = []
         for fold in np.unique(folds):
             inside, outside = folds != fold, folds == fold
+            if len(np.unique(domain[outside])) < 2 or len(np.unique(domain[inside])) < 2:  # noqa: PLR2004 - two tables
+                continue
             model = booster(seed).fit(matrix[inside], domain[inside])
             self._parts.append((model, matrix[outside], domain[outside]))
         found = [delong(model.predict_proba(rows)[:, 1], labels) for model, rows, labels in self._parts]
-        self.auc = float(np.mean([auc for auc, _ in found]))
-        self._error = float(np.sum([variance for _, variance in found])) ** 0.5 / len(found)
+        # Rows so alike that no fold holds both tables tell nothing.
+        self.auc = float(np.mean([auc for auc, _ in found])) if found else 0.5
+        self._error = float(np.sum([variance for _, variance in found])) ** 0.5 / max(1, len(found))
 
     def interval(self) -> tuple[float, float]:
         """Return the ends of the interval, within 0 and 1."""

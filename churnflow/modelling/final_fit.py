@@ -9,11 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from churnflow.errors import UsageError
 from churnflow.modelling.calibration import apply
+from churnflow.modelling.columns import Floats
 from churnflow.modelling.encoding import as_columns, learn
 from churnflow.modelling.families import RECIPES
 from churnflow.modelling.fitting import Fitted, Params, Sample, Weighting, weighed
 from churnflow.modelling.margins import MEMBERS, Family
+from churnflow.modelling.model_file import MAX_MODEL_BYTES
 from churnflow.modelling.profit import Campaign
 from churnflow.modelling.scorer import PortableModel
 from churnflow.modelling.search import Candidate
@@ -23,7 +26,8 @@ from churnflow.modelling.thresholds import Objective, choose_threshold
 
 # More rows bear a few more rounds than the folds, which had a part of them, were best with.
 _MORE_ROUNDS = 1.1
-# A blend grows each of its boosted models several times, by other random numbers, and takes their mean.
+# A boosted model is grown several times, by other random numbers, and the mean is taken: it depends less on luck than
+# any one of them.
 _GROWN = 3
 
 
@@ -46,6 +50,14 @@ class Final:
     parity: float
 
 
+def worth(objective: Objective, frame: pd.DataFrame) -> Floats | None:
+    """Return what each row is worth to a campaign, (n,); None where the objective is another.
+
+    Raises UsageError when the campaign names a column that holds no amounts.
+    """
+    return objective.values(frame) if isinstance(objective, Campaign) else None
+
+
 def fit_final(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, made: Settings) -> Final:
     """Fit the chosen contender on all training rows and measure the written model against its library."""
     contender = made.contender
@@ -58,29 +70,31 @@ def fit_final(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, made:
         matrix = learned.encoding.encode(columns).matrix
         margins = sum((weight * member.margin(matrix) for member, weight in fitted), np.zeros(len(target)))
     calibration = (slope, intercept - slope * sample.offset * sum(weight for _, weight in fitted))
-    family, arrays = _assembled(fitted, blend=bool(contender.members))
-    worth = made.objective.values(frame) if isinstance(made.objective, Campaign) else None
+    family, arrays = _assembled(fitted)
     model = PortableModel(
         name=contender.candidate.model,
         family=family,
         encoding=learned.encoding,
         arrays=arrays,
         calibration=calibration,
-        threshold=choose_threshold(contender.probabilities, target, made.objective, worth),
+        threshold=choose_threshold(contender.probabilities, target, made.objective, worth(made.objective, frame)),
         positive=made.labels[0],
         negative=made.labels[1],
     )
-    stored = PortableModel.from_bytes(model.to_bytes())
+    data = model.to_bytes()
+    if len(data) > MAX_MODEL_BYTES:
+        message = f"the model takes {len(data)} bytes, more than the {MAX_MODEL_BYTES} that can be served"
+        raise UsageError(message, hint="leave extra_trees or random_forest out of models, or give blend: false")
+    stored = PortableModel.from_bytes(data)
     of_library = apply(calibration, margins)
     return Final(stored, float(np.abs(stored.score(columns) - of_library).max()))
 
 
 def _fit_members(contender: Contender, sample: Sample, seed: int) -> list[tuple[Fitted, float]]:
-    if not contender.members:
-        return [(_fit(contender.candidate, sample, seed), 1.0)]
+    members = contender.members or ((contender.candidate, 1.0),)
     return [
         (_fit(candidate, sample, seed + turn), weight / turns)
-        for candidate, weight in contender.members
+        for candidate, weight in members
         for turns in [_GROWN if RECIPES[candidate.model].grown else 1]
         for turn in range(turns)
     ]
@@ -94,8 +108,8 @@ def _fit(candidate: Candidate, sample: Sample, seed: int) -> Fitted:
     return recipe.fit(sample, params, seed, None)
 
 
-def _assembled(fitted: list[tuple[Fitted, float]], *, blend: bool) -> tuple[Family, dict[str, npt.NDArray[Any]]]:
-    if not blend:
+def _assembled(fitted: list[tuple[Fitted, float]]) -> tuple[Family, dict[str, npt.NDArray[Any]]]:
+    if len(fitted) == 1:
         return fitted[0][0].family, dict(fitted[0][0].arrays)
     arrays: dict[str, npt.NDArray[Any]] = {
         "mix": np.array([weight for _, weight in fitted], dtype="<f8"),

@@ -27,9 +27,11 @@ def selection_optimism(losses: Floats, seed: int) -> float:
     for start in range(0, DRAWS, step):
         counts = random.multinomial(rows, np.full(rows, 1 / rows), size=min(step, DRAWS - start)).astype(np.float64)
         drawn = counts @ losses / rows
-        left = (counts == 0).astype(np.float64)
+        # With few rows a draw may leave none out.
+        whole = (counts == 0).any(axis=1)
+        drawn, left = drawn[whole], (counts[whole] == 0).astype(np.float64)
         outside = left @ losses / left.sum(axis=1, keepdims=True)
         best = drawn.argmin(axis=1)
         pick = np.arange(len(best))
         judged += list(outside[pick, best])
-    return max(0.0, float(np.mean(judged) - losses.mean(axis=0).min()))
+    return max(0.0, float(np.mean(judged) - losses.mean(axis=0).min())) if judged else 0.0

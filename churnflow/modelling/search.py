@@ -179,7 +179,7 @@ def search(folded: Folded, plan: Plan, report: Report, workers: Workers[Part]) -
         for trial in batch:
             _note(study, trial, folded, outcome)
             report(outcome.done, plan.trials, _said(trial, outcome))
-        outcome.out_of_time = outcome.done < plan.trials and time.monotonic() >= deadline
+        outcome.out_of_time |= outcome.done < plan.trials and time.monotonic() >= deadline
     return outcome
 
 
@@ -193,6 +193,7 @@ class _Trial:
     number: int
     folds: dict[int, Tried] = field(default_factory=dict)
     stopped: bool = False
+    out_of_time: bool = False
     candidate: Candidate | None = None
 
 
@@ -223,7 +224,7 @@ def _run_batch(
         calls = [(fold, partial(_call, trial.model, trial.params, fold)) for trial, fold in going]
         for (trial, fold), tried in zip(going, workers.run(calls, deadline), strict=True):
             if tried is None:
-                trial.stopped = True
+                trial.stopped = trial.out_of_time = outcome.out_of_time = True
             else:
                 trial.folds[fold] = tried
                 outcome.seconds[trial.model] = outcome.seconds.get(trial.model, 0.0) + tried.seconds
@@ -290,7 +291,7 @@ def _note(study: optuna.Study, trial: _Trial, folded: Folded, outcome: Outcome) 
     courses = outcome.courses.setdefault(trial.model, [])
     if trial.stopped:
         study.tell(trial.asked, state=TrialState.PRUNED)
-        outcome.pruned += 1
+        outcome.pruned += not trial.out_of_time
         return
     trial.candidate = _joined(trial, folded)
     study.tell(trial.asked, trial.candidate.loss)
@@ -300,7 +301,8 @@ def _note(study: optuna.Study, trial: _Trial, folded: Folded, outcome: Outcome) 
 
 def _said(trial: _Trial, outcome: Outcome) -> str:
     best = min(outcome.tried, key=lambda known: known.loss)
-    now = "stopped early" if trial.candidate is None else f"{trial.candidate.loss:.4f}"
+    ended = "ran out of time" if trial.out_of_time else "stopped early"
+    now = ended if trial.candidate is None else f"{trial.candidate.loss:.4f}"
     return f"{trial.model} {now}; best {best.model} {best.loss:.4f}"
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from churnflow.modelling.blending import cross_fit_mix, fit_mix, needed
+from churnflow.modelling.blending import cross_fit_mix, fit_mix
 from churnflow.modelling.calibration import (
     NONE,
     Calibration,
@@ -98,14 +98,13 @@ def _share(model: str) -> int:
 
 def _blended(members: list[Candidate], folded: Folded) -> Contender:
     margins = np.stack([member.margins for member in members], axis=1)
-    kept = needed(margins, folded.target)
-    mixed = cross_fit_mix(margins[:, kept], folded.target, folded.folds)
-    mix = fit_mix(margins[:, kept], folded.target)
+    mixed = cross_fit_mix(margins, folded.target, folded.folds)
+    mix = fit_mix(margins, folded.target)
     scores = [roc_auc_score(part.valid.target, mixed[part.rows]) for part in folded.parts]
     probabilities = apply(NONE, mixed)
     losses = log_losses(probabilities, folded.target)
     by_fold = tuple(float(losses[part.rows].mean()) for part in folded.parts)
-    weighed = tuple((members[place], float(weight)) for place, weight in zip(kept, mix.weights, strict=True))
+    weighed = tuple((member, float(weight)) for member, weight in zip(members, mix.weights, strict=True) if weight)
     parts = [f"{weight:.2f} {member.model}" for member, weight in weighed]
     candidate = Candidate(BLEND, {"members": parts}, tuple(map(float, scores)), by_fold, mixed)
     return Contender(candidate, (1.0, mix.intercept), probabilities, losses, by_fold, weighed)

@@ -19,6 +19,7 @@ from churnflow.modelling.margins import log_odds
 from churnflow.modelling.split import Ints
 
 FOREST_TREES: Final = 100
+MOST_LEAVES: Final = 5000
 MOST_ROUNDS: Final = 2000
 PATIENCE: Final = 50
 # How many rounds lie between two stages at which a boosted model is judged.
@@ -28,15 +29,21 @@ Tree = tuple[Ints, Ints, Ints, npt.NDArray[np.float32], Floats]
 
 
 def fit_forest(sample: Sample, params: Params, seed: int, valid: Sample | None = None) -> Fitted:
-    """Fit a random forest (Breiman 2001); leaf size and depth keep it at a few MB."""
+    """Fit a random forest (Breiman 2001)."""
     del valid
-    return _fit_forest(RandomForestClassifier(FOREST_TREES, **params, random_state=seed), sample)
+    return _fit_forest(RandomForestClassifier(FOREST_TREES, **_bounded(params, sample), random_state=seed), sample)
 
 
 def fit_extra_trees(sample: Sample, params: Params, seed: int, valid: Sample | None = None) -> Fitted:
     """Fit extremely randomized trees (Geurts, Ernst and Wehenkel 2006)."""
     del valid
-    return _fit_forest(ExtraTreesClassifier(FOREST_TREES, **params, random_state=seed), sample)
+    return _fit_forest(ExtraTreesClassifier(FOREST_TREES, **_bounded(params, sample), random_state=seed), sample)
+
+
+def _bounded(params: Params, sample: Sample) -> Params:
+    """Return the parameters with leaves of at least a 5,000th of the rows: a forest stays within some 30 MB."""
+    least = max(int(params.get("min_samples_leaf", 1)), len(sample.target) // MOST_LEAVES)
+    return {**params, "min_samples_leaf": least}
 
 
 def _fit_forest(model: RandomForestClassifier | ExtraTreesClassifier, sample: Sample) -> Fitted:
@@ -112,6 +119,8 @@ def fit_catboost(sample: Sample, params: Params, seed: int, valid: Sample | None
         raise UsageError(message, hint="pip install 'churnflow[catboost]', or take catboost out of models")
     from catboost import CatBoostClassifier, Pool  # noqa: PLC0415 - an extra
 
+    if not np.ptp(sample.matrix, axis=0).any():
+        return _constant(sample)
     settings = {key: value for key, value in params.items() if key != "rounds"}
     fixed = {"thread_count": 1, "random_seed": seed, "verbose": False, "allow_writing_files": False}
     model = CatBoostClassifier(iterations=params.get("rounds", MOST_ROUNDS), **fixed, **settings)
@@ -132,6 +141,15 @@ def fit_catboost(sample: Sample, params: Params, seed: int, valid: Sample | None
         return np.array([values[:, 0] if values.ndim > 1 else values for values in made])
 
     return Fitted(margin, "summed", _catboost_arrays(model), rounds, staged)
+
+
+def _constant(sample: Sample) -> Fitted:
+    """Return the rate of all as a model; CatBoost refuses rows that are all alike."""
+    bias = float(log_odds(np.array([sample.rate]))[0])
+    arrays = {"weights": np.zeros(sample.matrix.shape[1]), "bias": np.array([bias])}
+    return Fitted(
+        lambda rows: np.full(len(rows), bias), "linear", arrays, (1,), lambda rows: np.full((1, len(rows)), bias)
+    )
 
 
 def _stages(rounds: int) -> tuple[int, ...]:

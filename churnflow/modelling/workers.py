@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -21,11 +22,10 @@ Call = tuple[int, Callable[[Any], Any]]
 class Workers(Generic[Shared]):
     """Runs calls, each on one of the parts that all workers share."""
 
-    def __init__(self, executor: Executor, parts: Sequence[Any], slots: int) -> None:
-        """Take who runs the calls, the parts as the workers know them, and how many calls run at once."""
+    def __init__(self, executor: Executor, parts: Sequence[Any]) -> None:
+        """Take who runs the calls, and the parts as the workers know them."""
         self._executor = executor
         self._parts = parts
-        self.slots = slots
 
     def run(self, calls: Sequence[Call], deadline: float = float("inf")) -> list[Any]:
         """Return what each call, a function and the number of its part, gives; None for one not begun by `deadline`.
@@ -34,7 +34,7 @@ class Workers(Generic[Shared]):
         """
         futures: list[Future[Any]] = [self._executor.submit(call, self._parts[number]) for number, call in calls]
         if deadline < float("inf"):
-            wait(futures, timeout=max(0.0, deadline - time.monotonic()))
+            wait(futures, timeout=min(threading.TIMEOUT_MAX, max(0.0, deadline - time.monotonic())))
             for future in futures:
                 future.cancel()
         return [None if future.cancelled() else future.result() for future in futures]
@@ -51,12 +51,12 @@ def open_workers(parts: Sequence[Shared], cluster: str | None = None) -> Iterato
         slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Libraries of linear algebra wait for each other by spinning: a thread to each call is faster.
         with threadpool_limits(limits=1), ThreadPoolExecutor(slots) as threads:
-            yield Workers(threads, parts, slots)
+            yield Workers(threads, parts)
         return
     with _connected(cluster) as client:
         known = client.scatter(list(parts), broadcast=True, hash=False)
         executor = client.get_executor(pure=False, retries=_RETRIES)
-        yield Workers(executor, known, max(1, sum(client.nthreads().values())))
+        yield Workers(executor, known)
 
 
 # How often a call is begun again when the worker that ran it is gone.
@@ -85,7 +85,12 @@ def _knock(cluster: str) -> None:
         message = f"{cluster!r} is no address of a Dask scheduler"
         raise UsageError(message, hint="write it as tcp://host:8786, or leave cluster out")
     try:
-        socket.create_connection((parts.hostname, port), timeout=_SECONDS_TO_ANSWER).close()
-    except OSError as error:
-        message = f"no Dask scheduler answers at {cluster}: {error.strerror or error}"
-        raise UsageError(message, hint="start one (dask scheduler, dask worker), or leave cluster out") from None
+        with socket.create_connection((parts.hostname, port), timeout=_SECONDS_TO_ANSWER) as peer:
+            # A scheduler greets whoever connects; behind TLS it waits for the other side.
+            silent = parts.scheme == "tcp" and not peer.recv(1)
+        why = "something else listens there" if silent else ""
+    except (OSError, UnicodeError) as error:
+        why = str(getattr(error, "strerror", None) or error)
+    if why:
+        message = f"no Dask scheduler answers at {cluster}: {why}"
+        raise UsageError(message, hint="start one (dask scheduler, dask worker), or leave cluster out")

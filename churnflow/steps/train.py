@@ -10,7 +10,7 @@ from pydantic import Field
 from churnflow import InputError, Issue, Measure, Progress, StepResult, reports
 from churnflow.modelling.comparison import interval
 from churnflow.modelling.families import RECIPES, ModelName
-from churnflow.modelling.final_fit import Final, Settings, fit_final
+from churnflow.modelling.final_fit import Final, Settings, fit_final, worth
 from churnflow.modelling.fitting import Weighting
 from churnflow.modelling.leaderboard import leaderboard
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
@@ -22,7 +22,6 @@ from churnflow.modelling.workers import open_workers
 PARITY_LIMIT = 1e-6
 DEFAULT_MODELS: tuple[ModelName, ...] = ("logistic_regression", "random_forest", "extra_trees", "xgboost", "svm")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-_Z = 1.959963984540054
 
 
 @reports(
@@ -67,7 +66,9 @@ def train(
     target = train[schema["target"]].to_numpy(dtype=np.int64)
     kinds = {column["name"]: column["kind"] for column in features["features"]}
     _check(target, models, folds)
-    folded = _checked(deal(train, kinds, target, folds_for(train, schema, target, folds, seed), weights), folds)
+    worth(objective, train)
+    dealt = _checked(folds_for(train, schema, target, folds, seed), target, folds)
+    folded = deal(train, kinds, target, dealt, weights)
     plan = Plan(tuple(dict.fromkeys(models)), trials, int(budget[:-1]) * _SECONDS[budget[-1]], seed)
     with open_workers(folded.parts, cluster) as workers:
         outcome = search(folded, plan, progress, workers)
@@ -111,12 +112,13 @@ def _check(target: np.typing.NDArray[np.int64], models: tuple[str, ...], folds: 
         raise InputError(message, hint=f"name at least one of {', '.join(RECIPES)}")
 
 
-def _checked(folded: Folded, folds: int) -> Folded:
-    whole = sum(len(np.unique(part.valid.target)) > 1 for part in folded.parts)
+def _checked(dealt: Ints, target: Ints, folds: int) -> Ints:
+    """Return the fold of each row, all of which hold both classes. Raises InputError when one does not."""
+    whole = sum(0 < target[dealt == fold].sum() < (dealt == fold).sum() for fold in range(folds))
     if whole < folds:
         message = f"only {whole} of {folds} folds hold both classes, for equal rows stay together"
         raise InputError(message, hint="give fewer folds, or more customers that differ from each other")
-    return folded
+    return dealt
 
 
 def _outputs(final: Final, chosen: Contender, target: Ints, board: dict[str, Any]) -> dict[str, object]:
@@ -151,7 +153,8 @@ def _model_metrics(choice: Choice, final: Final, rows: int) -> dict[str, float |
     scores = chosen.candidate.scores
     mean, low, high = interval(scores)
     loss = chosen.log_loss + choice.optimism
-    half = _Z * float(chosen.losses.std(ddof=1)) / rows**0.5
+    middle, below, _ = interval(chosen.fold_losses)
+    half = middle - below
     return {
         "cv_roc_auc": Measure(value=mean, low=max(0.0, low), high=min(1.0, high), n=rows),
         "cv_roc_auc_sd": Measure(value=float(np.std(scores, ddof=1)), n=len(scores)),

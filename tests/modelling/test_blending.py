@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from churnflow.modelling.blending import cross_fit_mix, fit_mix, needed
+from churnflow.modelling.blending import cross_fit_mix, fit_mix
 from churnflow.modelling.calibration import mean_log_loss
 from churnflow.modelling.margins import sigmoid
 
@@ -56,5 +56,6 @@ def test_a_fold_is_blended_without_its_own_outcome() -> None:
 
 def test_a_member_that_adds_nothing_is_left_out_but_two_are_kept() -> None:
     margins, target = members(20_000)
-    assert needed(margins, target) == [0, 1]
-    assert len(needed(margins[:, 1:], target)) == 2
+    assert (fit_mix(margins, target).weights > 0).tolist() == [True, True, False]
+    assert (fit_mix(margins[:, 2:].repeat(2, axis=1), target).weights >= 0).all()
+    assert len(fit_mix(margins[:, 1:], target).weights) == 2

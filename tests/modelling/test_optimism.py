@@ -27,3 +27,7 @@ def test_among_equals_it_is_about_what_the_best_was_lucky_by() -> None:
 def test_the_seed_decides_and_rows_may_be_many() -> None:
     losses = np.random.default_rng(1).normal(0.4, 0.5, size=(60_000, 3))
     assert selection_optimism(losses, 3) == selection_optimism(losses, 3)
+
+
+def test_ten_rows_of_which_a_draw_may_leave_none_out_give_a_number() -> None:
+    assert selection_optimism(np.random.default_rng(0).normal(0.4, 0.5, size=(3, 12)), 0) > 0.01

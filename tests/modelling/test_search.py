@@ -71,6 +71,13 @@ def test_the_search_stops_at_its_budget_with_at_least_one_model() -> None:
     assert outcome.done < 10_000
 
 
+def test_trials_cut_off_by_the_clock_in_the_last_batch_are_not_called_pruned() -> None:
+    outcome = find(Plan(("extra_trees",), 5, 0.05, 0))
+    assert outcome.out_of_time
+    assert outcome.pruned == 0
+    assert len(outcome.tried) < 5
+
+
 def test_one_trial_is_completed_even_without_any_time() -> None:
     outcome = find(Plan(("xgboost", "svm"), 50, 0, 0))
     assert outcome.out_of_time

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socketserver
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -104,3 +106,19 @@ def test_a_cluster_that_can_not_be_reached_is_named_with_what_to_do(address: str
     with pytest.raises(UsageError, match=said) as raised, open_workers([1], address):
         pass
     assert "leave cluster out" in raised.value.hint
+
+
+def test_something_else_behind_the_address_is_no_scheduler_and_nobody_waits_for_it() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), _Mute) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(UsageError, match="something else listens there"), open_workers([1], address):
+            pass
+        server.shutdown()
+
+
+class _Mute(socketserver.BaseRequestHandler):
+    """A server that hangs up without a word."""
+
+    def handle(self) -> None:
+        self.request.close()

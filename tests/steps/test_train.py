@@ -14,7 +14,7 @@ from churnflow.modelling.families import RECIPES
 from churnflow.modelling.margins import sigmoid
 from churnflow.modelling.search import deal
 from churnflow.modelling.split import deal_folds, equal_rows
-from churnflow.modelling.thresholds import choose_threshold
+from churnflow.modelling.thresholds import choose_threshold, parse_objective
 from churnflow.steps.features import features
 from churnflow.steps.train import _parity_issues, train
 from tests.customers import make_customers, schema_of
@@ -209,6 +209,26 @@ def test_what_picking_the_best_is_worth_is_added_to_the_claimed_log_loss() -> No
     claimed = board["models"][0]["log_loss"] + board["optimism"]
     assert number(result, "cv_log_loss") == pytest.approx(claimed)
     assert number(result, "selection_optimism") > 0.0005
+
+
+def test_a_campaign_whose_amounts_are_in_no_column_is_refused_before_anything_is_tried() -> None:
+    told: list[int] = []
+    frame = make_customers(200)
+    schema = schema_of(frame, "churn", "customer_id")
+    prepared = features(frame, schema)
+    given: Any = {"objective": parse_objective({"value": "clv", "offer": 10}), "trials": 1}
+    part: Any = prepared.outputs["train"]
+    described: Any = prepared.outputs["features"]
+    with pytest.raises(UsageError, match="no column of numbers"):
+        train(part, schema, described, lambda done, *_: told.append(done), **given)
+    assert not told
+
+
+def test_catboost_survives_rows_that_are_all_alike_in_a_fold() -> None:
+    frame = make_customers(300)[["customer_id", "churn"]]
+    frame["flag"] = np.where(frame.index < 2, 1.0, 0.0)
+    _, result = run(frame, models=("catboost", "logistic_regression"), trials=2)
+    assert number(result, "parity_max_abs_diff") <= 1e-6
 
 
 def test_a_cluster_nobody_answers_for_is_refused_before_anything_is_tried() -> None:
