@@ -19,7 +19,7 @@ from churnflow.engine.ports import Brief
 from churnflow.errors import WaitingError
 
 STYLES: Final[dict[FindingState, str]] = {"pass": "green", "fail": "bold red", "ask": "yellow"}
-CHOICES: Final[dict[str, Answer]] = {"a": "approve", "n": "approve-with-notes", "r": "reject"}
+CHOICES: Final[dict[str, Answer]] = {"a": "approve", "w": "approve-with-notes", "r": "reject"}
 
 
 class ConsoleReviewer:
@@ -71,10 +71,10 @@ class ConsoleReviewer:
 
     def _choice(self) -> Answer:
         while True:
-            typed = self._ask("  [a]pprove, approve with [n]otes, or [r]eject? ").strip().lower()
+            typed = self._ask("  [a]pprove, approve [w]ith notes, or [r]eject? ").strip().lower()
             if typed[:1] in CHOICES and typed in {typed[:1], CHOICES[typed[:1]]}:
                 return CHOICES[typed[:1]]
-            self._console.print("  type a, n or r; Ctrl-C leaves it unanswered")
+            self._console.print("  type a, w or r; Ctrl-C leaves it unanswered")
 
     def _note_lines(self) -> tuple[str, ...]:
         self._console.print("  notes, one a line, an empty line ends; ! before one opens an issue, !! a critical one:")

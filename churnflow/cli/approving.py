@@ -13,7 +13,7 @@ from churnflow.cli.screens import issues_view, lines_view
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
-from churnflow.domain.journal import IssueAnswer, Run
+from churnflow.domain.journal import IssueAnswer, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine, ledger
 from churnflow.engine.advance import answer
 from churnflow.engine.check import nearest
@@ -76,9 +76,17 @@ def issues_list(context: typer.Context) -> Answer:
     lines = ledger(run)
     unsettled = [line for line in lines if line.state == "open" and line.severity != "note"]
     worst = next((line for line in unsettled if line.severity == "critical"), unsettled[0] if unsettled else None)
-    step = Next(f"churnflow issues close {worst.id} --reason TEXT") if worst else Next("churnflow status")
+    step = _next_for(run, worst) if worst else Next("churnflow status")
     data = {"issues": [line.model_dump(mode="json") for line in lines]}
     return Answer(data=data, view=issues_view(lines), next=(step,), run=run.id)
+
+
+def _next_for(run: Run, line: LedgerLine) -> Next:
+    if line.severity == "critical" and isinstance(run.latest(line.source), StepRecord):
+        return Next(
+            "churnflow run", "once it is mended as it says; `churnflow issues waive` lets it stand in your name"
+        )
+    return Next(f"churnflow issues close {line.id} --reason TEXT")
 
 
 @issues_app.command("close")
@@ -115,6 +123,7 @@ def _settle(session: Session, number: str, action: str, reason: str, by: str | N
         run = project.run()
         line = _line(run, number)
         if line.severity == "critical":
+            _refuse_a_word(run, line, action)
             _confirm(session, line, action)
         who = by or account()
         entry = IssueAnswer.model_validate(
@@ -135,6 +144,14 @@ def _line(run: Run, number: str) -> LedgerLine:
         message = f"the run {run.id} has {len(found) or 'no'} issue{'s' * (len(found) > 1)} {number!r}"
         raise UsageError(message, hint=f"{nearest(number, [line.id for line in lines])} `churnflow issues` shows them")
     return found[0]
+
+
+def _refuse_a_word(run: Run, line: LedgerLine, action: str) -> None:
+    """Have what a step measured be mended, not declared settled: a new measurement takes the issue away by itself."""
+    if action == "close" and isinstance(run.latest(line.source), StepRecord):
+        message = f"{line.id} is what {line.source} measured, which no word settles"
+        hint = f"mend it and run again, or let it stand: `churnflow issues waive {line.id} --reason TEXT`"
+        raise RefusedError(message, hint=hint)
 
 
 def _confirm(session: Session, line: LedgerLine, action: str) -> None:

@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure, Part
 from churnflow.domain.journal import Approval, Run, StepRecord, Verdict
-from churnflow.domain.ledger import LedgerLine, open_issues
+from churnflow.domain.ledger import LedgerLine, ledger, open_issues
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item
 from churnflow.engine.assured import HOLD, assured
@@ -171,12 +171,21 @@ def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confid
         confidence = Confidence(score=0, because="nothing was measured")
     reasons = blockers(run, gate, stale)
     band = _band(confidence.score, gate)
-    lines = [f"final confidence {confidence.score} lies in the band {band}", *reasons]
+    lines = [f"final confidence {confidence.score} lies in the band {band}", *reasons, *_settled(run)]
     if confidence.score < gate.fix:
         return "rework", confidence, lines, "rework what the reasons name, then `churnflow plan --new` starts a new run"
     if reasons or confidence.score < gate.ship:
         return "fix", confidence, lines, "fix what the reasons name, then `churnflow decide`"
     return "ship", confidence, lines, "`churnflow serve`"
+
+
+def _settled(run: Run) -> list[str]:
+    """Return what would forbid to ship, had nobody let it stand."""
+    return [
+        f"critical, {line.state} by {line.by} ({line.reason}): {line.id}: {line.text}"
+        for line in ledger(run)
+        if line.severity == "critical" and line.state != "open"
+    ]
 
 
 def approvals_before(run: Run, gate: Item) -> list[ApprovalRequest]:

@@ -87,6 +87,12 @@ def test_a_leak_shuts_the_gate_until_it_is_waived_by_name_and_the_report_says_wh
     assert [line["text"].split()[0] for line in leaks] == ["closing_fee"]
     assert held["verdict"] == "fix"
     assert any(leaks[0]["id"] in reason and "closing_fee" in reason for reason in held["reasons"])
+    closed = churnflow(leaky, "issues", "close", leaks[0]["id"], "--reason", "looked at it")
+    assert (closed.code, closed.error[0]) == (
+        4,
+        f"error: {leaks[0]['id']} is what features measured, which no word settles",
+    )
+    assert "issues waive" in closed.error[1]
     screen = at_terminal(leaky, "issues", "waive", leaks[0]["id"], "--reason", "billed in advance", "--by", "Cleo")
     screen.expect_exact("to waive it: ")
     screen.sendline(leaks[0]["id"])
@@ -94,6 +100,7 @@ def test_a_leak_shuts_the_gate_until_it_is_waived_by_name_and_the_report_says_wh
     outcome = churnflow(leaky, "--json", "decide")
     assert outcome.code == 0, outcome.out
     assert decision(outcome)["verdict"] == "ship"
+    assert any("waived by Cleo (billed in advance)" in reason for reason in decision(outcome)["reasons"])
     assert churnflow(leaky, "report", "-o", "report.md").code == 0
     line = next(line for line in (leaky / "report.md").read_text().splitlines() if "waived by Cleo" in line)
     assert "billed in advance" in line

@@ -44,7 +44,7 @@ def test_approve_is_recorded_with_the_account_where_no_name_is_typed(project: Pa
 
 def test_name_and_notes_of_the_command_line_are_not_asked_for(project: Path, cli: Cli) -> None:
     screen = waiting(project, cli, "--reviewer", "Ann", "--notes", "! look again", "--notes", "fine otherwise")
-    screen.sendline("n")
+    screen.sendline("w")
     assert ended(screen) == 0
     found = record(cli)
     assert (found["reviewer"], found["notes"]) == ("Ann", ["! look again", "fine otherwise"])
@@ -68,7 +68,7 @@ def test_reject_ends_with_4_says_who_and_why_and_makes_no_checkpoint(project: Pa
 
 def test_only_note_lines_that_begin_with_an_exclamation_mark_open_issues(project: Path, cli: Cli) -> None:
     screen = waiting(project, cli)
-    screen.sendline("n")
+    screen.sendline("w")
     for line in ("good work!", "! watch the numbers", ""):
         screen.expect("> ")
         screen.sendline(line)
@@ -79,12 +79,12 @@ def test_only_note_lines_that_begin_with_an_exclamation_mark_open_issues(project
     assert [(issue["text"], issue["severity"]) for issue in issues] == [("watch the numbers", "warning")]
 
 
-@pytest.mark.parametrize("typed", ["", "y", "yes", "approved", "ok", "an"])
+@pytest.mark.parametrize("typed", ["", "y", "yes", "approved", "ok", "an", "n", "no"])
 def test_what_is_not_one_of_the_answers_is_asked_again(project: Path, cli: Cli, typed: str) -> None:
     screen = waiting(project, cli, "--reviewer", "Ann")
     before = journal(project)
     screen.sendline(typed)
-    screen.expect("type a, n or r")
+    screen.expect("type a, w or r")
     screen.expect(CHOICE)
     assert journal(project) == before
     screen.sendintr()
