@@ -16,6 +16,7 @@ from churnflow.modelling.sources import read_table
 from churnflow.modelling.table import Table
 
 BASE = 90
+MOST_NAMED = 5
 FEW_ROWS = 1000
 FEW_POSITIVES = 100
 MUCH_MISSING = 0.05
@@ -62,9 +63,9 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
     classes = labels(declared.target, values, positive)
     require_features(columns)
     counts = classes.counts(values)
-    suspicious = [column for column in columns if column.role == "dropped" and not column.declared]
+    suspicious = [column.name for column in columns if column.role == "dropped" and not column.declared]
     metrics = _measured(table, columns, counts[1] / counts.total(), len(suspicious))
-    risks = _risks(metrics, counts, len(table.ragged))
+    risks = _risks(metrics, counts, len(table.ragged), suspicious)
     notices = (*on_columns(columns), *on_labels(classes))
     return StepResult(
         metrics=metrics,
@@ -83,6 +84,11 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
     )
 
 
+def _few(names: list[str]) -> str:
+    rest = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def _measured(table: Table, columns: list[Column], target_ratio: float, suspicious: int) -> dict[str, float]:
     features = [column for column in columns if column.role == "feature"]
     # A flag of one value is not missing elsewhere: that is its other state.
@@ -98,7 +104,9 @@ def _measured(table: Table, columns: list[Column], target_ratio: float, suspicio
     }
 
 
-def _risks(metrics: dict[str, float], classes: Counter[int], ragged: int) -> list[tuple[int, str]]:
+def _risks(
+    metrics: dict[str, float], classes: Counter[int], ragged: int, suspicious: list[str]
+) -> list[tuple[int, str]]:
     """Return what speaks against a good model, with the points that each takes from the initial confidence."""
     share, rare = metrics["target_ratio"], min(classes.values())
     unlabelled = int(metrics["rows"]) - classes.total()
@@ -113,7 +121,7 @@ def _risks(metrics: dict[str, float], classes: Counter[int], ragged: int) -> lis
             5,
             f"{metrics['duplicate_rows']:,.0f} rows equal others",
         ),
-        (metrics["suspicious_columns"] > 0, 2, f"columns of no use as they are: {metrics['suspicious_columns']:.0f}"),
+        (bool(suspicious), 2, f"columns of no use as they are: {_few(suspicious)}"),
         (
             metrics["features"] > metrics["rows"],
             10,

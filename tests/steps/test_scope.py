@@ -61,7 +61,7 @@ def test_blank_labels_are_left_out_of_the_rate_and_named(tmp_path: Path) -> None
         (4000, {"churn": ["Yes"] * 150 + ["No"] * 3850}, "the rarer class is 3.8% of the customers", 5),
         (1200, {"tenure": ["1", "2", "", "4"] * 300}, "8.3% of the values are missing", 10),
         (1200, {"bill": ["1", "2"] * 600}, "rows equal others", 5),
-        (1200, {"note": [""] * 1200}, "columns of no use as they are: 1", 2),
+        (1200, {"note": [""] * 1200}, "columns of no use as they are: note", 2),
     ],
 )
 def test_each_risk_takes_its_points_and_is_a_warning(
@@ -98,6 +98,7 @@ def test_columns_of_no_use_are_named_with_their_reason(tmp_path: Path) -> None:
         "as days from the newest, 2024-01-28",
     ]
     assert result.metrics["suspicious_columns"] == 2
+    assert "columns of no use as they are: copied, note" in [issue.text for issue in result.issues]
     assert result.metrics["features"] == 4
 
 
