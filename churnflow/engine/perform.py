@@ -23,6 +23,8 @@ from churnflow.engine.refs import named_release
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
 
 LONGEST_MESSAGE: Final = 300
+# These name no release before the first; any other reference means one that must be there.
+_BEFORE_THE_FIRST: Final = ("served", "served~0")
 
 
 def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
@@ -224,11 +226,11 @@ class _Call:
     def _named_releases(self) -> dict[str, Release]:
         """Return the release that each parameter names; before the first, `served` names none.
 
-        Raises UsageError for a version that was never released.
+        Raises UsageError for a version, or a number of releases back, that there never was.
         """
         found = {name: named_release(ref, self._ports) for name, ref in self._filling.named("release").items()}
         for name, ref in self._filling.named("release").items():
-            if found[name] is None and not ref.startswith("served"):
+            if found[name] is None and ref not in _BEFORE_THE_FIRST:
                 versions = dict.fromkeys(release.version for release in self._ports.pointer.past())
                 message = f"no release is called {ref!r}"
                 raise UsageError(message, hint=nearest(ref, versions))

@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 
 BINS: Final = 30
 FOLDS: Final = 5
+# What compares features in pairs or threes takes hours for thousands of them.
+MOST_COMPARED: Final = 200
 _PRIOR_ROWS: Final = 1.0
 _ROUNDS: Final = 40
 _SURE: Final = 1e-6
@@ -40,6 +42,18 @@ def power(values: pd.Series, kind: str, target: Ints, folds: Ints) -> Power:
     number that decides by its middle or its edges counts as much as one that rises with the target.
     """
     return _power(_rates(level_codes(values, kind), target, folds), target)
+
+
+def powers(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: Ints) -> dict[str, Power]:
+    """Return the cross-validated power of each feature in `kinds`."""
+    return {name: power(frame[name], kind, target, folds) for name, kind in kinds.items()}
+
+
+def strongest(alone: Mapping[str, Power]) -> list[str]:
+    """Return the features to compare with each other, in their order: the 200 of the highest ROC AUC alone."""
+    ranked = sorted(alone, key=lambda name: -alone[name].auc)
+    kept = frozenset(ranked[:MOST_COMPARED])
+    return [name for name in alone if name in kept]
 
 
 def together(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: Ints, seed: int) -> Power:

@@ -270,13 +270,18 @@ def _cells(rows: Labelled) -> _Cells:
 
 
 def _with_pseudo(rounded: Scored, scored: Scored) -> Scored:
-    """Return the cells and a row for each corner of the confusion matrix, amid the probabilities so decided."""
+    """Return the cells and a row for each corner of the confusion matrix, amid the probabilities so decided.
+
+    A decision that nobody was given stands at the end of the probabilities that was nearest to it: a certainty that the
+    model never said would rule the log loss of all batches.
+    """
     decisions = np.array([True, True, False, False])
+    ends = {True: float(scored.probabilities.max()), False: float(scored.probabilities.min())}
     middle = [
         float(np.median(scored.probabilities[scored.decisions == decided]))
         if (scored.decisions == decided).any()
-        else float(decided)
-        for decided in (True, False)
+        else end
+        for decided, end in ends.items()
     ]
     return Scored(
         np.append(rounded.probabilities, np.repeat(middle, 2)),

@@ -21,6 +21,15 @@ MAX_FILE_BYTES = MAX_BUNDLE_BYTES + 2 * MAX_MANIFEST_BYTES
 MAX_FILES = 64
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}(\.[a-z0-9]{1,16})?")
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+    OverflowError,
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -54,8 +63,8 @@ def unpack_bundle(data: bytes) -> Mapping[str, bytes]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            content = _read_entries(archive)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+            content = _read_entries(archive, len(data))
+    except _UNREADABLE as error:
         message = f"not a release bundle: {error}"
         raise ValueError(message) from None
     if MANIFEST not in content:
@@ -86,7 +95,7 @@ def read_limited(path: Path, limit: int) -> bytes:
     return data
 
 
-def _read_entries(archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _read_entries(archive: zipfile.ZipFile, length: int) -> dict[str, bytes]:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
@@ -99,6 +108,10 @@ def _read_entries(archive: zipfile.ZipFile) -> dict[str, bytes]:
         raise ValueError(message)
     if sum(entry.file_size for entry in entries) > MAX_BUNDLE_BYTES + MAX_MANIFEST_BYTES:
         message = f"the bundle's files are longer than the {MAX_BUNDLE_BYTES} bytes allowed"
+        raise ValueError(message)
+    # Entries that share their bytes would be read over and over: a small file could take all memory.
+    if sum(entry.file_size for entry in entries) > length:
+        message = "not a release bundle: its entries are longer than the file"
         raise ValueError(message)
     return {entry.filename: archive.read(entry) for entry in entries}
 

@@ -26,7 +26,9 @@ def fit_platt(margins: Floats, target: Ints) -> Calibration:
     """
     positives = target.sum()
     aims = np.where(target == 1, (positives + 1) / (positives + 2), 1 / (len(target) - positives + 2))
-    spread = float(margins.std()) or 1.0
+    spread = float(margins.std())
+    # Equal margins differ by the rounding of their mean; divided by that they would be noise.
+    spread = spread if spread > _RIDGE * max(1.0, abs(float(margins.mean()))) else 1.0
     inputs = np.stack([margins / spread, np.ones(len(margins))], axis=1)
     weights = np.array([0.0, float(np.log((positives + 1) / (len(target) - positives + 1)))])
     loss = _loss(inputs @ weights, aims)

@@ -18,6 +18,8 @@ Kind = Literal["number", "category"]
 # of a single.
 LARGEST = 1e30
 SMALLEST_SCALE = 1e-12
+# A row of so many doubles takes 1.6 MB.
+WIDEST = 200_000
 
 _MISSING = -2
 _UNSEEN = -1
@@ -107,7 +109,7 @@ class Encoding:
     _categories: tuple[tuple[Column, dict[str, int], int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Lay the columns out. Raises ValueError for a name given twice, or no column at all."""
+        """Lay the columns out. Raises ValueError for a name given twice, no column at all, or more than WIDEST."""
         names = [column.name for column in self.columns]
         if not names or len(set(names)) != len(names):
             message = "an encoding needs columns, each with a name of its own"
@@ -121,6 +123,11 @@ class Encoding:
             if column.kind == "category":
                 categories.append((column, {level: place for place, level in enumerate(column.levels)}, start))
                 start += column.places + column.indicator
+        if start > WIDEST:
+            message = (
+                f"an encoding has at most {WIDEST:,} columns, and this one {start:,}: a category has too many levels"
+            )
+            raise ValueError(message)
         put("width", start)
         put("_numbers", numbers)
         put("_scaling", tuple(np.array([getattr(c, key) for c in numbers]) for key in ("impute", "mean", "scale")))
@@ -181,7 +188,7 @@ class Encoding:
         absent = ~np.isfinite(values)
         values = np.where(absent, impute, np.clip(values, -LARGEST, LARGEST))
         count = len(self._numbers)
-        matrix[:, :count] = (values - mean) / scale
+        matrix[:, :count] = np.clip((values - mean) / scale, -LARGEST, LARGEST)
         matrix[:, count : count + len(self._flagged)] = absent[:, self._flagged]
         return int(absent.sum())
 

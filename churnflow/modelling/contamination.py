@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binom
 
+from churnflow.modelling.columns import Floats
 from churnflow.modelling.split import COARSE, Ints, equal_rows, repeated_rows
 
 Bools = npt.NDArray[np.bool_]
@@ -20,6 +21,7 @@ NEARLY_UNIQUE: Final = 0.5
 _FEWEST_COLUMNS: Final = 4
 _ROWS_PER_LEVEL: Final = 2
 _SHARPEST: Final = 1e-6
+_PROBED: Final = 200
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,15 @@ class _Twins:
 
     def _search(self, both: pd.DataFrame) -> None:
         hashes = [_hashed(both[name], place) for place, name in enumerate(both.columns)]
-        unique = [both[name].nunique() >= NEARLY_UNIQUE * len(both) for name in both.columns]
+        unique = [name for name in both.columns if both[name].nunique() >= NEARLY_UNIQUE * len(both)]
+        telling = both[unique].notna().sum(axis=1).to_numpy()
         total = np.sum(hashes, axis=0, dtype=np.uint64)
-        for place, own in enumerate(hashes):
-            telling = [name for other, name in enumerate(both.columns) if unique[other] and other != place]
+        for name, own in zip(both.columns, hashes, strict=True):
+            others = telling - both[name].notna().to_numpy() if name in unique else telling
             # Without a nearly unique value among what is equal, such rows are two customers who are alike.
-            if telling:
-                self._match(total - own, np.flatnonzero(self._first & both[telling].notna().any(axis=1).to_numpy()))
+            rows = np.flatnonzero(self._first & (others > 0))
+            if len(rows):
+                self._match(total - own, rows)
 
     def _match(self, rest: Hashes, rows: Ints) -> None:
         groups, sizes = np.unique(rest[rows], return_inverse=True, return_counts=True)[1:]
@@ -158,14 +162,24 @@ def _scaled(train: pd.Series, both: pd.Series) -> Trace | None:
 
 def _target_means(train: pd.DataFrame, both: pd.DataFrame, kinds: Mapping[str, str], target: str) -> Iterator[Trace]:
     categories = [name for name, kind in kinds.items() if kind == "category"]
+    probe = _means(both, categories, target)
     for number in (name for name, kind in kinds.items() if kind == "number"):
         values = both[number]
         if not values.dropna().between(0, 1).all() or not 2 < values.nunique() < len(both) / _ROWS_PER_LEVEL:  # noqa: PLR2004
             continue
-        for category in categories:
+        # Most pairs differ in the first rows already; of thousands of columns all pairs would take hours.
+        differ = np.abs(values.to_numpy(dtype=np.float64, na_value=np.nan)[:_PROBED] - probe) >= _SHARPEST
+        for place in np.flatnonzero(~differ.any(axis=1)):
+            category = categories[place]
             if _gives_means(both, number, category, target) and not _gives_means(train, number, category, target):
                 text = f"it is the mean of {target} for each {category} over the training and the test rows together"
                 yield Trace(number, text, of_target=True)
+
+
+def _means(both: pd.DataFrame, categories: Sequence[str], target: str) -> Floats:
+    """Return for each category the mean of the target among the rows of the level, of each of the first rows."""
+    found = [both.groupby(name, observed=True)[target].transform("mean").iloc[:_PROBED] for name in categories]
+    return np.array(found, dtype=np.float64).reshape(len(categories), -1 if found else min(len(both), _PROBED))
 
 
 def _gives_means(frame: pd.DataFrame, number: str, category: str, target: str) -> bool:

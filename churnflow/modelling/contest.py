@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from churnflow.modelling.card import KNOWN_ROWS
-from churnflow.modelling.columns import Floats
+from churnflow.modelling.columns import Column, Floats, Kind
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.known_rows import KnownRows
 from churnflow.modelling.metrics import DRAWN, Scored
@@ -48,23 +48,38 @@ def released_model(files: Mapping[str, bytes], test: pd.DataFrame, target: Ints,
 
     positive: the class whose probability is asked for.
     """
-    try:
-        model = PortableModel.from_bytes(files["model.bin"])
-        absent = [column.name for column in model.encoding.columns if column.name not in test.columns]
-        if absent:
-            message = f"it needs the column {absent[0]!r}, which is no feature of this run"
-            raise IncomparableError(message)
-        if model.positive != positive:
-            message = f"it predicts {model.positive!r}, not {positive!r}"
-            raise IncomparableError(message)
-        probabilities = model.score(as_columns(test, model.encoding))
-    except KeyError:
-        message = "the release holds no model.bin"
-        raise IncomparableError(message) from None
-    except (ValueError, TypeError) as error:
-        raise IncomparableError(str(error)) from None
+    model = _model(files)
+    if model.positive != positive:
+        message = f"it predicts {model.positive!r}, not {positive!r}"
+        raise IncomparableError(message)
+    for column in model.encoding.columns:
+        _check_column(column, test)
+    probabilities = model.score(as_columns(test, model.encoding))
     unseen, caveat = _unseen(files.get(KNOWN_ROWS, b""), test, target)
     return Opponent(Scored.at(probabilities, target, model.threshold), unseen, caveat)
+
+
+def _model(files: Mapping[str, bytes]) -> PortableModel:
+    if "model.bin" not in files:
+        message = "the release holds no model.bin"
+        raise IncomparableError(message)
+    try:
+        return PortableModel.from_bytes(files["model.bin"])
+    except ValueError:
+        message = "its model.bin is not a usable model"
+        raise IncomparableError(message) from None
+
+
+def _check_column(column: Column, test: pd.DataFrame) -> None:
+    """Raise IncomparableError where the column is absent, or is of another kind than when the model learned it."""
+    if column.name not in test.columns:
+        message = f"it needs the column {column.name!r}, which is no feature of this run"
+        raise IncomparableError(message)
+    values = test[column.name]
+    kind: Kind = "number" if pd.api.types.is_numeric_dtype(values) else "category"
+    if kind != column.kind and values.notna().any():
+        message = f"it takes the column {column.name!r} as a {column.kind}, and it is a {kind} in this run"
+        raise IncomparableError(message)
 
 
 def _unseen(known: bytes, test: pd.DataFrame, target: Ints) -> tuple[npt.NDArray[np.bool_], str]:

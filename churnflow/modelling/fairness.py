@@ -34,12 +34,28 @@ class Gap:
 
 
 def group_labels(values: pd.Series) -> "pd.Series[str]":
-    """Return a label for each row: the level, `missing`, or for a number of many values its quarter of the range."""
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MAX_LEVELS:
-        values = pd.qcut(values, QUARTERS, duplicates="drop", precision=3)
-    elif pd.api.types.is_numeric_dtype(values):
-        return values.map(lambda value: f"{value:g}", na_action="ignore").astype("str").fillna("missing")
+    """Return a label for each row: the level, `missing`, or for a number of many values its quarter of the range.
+
+    Where one value takes so many rows that no quarters are left, it is set against all others. Infinite is missing.
+    """
+    if pd.api.types.is_numeric_dtype(values):
+        values = values.replace([np.inf, -np.inf], np.nan)
+        values = _quarters(values) if values.nunique() > MAX_LEVELS else values.map(_written, na_action="ignore")
     return values.astype("str").fillna("missing")
+
+
+def _quarters(values: pd.Series) -> pd.Series:
+    quarters = pd.qcut(values, QUARTERS, duplicates="drop", precision=3)
+    if len(quarters.cat.categories) > 1:
+        return quarters
+    most = values.mode().iloc[0]
+    written = _written(most)
+    return values.map(lambda value: written if value == most else f"not {written}", na_action="ignore")
+
+
+def _written(value: float) -> str:
+    """Return the shortest text that no other number has."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def group_rates(column: str, labels: "pd.Series[str]", scored: Scored) -> list[dict[str, Any]]:

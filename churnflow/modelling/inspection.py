@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from churnflow.modelling.alone import FOLDS
+from churnflow.modelling.alone import FOLDS, MOST_COMPARED, powers, strongest
 from churnflow.modelling.contamination import Contamination, Trace, contamination, traces
 from churnflow.modelling.correlation import Pair, correlated_pairs
 from churnflow.modelling.drift import FEWEST, Drift, measure_drift
@@ -64,6 +64,7 @@ class Inspection:
     """What the detectors found. drift: of the test part against the training part, None for parts of under 30 rows.
 
     aged: drift of the last third of the training rows, by time or else by place in their file, against the first.
+    compared: the features among which pairs and formulas were looked for. features: how many there are.
     """
 
     leaks: tuple[Leak, ...]
@@ -74,6 +75,8 @@ class Inspection:
     ordered: tuple[Ordered, ...]
     drift: Drift | None
     aged: Drift | None
+    compared: tuple[str, ...] = ()
+    features: int = 0
 
     def counts(self) -> dict[str, int]:
         """Return how many of each were found, by the name of a metric."""
@@ -119,14 +122,19 @@ class Inspection:
             ),
             *_of_drift(self.drift, self.aged),
             *_of_redundancy(self.redundant, self.pairs),
+            *_of_compared(self.compared, self.features),
         ]
 
 
 def inspect_parts(parts: Parts, seed: int) -> Inspection:
-    """Run all detectors. Leaks and redundancy are looked for in training rows only."""
-    numbers = [name for name, kind in parts.kinds.items() if kind == "number"]
+    """Run all detectors. Leaks and redundancy are looked for in training rows only.
+
+    Pairs and formulas are looked for among at most 200 features: those that tell most of the target alone.
+    """
+    compared = _compared(parts, seed)
+    numbers = [name for name, kind in compared.items() if kind == "number"]
     left_traces = traces(parts.train, parts.test, parts.kinds, parts.target)
-    redundant = redundancies(parts.train, parts.kinds, seed)
+    redundant = redundancies(parts.train, compared, seed)
     seen = [*parts.kinds, *([parts.time] if parts.time else [])]
     return Inspection(
         leaks=tuple(_leaks(parts, left_traces, seed)),
@@ -137,6 +145,8 @@ def inspect_parts(parts: Parts, seed: int) -> Inspection:
         ordered=tuple(_ordered(parts, seed)),
         drift=_drift(parts.train, parts.test, parts.kinds, seed),
         aged=_aged(parts, seed),
+        compared=tuple(compared),
+        features=len(parts.kinds),
     )
 
 
@@ -148,6 +158,15 @@ def date_offsets(schema: Mapping[str, Any], features: Collection[str]) -> dict[s
             reference = datetime.fromisoformat(column["date"]["reference"]).replace(tzinfo=UTC)
             offsets[column["name"]] = reference.timestamp() / _DAY
     return offsets
+
+
+def _compared(parts: Parts, seed: int) -> Mapping[str, str]:
+    if len(parts.kinds) <= MOST_COMPARED:
+        return parts.kinds
+    drawn = parts.labelled.drawn(MOST_ROWS, seed)
+    folds = deal_folds(np.arange(len(drawn.target)), drawn.target, FOLDS, seed)
+    kept = strongest(powers(drawn.frame, drawn.kinds, drawn.target, folds))
+    return {name: parts.kinds[name] for name in kept}
 
 
 def _leaks(parts: Parts, left_traces: list[Trace], seed: int) -> list[Leak]:
@@ -257,3 +276,9 @@ def _of_redundancy(redundant: tuple[Redundancy, ...], pairs: tuple[Pair, ...]) -
         if not pair.cause:
             text = f"{pair.first} and {pair.second} say nearly the same (r = {pair.r:.3f}); one of them would do"
             yield Notice(text, "note")
+
+
+def _of_compared(compared: tuple[str, ...], features: int) -> Iterator[Notice]:
+    if len(compared) < features:
+        among = f"the {len(compared)} of {features:,} features that tell most of the target alone"
+        yield Notice(f"copies, formulas and pairs that decide together were looked for only among {among}", "note")

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from churnflow.modelling.alone import FOLDS, Power, known_features, power, together
+from churnflow.modelling.alone import FOLDS, Power, known_features, powers, strongest, together
 from churnflow.modelling.formulas import broken_formulas, deciding_pairs
 from churnflow.modelling.order import counters
 from churnflow.modelling.purity import Severity, pure_rows
@@ -70,13 +70,14 @@ def find_leaks(labelled: Labelled, seed: int) -> list[Leak]:
     Signs: `decides`: alone it has a cross-validated ROC AUC of at least 0.98 (0.9 for a warning). `outshines`: alone it
     explains most of the deviance, or by far more than all ordinary features together. `filled`: it is missing, known,
     or of one level almost only for those who left (see `purity`). `counts`: it numbers the rows, and the number tells
-    who left. `formula`: with another it decides, or a formula between columns breaks for those who left. A name that
+    who left. `formula`: with another it decides, or a formula between columns breaks for those who left; looked for
+    among the 200 features that tell most alone. A name that
     speaks of the outcome makes a warning critical, and is never a sign by itself. Of more than 20,000 rows that many
     are drawn for all but `filled`, where rare rows count.
     """
     drawn = labelled.drawn(MOST_ROWS, seed)
     folds = deal_folds(np.arange(len(drawn.target)), drawn.target, FOLDS, seed)
-    alone = {name: power(drawn.frame[name], kind, drawn.target, folds) for name, kind in drawn.kinds.items()}
+    alone = powers(drawn.frame, drawn.kinds, drawn.target, folds)
     signs = [
         *_deciding(alone),
         *_outshining(drawn, alone, folds, seed),
@@ -146,9 +147,9 @@ def _counting(labelled: Labelled, folds: Ints) -> Iterator[Leak]:
 
 
 def _computed(labelled: Labelled, alone: Mapping[str, Power], folds: Ints, seed: int) -> Iterator[Leak]:
-    numbers = {name: alone[name] for name in labelled.numbers}
+    numbers = {name: alone[name] for name in strongest(alone) if labelled.kinds[name] == "number"}
     found = deciding_pairs(labelled.frame, numbers, labelled.target, folds, seed)
-    found += broken_formulas(labelled.frame, labelled.numbers, labelled.target, seed)
+    found += broken_formulas(labelled.frame, list(numbers), labelled.target, seed)
     for formula in found:
         yield Leak(formula.columns[0], formula.reason, formula.severity, "formula")
 

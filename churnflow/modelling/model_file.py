@@ -47,7 +47,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         _refuse(f"it is longer than the {MAX_MODEL_BYTES} bytes allowed")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = _entries(archive)
+            files = _entries(archive, len(data))
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, struct.error, OverflowError):
         _refuse("it is not a zip of stored entries")
     if HEADER not in files:
@@ -56,7 +56,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     return header, {name.removesuffix(".npy"): _array(content) for name, content in files.items()}
 
 
-def _entries(archive: zipfile.ZipFile) -> dict[str, bytes]:
+def _entries(archive: zipfile.ZipFile, length: int) -> dict[str, bytes]:
     entries = archive.infolist()
     names = {entry.filename for entry in entries}
     if len(names) != len(entries) or len(entries) > MAX_ENTRIES:
@@ -66,6 +66,9 @@ def _entries(archive: zipfile.ZipFile) -> dict[str, bytes]:
     # Stored entries only: a deflated one could be a thousand times longer than the file.
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
         _refuse("it holds a compressed or encrypted entry")
+    # Entries that share their bytes would be read over and over: a small file could take all memory.
+    if sum(entry.file_size for entry in entries) > length:
+        _refuse("its entries are longer than the file")
     return {entry.filename: archive.read(entry) for entry in entries}
 
 

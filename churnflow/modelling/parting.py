@@ -81,8 +81,8 @@ class Parting:
 
     def described(self) -> dict[str, Any]:
         """Return it as plain values for JSON, without the rows."""
-        counts = {"left_out": self.left_out, "embargoed": self.embargoed}
-        return {"kind": self.kind, "reason": self.reason, "cut": self.cut, **counts}
+        rows = {"left_out": self.left_out, "embargoed": self.embargoed, "shares_customers": self.shares_customers}
+        return {"kind": self.kind, "reason": self.reason, "cut": self.cut, **rows}
 
 
 def part(rows: Rows, kind: Kind, share: float, seed: int) -> Parting:
@@ -109,7 +109,6 @@ def part(rows: Rows, kind: Kind, share: float, seed: int) -> Parting:
     if kind == "random" and rows.repeats:
         message = f"split: random would put rows of one customer into both parts, for {rows.identifier!r} repeats"
         raise UsageError(message, hint="split: grouped keeps them together")
-    grouped = kind == "grouped" or rows.repeats
     repeats = "customers have several rows" if rows.repeats else "every row is a customer of its own"
     grouped = kind == "grouped" or rows.repeats
     reason = f"{repeats}, and {why}" if kind == "auto" else "declared"

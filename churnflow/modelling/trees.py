@@ -30,12 +30,17 @@ class Trees:
     value: Floats
     depth: int
 
+    @property
+    def moves(self) -> int:
+        """How many moves from node to node a row takes through all trees."""
+        return len(self.roots) * self.depth
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], width: int) -> "Trees":
         """Return the trees held in `roots`, `feature`, `threshold`, `left`, `right`, `value` over `width` inputs.
 
         Raises ValueError unless every index is in range, every child comes after its parent (so that no walk can go
-        round in circles) and no tree is deeper than 64.
+        round in circles), every tree has a root of its own and none is deeper than 64.
         """
         roots, feature, left, right = (arrays[name] for name in ("roots", "feature", "left", "right"))
         nodes = len(feature)
@@ -44,6 +49,8 @@ class Trees:
             _refuse("the arrays of its trees do not fit each other")
         if roots.min() < 0 or roots.max() >= nodes or feature.min() < LEAF or feature.max() >= width:
             _refuse("a tree points outside the model")
+        if len(np.unique(roots)) < len(roots):
+            _refuse("a tree stands in it twice")
         leaf = feature == LEAF
         own = np.arange(nodes, dtype=np.int32)
         for child in (left[~leaf], right[~leaf]):

@@ -64,6 +64,7 @@ def assure(
     out-of-fold rows, unless their decisions differ from those on the test part by more than chance. Customers are taken
     to come from the same source as these: drift is no part of it. Requirements on metrics of predictions are tested on
     the batches, shares of events by a beta-binomial law, other numbers by their interval, exact ones as they are.
+    Out-of-fold rows also chose the model, which makes them a little kind to it; that is not corrected for.
     batch: customers in the next batch; default as many as in the test part. Output `assurance`: a dict with what each
     requirement contributes. `requirement_K_takes`: the share of batches that the K-th requirement fails, and none that
     was counted before it, so that these and `requirements_hold` add up to one. Raises InputError when predictions and

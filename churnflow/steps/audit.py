@@ -50,8 +50,8 @@ def _parts(train: pd.DataFrame, test: pd.DataFrame, schema: Mapping[str, Any], f
         if part[schema["target"]].nunique() < 2:  # noqa: PLR2004 - both classes have to be there
             message = f"the {word} part holds one class only"
             raise InputError(message, hint="look at the step of your own that changed it")
-    # A split by time that the workflow has asked for by name has one customer in both parts.
-    shares = features.get("split", {}).get("kind") == "time"
+    # A split by time that the workflow has asked for by name may have one customer in both parts.
+    shares = features.get("split", {}).get("shares_customers", False)
     identifier = None if shares else schema.get("id")
     return Parts(
         *(train, test, kinds, schema["target"], identifier, schema.get("time")), dates=date_offsets(schema, kinds)

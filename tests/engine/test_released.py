@@ -72,14 +72,22 @@ def test_a_step_that_names_no_release_is_given_none(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ref", "version"), [("served", "v1.1.0"), ("served~1", "v1.0.0"), ("v1.0.0", "v1.0.0"), ("served~7", "")]
+    ("ref", "version"), [("served", "v1.1.0"), ("served~0", "v1.1.0"), ("served~1", "v1.0.0"), ("v1.0.0", "v1.0.0")]
 )
 def test_the_release_that_is_named_is_handed_over_and_recorded(world: World, ref: str, version: str) -> None:
     made = {each: release(world, each) for each in ("v1.0.0", "v1.1.0")}
     _, record = ran(world, WORKFLOW.replace("served", ref))
-    assert world.given == [Released(version, {"model.bin": version} if version else {})]  # type: ignore[attr-defined]
+    assert world.given == [Released(version, {"model.bin": version})]  # type: ignore[attr-defined]
     recorded = [(artifact.name, artifact.sha256) for artifact in record.inputs]
-    assert recorded == ([(f"release {version}", made[version].artifact.sha256)] if version else [])
+    assert recorded == [(f"release {version}", made[version].artifact.sha256)]
+
+
+def test_going_back_past_the_first_release_fails_the_step(world: World) -> None:
+    release(world, "v1.0.0")
+    _, record = ran(world, WORKFLOW.replace("served", "served~3"))
+    assert not record.passed
+    assert record.issues[0].text == "no release is called 'served~3'"
+    assert world.given == []  # type: ignore[attr-defined]
 
 
 def test_what_was_compared_stays_done_when_another_release_is_served(world: World) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from churnflow.modelling import bundle
 from churnflow.modelling.bundle import pack_bundle, read_bundle, read_limited, unpack_bundle, write_bundle
+from tests.archives import nested
 
 FILES = {"model.bin": bytes(range(256)), "schema.json": b"{}", "card.json": b'{"model":"forest"}'}
 
@@ -72,6 +73,16 @@ def test_altered_missing_and_unlisted_files_are_named() -> None:
         unpack_bundle(zipped([*whole.items(), ("more.bin", b"x")]))
     with pytest.raises(ValueError, match=r"no manifest\.json"):
         unpack_bundle(zipped([(name, data) for name, data in whole.items() if name != "manifest.json"]))
+
+
+def test_files_that_share_their_bytes_are_refused() -> None:
+    with pytest.raises(ValueError, match="entries are longer than the file"):
+        unpack_bundle(nested([f"f{number}.bin" for number in range(50)], b"x" * 1000))
+
+
+def test_a_file_beyond_the_largest_offset_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a release bundle"):
+        unpack_bundle(nested(["model.bin"], b"x", shift=2**63))
 
 
 def test_a_file_given_twice_is_refused() -> None:

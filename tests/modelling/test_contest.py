@@ -15,9 +15,9 @@ from tests.customers import make_customers
 KINDS = {"tenure": "number", "bill": "number"}
 
 
-def bundle(tenure: float = -1.5, train: pd.DataFrame | None = None) -> dict[str, bytes]:
+def bundle(tenure: float = -1.5, train: pd.DataFrame | None = None, kinds: dict[str, str] = KINDS) -> dict[str, bytes]:
     """Return the files of a release that trusts tenure so much."""
-    encoding = fit_encoding(make_customers(500), KINDS)
+    encoding = fit_encoding(make_customers(500), kinds)
     weights = np.array([tenure, 0.3, *[0.0] * (encoding.width - 2)])
     arrays = {"weights": weights, "bias": np.zeros(1)}
     made = PortableModel("lr", "linear", encoding, arrays, (1.0, 0.0), 0.5, "yes", "no")
@@ -90,10 +90,27 @@ def test_a_release_that_cannot_score_these_customers_says_why(
         released_model(files, test, test["churn"].to_numpy(), positive)
 
 
-def test_a_column_that_is_no_number_any_more_cannot_be_scored() -> None:
-    test = make_customers(50, 1).assign(bill="much")
-    with pytest.raises(IncomparableError):
-        released_model(bundle(), test, test["churn"].to_numpy(), "yes")
+@pytest.mark.parametrize(
+    ("kinds", "changed", "why"),
+    [
+        (KINDS, {"bill": "very much"}, "'bill' as a number, and it is a category in this run"),
+        ({**KINDS, "plan": "category"}, {"plan": 3.0}, "'plan' as a category, and it is a number in this run"),
+    ],
+)
+def test_a_column_that_has_become_of_another_kind_is_named_without_its_values(
+    kinds: dict[str, str], changed: dict[str, object], why: str
+) -> None:
+    test = make_customers(50, 1).assign(**changed)
+    with pytest.raises(IncomparableError, match=why) as raised:
+        released_model(bundle(kinds=kinds), test, test["churn"].to_numpy(), "yes")
+    assert "very much" not in str(raised.value)
+
+
+@pytest.mark.parametrize("nothing", [{"bill": None}, {"plan": np.nan}])
+def test_a_column_without_any_value_is_scored_as_missing(nothing: dict[str, object]) -> None:
+    test = make_customers(50, 1).assign(**nothing)
+    theirs = released_model(bundle(kinds={**KINDS, "plan": "category"}), test, test["churn"].to_numpy(), "yes")
+    assert np.isfinite(theirs.scored.probabilities).all()
 
 
 def test_before_the_first_release_the_base_rate_is_to_be_beaten() -> None:

@@ -56,6 +56,18 @@ def test_a_leak_is_told_with_the_remedy_and_the_way_to_waive_it() -> None:
     assert "waive" in text
 
 
+def test_of_hundreds_of_features_those_that_tell_most_are_compared_and_that_is_said() -> None:
+    random, frame = np.random.default_rng(1), make_customers(500)
+    # Texts of a hundred levels, which are quickly seen to be no function of each other.
+    texts = np.array([f"t{level}" for level in range(100)])[random.integers(0, 100, (500, 300))]
+    noise = pd.DataFrame(texts, columns=[f"n{place}" for place in range(300)], dtype="str")
+    wide = pd.concat([frame, noise, (3 * frame[["tenure"]]).set_axis(["days"], axis=1)], axis=1)
+    found = inspect(wide, {**KINDS, **dict.fromkeys(noise.columns, "category"), "days": "number"})
+    assert len(found.compared) * (len(found.compared) - 1) / 2 == 19_900
+    assert [each.cause for each in found.redundant] == ["days is 3 x tenure"]
+    assert any("only among the 200 of 305 features" in text for text in said(found, "note"))
+
+
 def test_a_doubt_is_a_warning_and_no_leak() -> None:
     frame = make_customers(3000)
     flips = np.random.default_rng(1).random(3000) < 0.12

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from churnflow.modelling.columns import Column
 from churnflow.modelling.encoding import as_columns
-from churnflow.modelling.margins import sigmoid
+from churnflow.modelling.margins import MEMBERS, sigmoid
 from churnflow.modelling.scorer import PortableModel
 from tests.customers import make_customers
 from tests.models import KINDS, blended, fit_case, packed, small_spline, small_tree
@@ -94,6 +95,74 @@ def test_a_tree_too_deep_to_walk_is_refused() -> None:
     )
     with pytest.raises(ValueError, match="deeper"):
         PortableModel.from_bytes(packed(arrays))
+
+
+def many_trees(trees: int, depth: int) -> dict[str, np.ndarray]:
+    """Return trees of equal depth, which send every row along one long branch."""
+    inner = np.tile(np.arange(2 * depth + 1) < depth, trees)
+    own = np.arange(len(inner))
+    last = np.tile(np.arange(2 * depth + 1) == depth, trees)
+    return small_tree(
+        roots=np.arange(0, len(inner), 2 * depth + 1, dtype="<i4"),
+        feature=np.where(inner, 0, -1).astype("<i4"),
+        threshold=np.zeros(len(inner), "<f4"),
+        left=np.where(inner, own + 1, -1).astype("<i4"),
+        right=np.where(inner, own + depth + 1 - last, -1).astype("<i4"),
+        value=np.zeros(len(inner)),
+    )
+
+
+def blend_of(family: str, arrays: dict[str, np.ndarray], members: int) -> bytes:
+    """Return a model file with one member many times."""
+    parts = {f"{number}.{name}": array for number in range(members) for name, array in arrays.items()}
+    families = np.full(members, MEMBERS.index(family), "<i4")
+    return packed({**parts, "mix": np.full(members, 1 / members), "families": families}, family="blend")
+
+
+def test_the_largest_models_that_train_writes_are_accepted() -> None:
+    PortableModel.from_bytes(blend_of("boosted", many_trees(6_600, 8), 4))
+    PortableModel.from_bytes(blend_of("forest", many_trees(100, 20), 32))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        packed(many_trees(20_000, 60)),
+        blend_of("forest", many_trees(600, 60), 30),
+        packed(
+            small_spline(
+                weights=np.zeros(60_000),
+                place=np.arange(60_000, dtype="<i4"),
+                **{name: np.zeros((60_000, 3)) for name in ("grid", "rank", "table")},
+            ),
+            family="spline",
+            columns=[Column("a", "category", levels=tuple(map(str, range(60_000)))).as_json()],
+        ),
+        packed(small_tree(roots=np.zeros(2, "<i4"))),
+        packed(
+            small_spline(place=np.zeros(2, "<i4"), **{n: np.ones((2, 3)) for n in ("grid", "rank", "table")}),
+            family="spline",
+        ),
+        packed(
+            {"omega": np.zeros((1, 5000)), "offset": np.zeros(5000), "weights": np.zeros(5000), "bias": np.zeros(1)},
+            family="fourier",
+        ),
+        packed(small_tree(), columns=[Column("a", "category", levels=tuple(map(str, range(200_001)))).as_json()]),
+    ],
+    ids=["walks", "walks of a blend", "splines", "one tree twice", "one spline twice", "waves", "levels"],
+)
+def test_a_small_model_that_would_take_all_time_or_memory_is_refused(model: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not a usable model|at most 200,000 columns"):
+        PortableModel.from_bytes(model)
+
+
+def test_a_spline_over_nearly_equal_quantiles_stays_in_its_range() -> None:
+    arrays = small_spline(grid=np.array([[0.0, 1e-310, 5.0]]), rank=np.array([[0.0, 0.5, 1.0]]))
+    model = PortableModel.from_bytes(packed(arrays, family="spline"))
+    margins = model.margin(np.array([[0.0], [5e-324], [1e-310], [5.0]]))
+    assert np.isfinite(margins).all()
+    assert margins[0] == 0.5
+    assert margins[3] == 3.5
 
 
 def test_a_spline_bends_over_the_rank_and_goes_on_straight_beyond_it() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from churnflow.modelling.model_file import HEADER, MAX_HEADER_BYTES, MAX_MODEL_BYTES, pack, unpack
+from tests.archives import nested
 
 ARRAYS = {"a": np.array([1.5, -0.0, 1e300]), "b": np.array([[1, 2], [3, 4]], "<i4"), "c": np.zeros(0, "<f4")}
 
@@ -61,6 +62,11 @@ def test_arrays_read_can_not_be_changed() -> None:
 def test_what_is_too_large_or_of_another_form_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(ValueError, match=f"not a usable model: .*{said}"):
         unpack(data)
+
+
+def test_entries_that_share_their_bytes_are_refused() -> None:
+    with pytest.raises(ValueError, match="entries are longer than the file"):
+        unpack(nested([f"{number}.npy" for number in range(50)] + [HEADER], npy((1, 0))))
 
 
 def test_a_header_that_json_can_not_hold_is_not_written() -> None:

@@ -60,10 +60,17 @@ def test_a_column_that_a_step_has_fitted_on_all_rows_is_seen() -> None:
 
 
 def test_customers_who_may_stand_in_both_parts_by_declaration_are_no_contamination() -> None:
-    declared = {**SPLIT["features"], "split": {**SPLIT["features"]["split"], "kind": "time"}}
+    declared = {**SPLIT["features"], "split": {**SPLIT["features"]["split"], "kind": "time", "shares_customers": True}}
     train = pd.concat([SPLIT["train"], SPLIT["test"].head(20).assign(noise=np.arange(20.0))], ignore_index=True)
     assert run(train=train).metrics["contaminated_rows"] == 20
     assert run(train=train, features=declared).metrics["contaminated_rows"] == 0
+
+
+def test_a_split_by_time_whose_customers_do_not_overlap_excuses_no_copied_customers() -> None:
+    dealt = {**SPLIT["features"]["split"], "kind": "time", "shares_customers": False}
+    train = pd.concat([SPLIT["train"], SPLIT["test"].head(20).assign(noise=np.arange(20.0))], ignore_index=True)
+    result = run(train=train, features={**SPLIT["features"], "split": dealt})
+    assert any("20 test rows have the id of a training row" in text for text in critical(result))
 
 
 @pytest.mark.parametrize(

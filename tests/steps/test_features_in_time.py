@@ -42,6 +42,8 @@ def test_the_parts_carry_id_and_time_and_say_who_stands_in_both(split: Kind, sha
     assert len(set(train["customer_id"]) & set(test["customer_id"])) == shared
     assert (value(result, "shared_customers"), value(result, "shared_rows")) == (shared, 0)
     assert value(result, "contaminated_rows") == 0
+    recorded: Any = result.outputs["features"]["split"]  # type: ignore[index]
+    assert recorded["shares_customers"] == (shared > 0)
     if split != "grouped":
         assert set(test["cut"]) == {"2024-10-01"}
         assert "2024-10-01" not in set(train["cut"])
