@@ -1,16 +1,19 @@
 """Rows of any format become a table: what does not belong to it is set apart or left out, and said."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
+
+import numpy as np
 
 from churnflow.errors import UsageError
 from churnflow.modelling.read_options import ReadOptions
-from churnflow.modelling.table import Columns, Form, Ragged, Table, named_columns
+from churnflow.modelling.table import Codes, Columns, Form, Ragged, Table, named_columns
 from churnflow.modelling.texts import missing_words
 
 MANY_COLUMNS: Final = 1_000
 LONG_VALUE: Final = 100_000
+MOST_LINES: Final = 20
 SHOWN_LINES: Final = 5
 TOTALS: Final = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "insgesamt", "somme", "suma"})
 
@@ -38,8 +41,12 @@ class Assembly:
         self._columns.add(rows)
         self._lines.extend(lines)
 
-    def table(self, notes: Sequence[str] = ()) -> Table:
-        """Return the whole table. notes: what else is to be said of its source."""
+    def table(self, notes: Sequence[str] = (), texts: Collection[int] | None = None) -> Table:
+        """Return the whole table.
+
+        notes: what else is to be said of its source. texts: the places of the columns that hold anything but what the
+        source has as a number; all where it has texts alone.
+        """
         said = [*notes, *self._without_total()]
         if not self._lines:
             message = f"{self._source} has a header and no whole row under it"
@@ -57,8 +64,23 @@ class Assembly:
             self._folded,
             missing_words(self._options.missing),
             self._options.decimal,
-            (*said, *unusual(self._header, distinct)),
+            (*said, *unusual(self._header, distinct), *self._spanning(distinct, codes)),
+            frozenset() if texts is None else self._typed(texts),
         )
+
+    def _typed(self, texts: Collection[int]) -> frozenset[str]:
+        return frozenset(name for place, name in enumerate(self._header) if place not in texts)
+
+    def _spanning(self, distinct: Sequence[Sequence[str]], codes: Sequence[Codes]) -> list[str]:
+        """Return which values of a delimited text take so many lines that a quote is likely out of place."""
+        said = []
+        for name, texts, places in zip(self._header, distinct, codes, strict=True) if self._form.separator else ():
+            long = [place for place, text in enumerate(texts) if text.count("\n") > MOST_LINES]
+            if long:
+                ends = [self._lines[row] for row in np.flatnonzero(np.isin(places, long)).tolist()]
+                what = f"values of the column {name} take more than {MOST_LINES} lines: {len(ends):,}"
+                said.append(f"{what} (up to {_shown(ends)}); does a quote stand there where none belongs?")
+        return said
 
     def _sorted_out(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> tuple[list[Sequence[str]], list[int]]:
         whole: list[Sequence[str]] = []

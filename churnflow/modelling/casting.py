@@ -13,6 +13,7 @@ from churnflow.modelling.labels import Labels
 from churnflow.modelling.outcomes import COERCIONS, Outcome, read_column
 from churnflow.modelling.personal import masked
 from churnflow.modelling.profile import Column
+from churnflow.modelling.recognition import LEFT_OUT
 from churnflow.modelling.recorded import describe
 from churnflow.modelling.table import Table
 
@@ -24,6 +25,8 @@ _OF_VALUES: Final[Mapping[str, str]] = {
     "infinite": "is infinite",
     "out_of_range": "is out of range",
 }
+# So much of a row tells which one it is.
+LONGEST_ROW: Final = 4_000
 RULES: Final = ("ragged", *_OF_VALUES, "duplicate_id", "conflicting_label")
 
 
@@ -107,11 +110,15 @@ def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
 
 
 def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple[str, str]]) -> tuple[Rejection, ...]:
+    hidden = _hidden(columns)
+    width = len(table.header)
     ragged = [
-        Rejection(row.line, "ragged", f"{row.fields} fields where the header has {len(table.header)}", masked(row.text))
+        # Nobody knows which of its fields belongs to a column that is not to be shown.
+        Rejection(
+            row.line, "ragged", f"{row.fields} fields where the header has {width}", "" if hidden else _cut(row.text)
+        )
         for row in table.ragged
     ]
-    hidden = {place: column.personal.kind for place, column in enumerate(columns) if column.personal is not None}
     rows = [
         Rejection(table.lines[place], rule, reason, _shown(table, table.rows[place], hidden))
         for place, (rule, reason) in bad.items()
@@ -121,8 +128,19 @@ def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple
 
 def _shown(table: Table, row: Sequence[str], hidden: Mapping[int, str]) -> str:
     """Return a row as text, with what its columns of personal data hold in the place of the values."""
-    fields = (f"[{hidden[place]}]" if place in hidden else value for place, value in enumerate(row))
-    return table.separator.join(fields)
+    fields = (f"[{hidden[place]}]" if place in hidden else _cut(value) for place, value in enumerate(row))
+    return table.separator.join(fields)[:LONGEST_ROW]
+
+
+def _hidden(columns: Sequence[Column]) -> dict[int, str]:
+    """Return what is shown in place of the values of the columns that are not, by their places."""
+    personal = {place: column.personal.kind for place, column in enumerate(columns) if column.personal is not None}
+    left_out = (place for place, column in enumerate(columns) if column.verdict.refused == LEFT_OUT)
+    return {**personal, **dict.fromkeys(left_out, "left out")}
+
+
+def _cut(text: str) -> str:
+    return masked(text[:LONGEST_ROW])
 
 
 def _unfit(columns: Sequence[Column], outcomes: Mapping[str, Outcome]) -> dict[int, tuple[str, str]]:

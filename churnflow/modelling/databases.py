@@ -1,9 +1,13 @@
 """What a database answers, as a table of text: in a read-only transaction, in pieces, with no password written down."""
 
 import os
+import re
+import sqlite3
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 import sqlalchemy as sql
 from sqlalchemy.engine import URL, Connection, make_url
@@ -11,16 +15,20 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from churnflow.errors import UsageError
 from churnflow.modelling.assembly import Assembly
-from churnflow.modelling.exact_text import exact_text
+from churnflow.modelling.exact_text import exact_text, holds_texts
+from churnflow.modelling.personal import masked
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Form, Table
 
 CONNECT_SECONDS: Final = 10
 _CELLS: Final = 100_000
 _LONGEST_ERROR: Final = 300
-_SECRET_KEYS: Final = frozenset({"password", "passwd", "pwd", "sslpassword"})
+_SECRET: Final = re.compile(r"(password|passwd|pwd|passphrase|token|secret)(?=$|\s*=)", re.IGNORECASE)
+_LITERAL: Final = re.compile(r"'(?:[^']|'')*'|(?<=: )\"[^\"]*\"")
 _ADDRESS: Final = "write it as postgresql+psycopg://USER@HOST/DATABASE"
 _READING: Final = ("select", "with", "values", "table", "(")
+# These keep a transaction, or the whole file, from being written to; elsewhere a WITH may delete.
+_GUARDED: Final = frozenset({"postgresql", "sqlite"})
 
 
 def query_database(url: str, options: ReadOptions, password_env: str | None = None) -> Table:
@@ -34,7 +42,7 @@ def query_database(url: str, options: ReadOptions, password_env: str | None = No
     """
     address, secret = _address(url, password_env)
     try:
-        engine = sql.create_engine(address, poolclass=sql.NullPool, connect_args=_patience(address))
+        engine = _engine(address)
     except ImportError as error:
         message = f"the driver {error.name!r} is not installed, which {address.drivername} needs"
         package = "'churnflow[sql]'" if address.get_backend_name() == "postgresql" else str(error.name)
@@ -44,6 +52,25 @@ def query_database(url: str, options: ReadOptions, password_env: str | None = No
         raise UsageError(message, hint=_ADDRESS) from None
     name = f"the database {address.database!r}" if address.database else address.drivername
     return answered(engine, options, name, secret)
+
+
+def sqlite_engine(path: Path) -> sql.Engine:
+    """Return an engine that opens an SQLite file for reading alone, and makes none where there is none."""
+    place = f"file:{quote(str(path.absolute()))}?mode=ro"
+    return sql.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sql.NullPool)
+
+
+def _engine(address: URL) -> sql.Engine:
+    """Return the engine of an address. Raises UsageError for an SQLite file that is not there."""
+    if address.get_backend_name() != "sqlite" or address.database in {None, "", ":memory:"}:
+        return sql.create_engine(address, poolclass=sql.NullPool, connect_args=_patience(address))
+    path = Path(str(address.database).removeprefix("file:"))
+    if not path.is_file():
+        message = f"no such database: {path.name}"
+        raise UsageError(
+            message, hint="name a file that is there: sqlite:///customers.db, or sqlite:////an/absolute.db"
+        )
+    return sqlite_engine(path)
 
 
 def answered(engine: sql.Engine, options: ReadOptions, source: str, secret: str = "") -> Table:
@@ -65,7 +92,10 @@ def _address(url: str, password_env: str | None) -> tuple[URL, str]:
         # The text may hold a password in a place where none is looked for, so it is not repeated.
         message = "the address of the database can not be read"
         raise UsageError(message, hint=_ADDRESS) from None
-    if address.password is not None or _SECRET_KEYS & {key.casefold() for key in address.query}:
+    query = (
+        text for key, value in address.query.items() for text in (key, *([value] if isinstance(value, str) else value))
+    )
+    if address.password is not None or any(map(_SECRET.search, query)):
         message = "the address of the database holds a password, which would stand in every record of the run"
         hint = "take it out, and put it into ~/.pgpass, PGPASSWORD, or a variable that password_env names"
         raise UsageError(message, hint=hint)
@@ -88,9 +118,10 @@ def _statement(connection: Connection, options: ReadOptions, source: str) -> tup
     """Return the query, and what it reads in a word."""
     if options.query is not None:
         query = options.query.strip().rstrip(";").rstrip()
-        if not query.casefold().startswith(_READING):
+        guarded = connection.dialect.name in _GUARDED
+        if not query.casefold().startswith(_READING if guarded else "select"):
             message = f"the query does not read: it begins with {query.split(maxsplit=1)[0] if query else 'nothing'!r}"
-            raise UsageError(message, hint="write one that begins with SELECT or WITH")
+            raise UsageError(message, hint=f"write one that begins with SELECT{' or WITH' if guarded else ''}")
         return query, "a query"
     inspector = sql.inspect(connection)
     name = options.table or _only_table(inspector, source)
@@ -131,10 +162,11 @@ def _fetched(connection: Connection, statement: str, form: Form, options: ReadOp
     reading = connection.execution_options(stream_results=True, no_parameters=True)
     with reading.exec_driver_sql(statement) as result:
         names = list(result.keys())
-        assembly = Assembly(names, source, form, options)
+        assembly, texts = Assembly(names, source, form, options), set[int]()
         for first, rows in _pieces(result, max(1, _CELLS // len(names))):
             assembly.add(_texts(names, rows, source), range(first, first + len(rows)))
-    return assembly.table()
+            texts |= {place for place, values in enumerate(zip(*rows, strict=True)) if holds_texts(values)}
+    return assembly.table(texts=texts)
 
 
 def _pieces(result: sql.CursorResult[Any], size: int) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -160,5 +192,6 @@ def _failed(source: str, error: Exception, secret: str) -> UsageError:
     # PostgreSQL points at the place in a second line and gives its own hint in another.
     text = "; ".join(line for line in lines if not set(line) <= {"^"})
     text = text.replace(secret, "***") if secret else text
+    text = masked(_LITERAL.sub("'...'", text))
     message = f"{source}: {text[:_LONGEST_ERROR]}"
     return UsageError(message, hint="mend the query or the address; nothing was read")

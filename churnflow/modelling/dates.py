@@ -30,7 +30,7 @@ _CENTURY: Final = 100
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _CLOCK: Final = (
     r"(?:(?:T|,?\s+)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
-    r"(?:\s?(?P<half>[AaPp][Mm]))?\s?(?P<zone>Z|UTC|[+-]\d{2}:?\d{2})?)?"
+    r"(?:\s?(?P<half>[AaPp][Mm]))?\s?(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _ISO: Final = re.compile(r"(?P<year>\d{4})(?:([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})|(?P<pair>\d{4}))" + _CLOCK)
 _MONTH_ONLY: Final = re.compile(r"(?P<year>\d{4})[-/](?P<month>0[1-9]|1[0-2])")
@@ -222,6 +222,6 @@ def _moment(year: int, month: int, day: int, clock: re.Match[str]) -> datetime:
 def _offset(zone: str | None) -> timedelta:
     if zone is None or zone in {"Z", "UTC"}:
         return timedelta(0)
-    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or 0)
     offset = timedelta(hours=hours, minutes=minutes)
     return offset if zone[0] == "+" else -offset

@@ -26,6 +26,8 @@ _ZEROS: Final = (
     ("utf-16-le", 2, (1,)),
     ("utf-16-be", 2, (0,)),
 )
+# Python decodes these as well, and no text of any length is written in them.
+_OF_NAMES: Final = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape"})
 _USUAL: Final = "cp1252"
 _LIKELY: Final = (
     *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "iso8859-2", "iso8859-7"),
@@ -44,11 +46,14 @@ def declared(encoding: str) -> str:
     """Return the encoding that is named. Raises UsageError for one that Python has not, or that is none of text."""
     try:
         b"a".decode(encoding)
+        known = codecs.lookup(encoding).name not in _OF_NAMES
     except UnicodeDecodeError:
         return encoding
     except (LookupError, ValueError):
+        known = False
+    if not known:
         message = f"unknown encoding {encoding!r}"
-        raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto") from None
+        raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto")
     return encoding
 
 

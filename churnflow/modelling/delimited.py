@@ -18,6 +18,7 @@ from churnflow.modelling.unpacking import empty, unpacked
 
 SEPARATORS: Final = (",", ";", "\t", "|")
 LONGEST_FIELD: Final = 10_000_000
+csv.field_size_limit(LONGEST_FIELD)
 # Few rows at a time stay in the processor's cache; the columns of a wide table want more than a handful.
 _CELLS: Final = 40_000
 _FEWEST_ROWS: Final = 256
@@ -119,7 +120,6 @@ class _Reader:
         self._line = skipped
         if separator == BLANKS:
             lines = (_RUN.sub(lambda run: run[1] or " ", line.strip(" \t\r\n")) + "\n" for line in lines)
-        csv.field_size_limit(LONGEST_FIELD)
         self._rows: Any = csv.reader(lines, delimiter=separator, strict=True)
 
     def header(self) -> list[str]:
@@ -135,8 +135,8 @@ class _Reader:
             if not rows:
                 return
             size = max(_FEWEST_ROWS, _CELLS // max(1, len(rows[0])))
-            if [] in rows:
-                kept = [(row, line) for row, line in zip(rows, lines, strict=True) if row]
+            if min(map(len, rows)) < 2:  # noqa: PLR2004 - a table has two columns or more
+                kept = [(row, line) for row, line in zip(rows, lines, strict=True) if not _is_blank(row)]
                 rows, lines = [row for row, _ in kept], [line for _, line in kept]
             if rows:
                 yield rows, lines
@@ -173,8 +173,23 @@ class _Reader:
         return UsageError(message, hint=f"close or double the quote in that row{again}")
 
 
+def _is_blank(row: list[str]) -> bool:
+    """Tell whether a line holds nothing, or blanks alone, or the mark with which DOS ended a text (Ctrl-Z)."""
+    return len(row) < 2 and not "".join(row).strip(" \t\x1a")  # noqa: PLR2004 - see above
+
+
+def _first_record(lines: Sequence[str]) -> str:
+    """Return the header, which takes several lines where a quoted name holds a line end."""
+    record = ""
+    for line in lines:
+        record += line
+        if record.count('"') % 2 == 0:
+            return record
+    return lines[0]
+
+
 def _separator(start: _Start, options: ReadOptions, path: Path) -> str:
-    first = _QUOTED.sub("", start.sample[0])
+    first = _QUOTED.sub("", _first_record(start.sample))
     counts = {candidate: first.count(candidate) for candidate in SEPARATORS}
     likely = _likeliest(start.sample, [candidate for candidate, count in counts.items() if count])
     fallback = BLANKS if _is_blank_separated(start.sample) else ","
@@ -204,7 +219,11 @@ def _likeliest(lines: Sequence[str], candidates: Sequence[str]) -> str | None:
 
 
 def _agreement(lines: Sequence[str], separator: str) -> tuple[float, int]:
-    widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    try:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+    except csv.Error:
+        # What is wrong is said, with its line, when the rows are read.
+        return 0.0, 0
     return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
 

@@ -15,16 +15,22 @@ from typing import IO, Any, Final
 import duckdb
 
 from churnflow.errors import UsageError
+from churnflow.modelling.decoding import declared
 from churnflow.modelling.texts import missing_words
+from churnflow.modelling.unpacking import regular
 
 SEPARATORS: Final = (",", ";", "\t", "|")
 BLANKS: Final = "blanks"
+BLANK: Final = "chr(32) || chr(9) || chr(13) || chr(10) || chr(160)"
 BOMB_BYTES: Final = 200_000_000
 BOMB_RATIO: Final = 200
 MOST_RAGGED: Final = 100_000
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 1 << 16
 _LONGEST_LINE: Final = 10_000_000
+# A comment may have a few lines; more of them in one row speak for a quote that stands where none belongs.
+MOST_LINES: Final = 20
+csv.field_size_limit(_LONGEST_LINE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,12 @@ class EventFile:
     def text(self, name: str, missing: Iterable[str] | None = None) -> str:
         """Return SQL for the values of a column as text without the blanks around them, NULL where missing."""
         words = sorted(missing_words(missing))
-        bare = f"trim(CAST({self.column(name)} AS VARCHAR))"
+        column = self.column(name)
+        if self.type(name) in {"DOUBLE", "FLOAT"}:
+            # An id that is missing somewhere may have become a float: 12345.0 is 12345.
+            whole = f"CASE WHEN {column} = trunc({column}) THEN TRY_CAST({column} AS BIGINT) END"
+            column = f"coalesce(CAST({whole} AS VARCHAR), CAST({column} AS VARCHAR))"
+        bare = f"trim(CAST({column} AS VARCHAR), {BLANK})"
         found = f"lower({bare}) IN ({', '.join(map(quoted, words))})"
         # Most values are longer than any of the words.
         longest = max(len(word.encode()) for word in words)
@@ -78,6 +89,15 @@ class EventFile:
     def type(self, name: str) -> str:
         """Return the SQL type of a column."""
         return self.types[self.header.index(name)]
+
+    @property
+    def spans(self) -> str:
+        """SQL that tells whether a row takes more lines than a text that anyone wrote into it."""
+        if self.separator in {BLANKS, ""}:
+            return "false"
+        broken = " OR ".join(f"contains(c{place}, chr(10))" for place in range(len(self.header)))
+        ends = f"strlen(regexp_replace({self.row}, '[^\\n]', '', 'g'))"
+        return f"CASE WHEN {broken} THEN {ends} > {MOST_LINES} ELSE false END"
 
     @property
     def row(self) -> str:
@@ -101,17 +121,13 @@ def open_events(
     set apart by any number of blanks, or auto. columns: their names, where the file has no header. A text that is not
     UTF-8 is written again as UTF-8 into `folder`. Raises UsageError for what is no such file.
     """
-    if path.is_dir():
-        message = f"{path.name} is a directory, not a file"
-        raise UsageError(message, hint="name a file in it")
+    regular(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(4)
     except OSError as error:
         message = f"{path.name} can not be read: {error.strerror}"
         raise UsageError(message, hint="name the file of the events under with: {source: ...}") from None
-    if not start:
-        raise _empty(path)
     if start == b"PAR1":
         return _parquet(path, _plainly_named(path, folder))
     return _delimited(path, folder, separator, encoding, columns)
@@ -156,7 +172,13 @@ def ragged_rows(connection: duckdb.DuckDBPyConnection, file: EventFile) -> list[
         raise UsageError(message, hint="name the separator under with: {separator: ...}, or mend the file")
     places = [row[0] for row in rows]
     lines = places if file.separator == BLANKS else _lines_at(file, places)
-    return [_ragged(line, reason, text or "") for line, (_, reason, text, _) in zip(lines, rows, strict=True)]
+    found = [_ragged(line, reason, text or "") for line, (_, reason, text, _) in zip(lines, rows, strict=True)]
+    for row in found:
+        if "\n" in row.text.rstrip("\r\n"):
+            message = f"{file.path.name}: a quote that is never closed (from line {row.line})"
+            again = "; if the file was cut off there, copy it again"
+            raise UsageError(message, hint=f"close or double the quote in that row{again}")
+    return found
 
 
 def _ragged(line: int, reason: str, text: str) -> Ragged:
@@ -275,7 +297,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _readable(path: Path, folder: Path, encoding: str) -> tuple[str, Path, str]:
     """Return the encoding of a text, the file in which it stands as UTF-8, and its beginning."""
-    for tried in _encodings(path) if encoding == "auto" else (encoding,):
+    for tried in _encodings(path) if encoding == "auto" else (declared(encoding),):
         try:
             used = codecs.lookup(tried).name
             head, ends = _looked_through(path, used)
@@ -284,9 +306,6 @@ def _readable(path: Path, folder: Path, encoding: str) -> tuple[str, Path, str]:
             with (folder / "events.txt").open("w", encoding="utf-8", newline="") as copy:
                 _looked_through(path, used, copy)
             return tried, folder / "events.txt", head
-        except LookupError:
-            message = f"unknown encoding {encoding!r}"
-            raise UsageError(message, hint="write utf-8, utf-16, cp1252 or latin-1, or leave it to auto") from None
         except UnicodeDecodeError:
             continue
     message = f"{path.name} is no text in the encoding {tried}"

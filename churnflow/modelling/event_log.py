@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ import pandas as pd
 from churnflow.errors import UsageError
 from churnflow.modelling.event_files import BLANKS, EventFile, Ragged, lines_of, quoted, ragged_rows
 from churnflow.modelling.event_times import PLACEHOLDERS, TimeFormat
+from churnflow.modelling.personal import masked
 
 _OF_VALUES: Final[Mapping[str, str]] = {
     "no_customer": "{customer} has no value",
@@ -28,6 +30,9 @@ RULES: Final = ("ragged", *_OF_VALUES)
 # fractions do, and eighteen digits leave twelve before the point.
 LARGEST_AMOUNT: Final = 1e12
 MOST_SHOWN: Final = 10_000
+MOST_SPANNING: Final = 100
+# So much of a row tells which one it is.
+LONGEST_ROW: Final = 4_000
 # So many events at a time are taken through the features, which bounds the memory whatever the length of the log.
 BUCKET_EVENTS: Final = 2_000_000
 
@@ -64,7 +69,8 @@ class Log:
     """A log that was read: its counts, and the rows that were set apart.
 
     first, newest: the days of the oldest and the newest event. buckets: into how many parts of whole customers the
-    events are divided. rejected: line, rule, reason and text of the first rows that were set apart; counts: of all.
+    events are divided. rejected: line, rule, reason and text of the first rows that were set apart, without
+    what reads as personal data; counts: of all. spanning: on which lines the first rows begin that take very many.
     """
 
     first: date
@@ -74,6 +80,7 @@ class Log:
     buckets: int
     counts: Mapping[str, int]
     rejected: pd.DataFrame
+    spanning: tuple[int, ...] = ()
 
     @property
     def invalid(self) -> int:
@@ -106,6 +113,7 @@ def read_log(connection: duckdb.DuckDBPyConnection, file: EventFile, reading: Re
     place: a hash of the customer; content: one of the whole row. Raises UsageError where no event can be used.
     """
     _stage(connection, file, reading)
+    _refuse_unknown_types(connection, reading)
     summary = "SELECT min(day), max(day), count(*), count(*) FILTER (amount < 0) FROM events"
     first, newest, events, negative = connection.execute(summary).fetchall()[0]
     ragged = ragged_rows(connection, file)
@@ -115,20 +123,48 @@ def read_log(connection: duckdb.DuckDBPyConnection, file: EventFile, reading: Re
         worst = max(counts, key=lambda rule: counts[rule])
         message = f"{file.path.name} holds no event that can be used; most rows are set apart as {worst}"
         raise UsageError(message, hint="check the names of the columns, time_format and separator")
-    rows = [(row.line, "ragged", row.reason, row.text) for row in ragged[:MOST_SHOWN]]
+    rows = [(row.line, "ragged", row.reason, _shown(row.text)) for row in ragged[:MOST_SHOWN]]
     if found:
         rows += _unusable(connection, file, reading, ragged)
+    spanning = _spanning(connection, file, ragged)
     rejected = pd.DataFrame(sorted(rows)[:MOST_SHOWN], columns=["line", "rule", "reason", "row"])
     rejected = rejected.astype({"line": "int64", "rule": "str", "reason": "str", "row": "str"})
-    return Log(first, newest, events, negative, -(-events // BUCKET_EVENTS), counts, rejected)
+    return Log(first, newest, events, negative, -(-events // BUCKET_EVENTS), counts, rejected, spanning)
+
+
+def _shown(row: str) -> str:
+    return masked(row[:LONGEST_ROW])
+
+
+def _spanning(connection: duckdb.DuckDBPyConnection, file: EventFile, ragged: Sequence[Ragged]) -> tuple[int, ...]:
+    """Return the lines on which the first rows begin that take more lines than a text that anyone wrote."""
+    if not connection.execute("SELECT 1 FROM rows WHERE spans LIMIT 1").fetchall():
+        return ()
+    connection.execute("SET preserve_insertion_order = true")
+    query = f"SELECT line FROM ({file.numbered}) WHERE {file.spans} ORDER BY line LIMIT {MOST_SPANNING}"
+    found = [line for (line,) in connection.execute(query).fetchall()]
+    return tuple(lines_of(file, found, [row.line for row in ragged]))
+
+
+def _refuse_unknown_types(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+    if not reading.active_types:
+        return
+    query = "SELECT type FROM rows WHERE type IS NOT NULL GROUP BY type ORDER BY count(*) DESC, type LIMIT 10000"
+    known = [kind for (kind,) in connection.execute(query).fetchall()]
+    for kind in reading.active_types:
+        if kind not in known:
+            near = get_close_matches(kind, known, n=1)
+            message = f"no event is of the type {kind!r}, which active_types names"
+            shown = f"the types of {reading.columns.type!r}: {', '.join(map(masked, known[:20])) or 'none'}"
+            raise UsageError(message, hint=f"did you mean {near[0]!r}?" if near else shown)
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, file: EventFile, reading: Reading) -> None:
     values = "rule, customer, CAST(moment AS DATE) AS day, CAST(amount AS DECIMAL(18, 6)) AS amount, type"
-    marks = "returned, active, CAST(hash(customer) >> 40 AS INTEGER) AS place, content"
+    marks = "returned, active, spans, CAST(hash(customer) >> 40 AS INTEGER) AS place, content"
     connection.execute("SET preserve_insertion_order = false")
     connection.execute(f"CREATE TABLE rows AS SELECT {values}, {marks} FROM ({_parsed(file, reading)})")
-    connection.execute("CREATE VIEW events AS SELECT * EXCLUDE rule FROM rows WHERE rule IS NULL")
+    connection.execute("CREATE VIEW events AS SELECT * EXCLUDE (rule, spans) FROM rows WHERE rule IS NULL")
 
 
 def _parsed(file: EventFile, reading: Reading, *, numbered: bool = False) -> str:
@@ -145,7 +181,7 @@ def _parsed(file: EventFile, reading: Reading, *, numbered: bool = False) -> str
     raw = f"{file.column(columns.time)} AS raw"
     selected = ", ".join(f"{text} AS {name}" for name, text in texts.items())
     relation, more = (file.numbered, f", line, {file.row} AS written") if numbered else (file.relation, "")
-    read = f"SELECT {selected}, {raw}, hash({fields}) AS content{more} FROM ({relation})"
+    read = f"SELECT {selected}, {raw}, hash({fields}) AS content, {file.spans} AS spans{more} FROM ({relation})"
     # An underscore between digits would be read over.
     number = "CASE WHEN contains(figure, '_') THEN NULL ELSE TRY_CAST(figure AS DOUBLE) END"
     typed = f"SELECT *, {moment} AS moment, {number} AS number FROM ({read})"
@@ -153,7 +189,7 @@ def _parsed(file: EventFile, reading: Reading, *, numbered: bool = False) -> str
     types = ", ".join(map(quoted, reading.active_types))
     active = f"coalesce(type IN ({types}), false)" if types else "true"
     kept = f"abs(number) < {LARGEST_AMOUNT:.0f}"
-    values = f"moment, CASE WHEN {kept} THEN number END AS amount, type, {returned} AS returned, content"
+    values = f"moment, CASE WHEN {kept} THEN number END AS amount, type, {returned} AS returned, content, spans"
     whole = (
         f"SELECT CASE {_tests(reading)} END AS rule, who AS customer, {values}, {active} AND NOT {returned} AS active"
     )
@@ -187,4 +223,4 @@ def _unusable(
         lines = lines_of(file, lines, [row.line for row in ragged])
     names = {name: getattr(reading.columns, name) for name in ("customer", "time", "amount")}
     said = {rule: reason.format(**names) for rule, reason in _OF_VALUES.items()}
-    return [(line, rule, said[rule], text) for line, (_, rule, text) in zip(lines, found, strict=True)]
+    return [(line, rule, said[rule], _shown(text)) for line, (_, rule, text) in zip(lines, found, strict=True)]

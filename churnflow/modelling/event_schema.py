@@ -74,4 +74,6 @@ def _plain(
         "levels": [],
         "example": None,
         "reason": reason,
+        # The workflow names the events, the days and the outcome; what a feature is shows in its values.
+        "decided": "by its values" if role in {"feature", "dropped"} else "by the workflow",
     }

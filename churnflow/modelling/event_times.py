@@ -10,6 +10,7 @@ import duckdb
 
 from churnflow.errors import UsageError
 from churnflow.modelling.event_files import EventFile, quoted
+from churnflow.modelling.personal import shape_of
 
 SAMPLE: Final = 20_000
 MOSTLY: Final = 0.9
@@ -125,7 +126,7 @@ def time_format(
     total, fits, example = found[0], dict(zip(formats, found[1:-1], strict=True)), found[-1]
     best = max(formats, key=lambda known: fits[known])
     if not total or fits[best] < MOSTLY * total:
-        example = f", such as {example!r}" if total else ""
+        example = f", such as {shape_of(example)!r} (x a letter, 0 a digit)" if total else ""
         message = f"{name!r} holds no times in a spelling that is known{example}"
         raise UsageError(message, hint="name it in strftime codes: with: {time_format: '%d.%m.%y'}")
     same = {known.name for known in formats if fits[known] == fits[best]}

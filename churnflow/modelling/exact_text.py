@@ -1,7 +1,7 @@
 """Values of any type as the text that keeps all of them: every digit, ISO 8601 for time, true and false."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from types import NoneType
 from typing import Any, Final
@@ -17,6 +17,12 @@ def exact_text(value: Any) -> str | None:
     known = (_WRITERS[kind] for kind in type(value).__mro__ if kind in _WRITERS)
     write = _WRITERS.get(type(value)) or next(known, None)
     return None if write is None else write(value)
+
+
+def holds_texts(values: Iterable[Any]) -> bool:
+    """Tell whether values are anything but numbers and missing ones: how their text reads is then a question."""
+    kinds = set(map(type, values)) - {NoneType}
+    return not all(issubclass(kind, int | float | Decimal) and kind is not bool for kind in kinds)
 
 
 def _float(value: float) -> str:

@@ -1,6 +1,7 @@
 """What a file really is, whatever its name says: by its first bytes, and what is no table is named."""
 
 import json
+import re
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ _ENDINGS: Final[dict[str, Format]] = {
     **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".db3"), "sqlite"),
 }
+_NO_TEXT: Final = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 _PACKED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip"})
 _EXPORT: Final = "export the table as CSV with UTF-8 encoding"
 _FOREIGN_BYTES: Final = (
@@ -84,7 +86,8 @@ def _found(path: Path, head: bytes) -> Format:
         if head.startswith(magic):
             return name
     for magic, what, hint in _FOREIGN_BYTES:
-        if head.startswith(magic):
+        # A column may be called ORCID: what begins with letters is no table where bytes follow that no text has.
+        if head.startswith(magic) and (not magic.isalnum() or _NO_TEXT.search(head)):
             message = f"{path.name} is {what}, not a table"
             raise UsageError(message, hint=hint)
     text = head.decode(by_bytes(head) or "utf-8", "replace").lstrip("\ufeff \t\r\n")

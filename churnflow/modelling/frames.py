@@ -7,7 +7,7 @@ import pandas as pd
 
 from churnflow.errors import UsageError
 from churnflow.modelling.assembly import unusual
-from churnflow.modelling.exact_text import exact_text
+from churnflow.modelling.exact_text import exact_text, holds_texts
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Codes, Form, Table, named_columns
 from churnflow.modelling.texts import missing_words
@@ -36,10 +36,17 @@ def read(frame: object, options: ReadOptions) -> Table:
         missing=missing_words(options.missing),
         decimal=options.decimal,
         notes=tuple(unusual(header, distinct)),
+        typed=frozenset(name for place, name in enumerate(header) if _is_number(frame.iloc[:, place])),
     )
 
 
 def _coded(name: str, column: "pd.Series[Any]") -> tuple[list[str], Codes]:
+    if column.dtype == object:
+        # By their texts: as keys of a dictionary 1, 1.0 and True are one value.
+        texts_ = [_own_text(value) for value in column]
+        if None in texts_:
+            raise _nested(name, column.iloc[texts_.index(None)])
+        column = pd.Series(texts_, dtype=object)
     try:
         codes, values = pd.factorize(column)
     except TypeError:
@@ -51,6 +58,18 @@ def _coded(name: str, column: "pd.Series[Any]") -> tuple[list[str], Codes]:
     places = [known.setdefault(text or "", len(known)) for text in texts]
     places.append(known.setdefault("", len(known)) if (codes < 0).any() else 0)
     return list(known), np.array(places, dtype=np.int32)[codes]
+
+
+def _is_number(column: "pd.Series[Any]") -> bool:
+    if column.dtype == object:
+        return not holds_texts(value for value in column if _own_text(value))
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _own_text(value: Any) -> str | None:
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):  # noqa: PLR0124
+        return ""
+    return exact_text(value.item() if isinstance(value, np.generic) else value)
 
 
 def _nested(name: str, value: object) -> UsageError:

@@ -9,14 +9,13 @@ from churnflow.modelling.values import Present
 
 MOSTLY: Final = 0.99
 LEAST_ROWS: Final = 20
-# Up to here every whole number is a double; what is longer loses its last digits as one.
-LARGEST_WHOLE: Final = 2**53
 _IS_ID: Final = re.compile(r"(^|[_\s.-])([Ii][Dd]|IDS|ids|[Uu][Uu][Ii][Dd]|[Gg][Uu][Ii][Dd])$|[a-z](Id|ID)$")
 _MAY_BE_ID: Final = re.compile(r"(^|[_\s.-])(key|number|no|nr|num|code|account|index|row)$|(Key|Number|No|Nr|Code)$")
 _ZIP: Final = re.compile(
     r"(^|[_\s.-])(zip|zip[_\s.-]?code|post[_\s.-]?code|postal[_\s.-]?code|plz|cep)$", re.IGNORECASE
 )
 _DIGITS: Final = re.compile(r"[0-9]+")
+_PADDED: Final = re.compile(r"0+[1-9][0-9]*")
 _POWER: Final = re.compile(r"[0-9]+[eE][0-9]+")
 _LONG: Final = re.compile(r"[-+]?[0-9]{16,}")
 _HALF: Final = 0.5
@@ -99,6 +98,11 @@ def _is_padded(values: Present) -> bool:
             if text.startswith("0") and len(text) > 1:
                 padded.add(len(text))
     return any(lengths[length] >= MOSTLY * values.total for length in padded)
+
+
+def padded(values: Present) -> int:
+    """Count the rows whose value has leading zeros, which a number loses: 007 may be another code than 7."""
+    return sum(count for text, count in values.counts.items() if _PADDED.fullmatch(text))
 
 
 def _has_powers(values: Present) -> bool:

@@ -15,6 +15,14 @@ from churnflow.modelling.table import Form, Table
 from churnflow.modelling.unpacking import empty, unpacked
 
 _CELLS: Final = 200_000
+
+
+class _Number(str):
+    """A number with the digits that it is written with."""
+
+    __slots__ = ()
+
+
 _WORDS: Final = {True: "true", False: "false", None: ""}
 
 
@@ -36,19 +44,25 @@ def read(path: Path, options: ReadOptions) -> Table:
 
 def _assembled(path: Path, encoding: str, compression: str, options: ReadOptions) -> Table:
     # Twice, so that a key which comes late in the file is a column, and the records are never all in memory.
-    names = dict.fromkeys(name for _, record in _records(path, encoding) for name in record)
+    names: dict[str, bool] = {}
+    for _, record in _records(path, encoding):
+        for name, value in record.items():
+            # Whether a column holds a text, which a number that JSON has as one is not.
+            names[name] = names.get(name, False) or bool(value and type(value) is not _Number)
     if not names:
         raise empty(path)
     form = Form("JSON lines", encoding.removesuffix("-sig"), "", compression)
     assembly = Assembly(list(names), path.name, form, options)
     records = _records(path, encoding)
     while some := list(islice(records, max(1, _CELLS // len(names)))):
-        assembly.add([[record.get(name, "") for name in names] for _, record in some], [line for line, _ in some])
-    return assembly.table()
+        assembly.add([[str(record.get(name, "")) for name in names] for _, record in some], [line for line, _ in some])
+    return assembly.table(texts={place for place, name in enumerate(names) if names[name]})
 
 
 def _records(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
-    decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique)
+    decoder = json.JSONDecoder(
+        parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=_unique
+    )
     with unpacked(path) as opened, io.TextIOWrapper(opened.stream, encoding, newline="\n") as lines:
         for number, line in enumerate(lines, start=1):
             text = line.removeprefix("\ufeff").strip()
@@ -56,7 +70,7 @@ def _records(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             try:
                 record = decoder.decode(text)
-                yield number, dict(_flat(record)) if isinstance(record, dict) else _refuse(record)
+                yield number, _unique(list(_flat(record))) if isinstance(record, dict) else _refuse(record)
             except (ValueError, RecursionError) as error:
                 what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
                 message = f"{path.name}, line {number}: {what}"

@@ -1,5 +1,6 @@
 """The target as two classes: which spellings mean which, and which of them says that the customer left."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,14 @@ from typing import Final
 
 from churnflow.errors import UsageError
 from churnflow.modelling import personal
-from churnflow.modelling.spellings import YES, as_yes_and_no
+from churnflow.modelling.spellings import NO, YES, as_yes_and_no
 from churnflow.modelling.texts import as_number, fold
 from churnflow.modelling.values import Present
 
+# 1 says that a customer left beside 0 or -1, or a no; beside 2 it is one code of two.
+_NEGATIVES: Final = (0.0, -1.0)
+# What a yes to such a question says is that the customer stays.
+_STAYING: Final = re.compile(r"renew|ret(ai|e)n|(?<!de)(?<!in)(?<!non)(?<!non_)activ|stay|loyal|remain", re.IGNORECASE)
 POSITIVE: Final = frozenset(
     (*YES, "positive", "churn", "churned", "churner", "left", "exited", "gone", "cancelled", "canceled", "lost")
 ) - {"on"}
@@ -109,11 +114,19 @@ def _positive(target: str, classes: list[str], usual: Mapping[str, str], declare
             raise UsageError(message, hint=f"its values: {shortened(first)} and {shortened(second)}")
         return chosen, "declared"
     likely = [value for value in classes if means_positive(value)]
-    if len(likely) != 1:
+    if len(likely) != 1 or not _is_clear(target, likely[0], first if likely[0] == second else second):
         shown = shortened(first), shortened(second)
         message = f"which value of {target!r} means that the customer left, {shown[0]} or {shown[1]}?"
         raise UsageError(message, hint=f"say so in the workflow: with: {{positive: {first!r}}}")
     return likely[0], "the usual word for it"
+
+
+def _is_clear(target: str, positive: str, negative: str) -> bool:
+    """Tell whether a usual word for a customer who left says so beside the other label and under the target's name."""
+    if as_number(positive) == 1 and as_number(negative) not in _NEGATIVES and fold(negative).strip(_MARKS) not in NO:
+        return False
+    answers = fold(positive).strip(_MARKS) in {*YES, "positive"} or as_number(positive) == 1
+    return not (answers and _STAYING.search(target))
 
 
 def _not_two(target: str, values: Present, classes: list[str]) -> UsageError:

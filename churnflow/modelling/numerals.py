@@ -145,12 +145,23 @@ def numerals(
         return Numerals()
     mark, doubt = _decided(seen, decimal, usual)
     other = "," if mark == "." else "."
+    against = seen.points if mark == "," else seen.commas
+    if decimal != "auto" and against:
+        doubt = f"{against:,} of its numbers have the decimal mark {other!r}, and {mark!r} is declared"
     groups = {**seen.grouped, other: seen.grouped[other] + seen.either[other]}
     thousands = max(groups, key=lambda group: groups[group]) if any(groups.values()) else ""
     unit = max(seen.units, key=lambda name: seen.units[name]) if seen.units else ""
     if len(seen.units) > 1:
         doubt = doubt or f"different signs stand with its numbers: {', '.join(sorted(seen.units))}"
+    if unit == "%" and (bare := _below_one(counts)):
+        doubt = doubt or f"{bare:,} of its numbers lie below one and have no % as others have: are they shares of one?"
     return Numerals(mark, "" if thousands == mark else thousands, unit, doubt)
+
+
+def _below_one(counts: Mapping[str, int]) -> int:
+    """Count the numbers without a sign of their unit between -1 and 1, 0 aside."""
+    plain = ((text.replace(",", "."), count) for text, count in counts.items())
+    return sum(count for text, count in plain if _ORDINARY.fullmatch(text) and 0 < abs(float(text)) < 1)
 
 
 def _decided(seen: Evidence, decimal: Decimal, usual: Mark | None) -> tuple[Mark, str]:

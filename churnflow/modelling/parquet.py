@@ -14,6 +14,13 @@ from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Form, Table
 
 _CELLS: Final = 400_000
+_NUMBERS: Final = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in ("tiny", "small", "big", "huge")) | {
+    "integer",
+    "uinteger",
+    "float",
+    "double",
+    "decimal",
+}
 _NESTED: Final = frozenset({"struct", "list", "array", "map", "union"})
 # No file of the user's makes this process fetch code.
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -35,8 +42,8 @@ def read(path: Path, options: ReadOptions) -> Table:
             place = re.sub(r"([*?\[])", r"[\1]", str(path))
             found = connection.execute(f"SELECT * FROM {source} LIMIT 0", [place]).description  # noqa: S608 - no input
             fields = [field for name, kind, *_ in found or () for field in _fields(name, kind, path)]
-            assembly = Assembly([name for name, _ in fields], path.name, Form("Parquet", "", ""), options)
-            wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text in fields)
+            assembly = Assembly([name for name, _, _ in fields], path.name, Form("Parquet", "", ""), options)
+            wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text, _ in fields)
             answer = connection.execute(f"SELECT {wanted} FROM {source}", [place])  # noqa: S608 - quoted by _quoted
             first = 1
             while rows := answer.fetchmany(max(1, _CELLS // len(fields))):
@@ -45,18 +52,27 @@ def read(path: Path, options: ReadOptions) -> Table:
     except duckdb.Error as error:
         message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0].replace(str(path), path.name)}"
         raise UsageError(message, hint="copy it again, or write it anew where it was made") from None
-    return assembly.table()
+    return assembly.table(texts={place for place, (_, _, kind) in enumerate(fields) if kind not in _NUMBERS})
 
 
-def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of a column and the SQL for its values, for each field of one that is a struct."""
+def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of a column, the SQL for its values and their type, for each field of one that is a struct."""
     if kind.id == "struct":
         for field, inner in cast("list[tuple[str, DuckDBPyType]]", kind.children):
             _refuse_nested(f"{name}.{field}", inner, path)
-            yield f"{name}.{field}", f"{_quoted(name)}[{_literal(field)}]"
+            yield f"{name}.{field}", _exact(f"{_quoted(name)}[{_literal(field)}]", inner), inner.id
     else:
         _refuse_nested(name, kind, path)
-        yield name, _quoted(name)
+        yield name, _exact(_quoted(name), kind), kind.id
+
+
+def _exact(value: str, kind: DuckDBPyType) -> str:
+    """Return SQL for a value as text: a whole number is one, also where a missing one made its column one of floats."""
+    text = f"CAST({value} AS VARCHAR)"
+    if kind.id not in {"double", "float"}:
+        return text
+    whole = f"CASE WHEN {value} = trunc({value}) AND abs({value}) <= {2**53} THEN TRY_CAST({value} AS BIGINT) END"
+    return f"coalesce(CAST({whole} AS VARCHAR), {text})"
 
 
 def _refuse_nested(name: str, kind: DuckDBPyType, path: Path) -> None:

@@ -13,8 +13,13 @@ from churnflow.modelling.values import Present
 
 MOST: Final = 0.8
 SOME: Final = 0.1
+LONGEST_NAME: Final = 100
+# An e-mail address has at most 254 characters (RFC 5321), and nothing else that is recognised has more.
+LONGEST: Final = 254
 MANY: Final = 20
-_EMAIL: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+LONGEST_SHAPE: Final = 40
+# Bounded as RFC 5321 has it, so that a long cell is searched in linear time.
+_EMAIL: Final = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _CARD: Final = re.compile(r"(?<!\d)[2-6](?:[ -]?\d){12,18}(?!\d)")
 _IBAN: Final = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
 _NATIONAL: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
@@ -27,7 +32,8 @@ _STREET: Final = re.compile(
     r" ?,? ?\d+\b.*",
     re.IGNORECASE,
 )
-_PERSON: Final = re.compile(r"[^\W\d_]+(?:['\u2019.-]? ?[^\W\d_]+){0,4}\.?")
+# What sets two words apart is never empty: else the words of one run could be told apart in very many ways.
+_PERSON: Final = re.compile(r"[^\W\d_]+(?:(?:['\u2019.-] ?| )[^\W\d_]+){0,4}\.?")
 # Given names of many countries; enough of them in a column show what it holds, so that the list need not be complete.
 _GIVEN_NAMES: Final = """
     ada adam ahmed alan albert alex alice amanda amy ana andrea andrew angela anita anna anne anthony antonio
@@ -93,6 +99,13 @@ def masked(text: str) -> str:
     return _PHONE.sub("[phone number]", _NATIONAL.sub("[national id]", text))
 
 
+def shape_of(text: str) -> str:
+    """Return how a text is written without what it says: x for a letter, 0 for a digit, at most 40 characters."""
+    return "".join(
+        "x" if letter.isalpha() else "0" if letter.isdecimal() else letter for letter in text[:LONGEST_SHAPE]
+    )
+
+
 def is_card(text: str) -> bool:
     """Tell whether a text is the number of a payment card: 13 to 19 digits with the check digit of ISO/IEC 7812."""
     digits = text.replace(" ", "").replace("-", "")
@@ -125,7 +138,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return text[:1].isupper() and bool(_PERSON.fullmatch(text))
+    return text[:1].isupper() and len(text) <= LONGEST_NAME and bool(_PERSON.fullmatch(text))
 
 
 def _is_whole_name(text: str) -> bool:
@@ -134,7 +147,7 @@ def _is_whole_name(text: str) -> bool:
 
 
 def _matching(form: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda text: form.fullmatch(text) is not None
+    return lambda text: len(text) <= LONGEST and form.fullmatch(text) is not None
 
 
 def _is_dialled(text: str) -> bool:

@@ -119,7 +119,7 @@ def profile(table: Table, declared: Declared) -> list[Column]:
     declared.check(table.header)
     coded = zip(table.distinct, table.codes, strict=True)
     values = {name: Values.of(*pair) for name, pair in zip(table.header, coded, strict=True)}
-    copies = _copies(values, declared.target)
+    copies = _copies(values, (declared.target, *declared.protected))
     columns = [_column(name, values[name], table, declared) for name in table.header]
     profiled = [_uncopied(column, copies.get(column.name)) for column in columns]
     return [_protected(column) if column.name in declared.protected else column for column in profiled]
@@ -152,11 +152,11 @@ def _uncopied(column: Column, original: str | None) -> Column:
     return replace(column, role="dropped", reason=f"an exact copy of {original}", doubt="")
 
 
-def _copies(values: Mapping[str, Values], target: str) -> dict[str, str]:
-    """Return the columns that equal an earlier one, by name; a copy of the target is one wherever it stands."""
+def _copies(values: Mapping[str, Values], first: Sequence[str]) -> dict[str, str]:
+    """Return the columns that equal an earlier one, by name; a copy of one of the `first` is one wherever it stands."""
     seen: dict[tuple[object, ...], list[str]] = {}
     copies: dict[str, str] = {}
-    for name in (target, *(name for name in values if name != target)):
+    for name in dict.fromkeys((*first, *values)):
         alike = seen.setdefault(values[name].likeness, [])
         original = next((other for other in alike if values[other].equal(values[name])), None)
         if original is None:
@@ -195,7 +195,8 @@ def _column(name: str, values: Values, table: Table, declared: Declared) -> Colu
     if role is not None:
         named = as_time(seen) if role == "time" else as_named(seen, role)
         return Column(name, role, named.reason, named, values, declared=True, doubt=named.doubt)
-    verdict = recognise(replace(seen, decimal=table.decimal, usual=table.usual_decimal), kept)
+    way = (".", None) if name in table.typed else (table.decimal, table.usual_decimal)
+    verdict = recognise(replace(seen, decimal=way[0], usual=way[1]), kept)
     given = declared.of(name).kind is not None
     if verdict.refused:
         return Column(name, "dropped", verdict.refused, verdict, values, given, verdict.doubt)

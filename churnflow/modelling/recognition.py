@@ -3,6 +3,7 @@
 The rules are asked in order, and the first that knows an answer gives it with its reason.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -25,7 +26,11 @@ Kind = Literal["number", "category", "text", "date"]
 
 MOSTLY: Final = 0.99
 UNIQUE_SHARE: Final = 0.5
+LEFT_OUT: Final = "left out by the workflow"
 _DATED: Final = ("date", "time", "stamp", "since", "joined", "created", "updated", "birth", "dob", "datum")
+_VERSION: Final = re.compile(r"[0-9]\.[0-9]\.[0-9]{2}")
+_SHORT_YEAR: Final = re.compile(r"[0-9]{1,2}([-/. ])(?:[0-9]{1,2}|[A-Za-z]{3,9})\1(?:[0-5][0-9]|6[0-8])")
+_BORN: Final = re.compile(r"birth|born|dob|geburt|naiss", re.IGNORECASE)
 _DATED_ENDS: Final = ("_at", "_on", "_ts", "At", "On")
 
 
@@ -161,7 +166,17 @@ def _date(column: Look) -> Verdict | None:
         hint = f"say which: columns: {{{column.name}: {{kind: date, format: dmy}}}}, or mdy"
         reason = f"dates whose order is open: {writing.doubt}"
         return replace(_unused(column, "date", reason, reason), doubt=hint)
-    return _as_date(column, writing.order, writing.because, marks)
+    return replace(_as_date(column, writing.order, writing.because, marks), doubt=_misread(column))
+
+
+def _misread(column: Look) -> str:
+    """Return why dates may be none, or of another century, "" if nothing speaks for it."""
+    if not column.named_as_date() and any(map(_VERSION.fullmatch, column.present.counts)):
+        return "its values may be versions, such as 1.2.20; declare it a category if they are"
+    born = _BORN.search(column.name)
+    if born and any(map(_SHORT_YEAR.fullmatch, column.present.counts)):
+        return "its years have two digits, read as 1969 to 2068: a birth before 1969 lies in the future"
+    return ""
 
 
 def _category(column: Look) -> Verdict | None:
@@ -186,7 +201,7 @@ def _as_text(column: Look, reason: str) -> Verdict:
 
 
 def _left_out(column: Look) -> Verdict:
-    return _unused(column, "text", "left out by the workflow", "left out by the workflow")
+    return _unused(column, "text", LEFT_OUT, LEFT_OUT)
 
 
 def _declared_number(column: Look) -> Verdict:
@@ -251,7 +266,10 @@ def _as_number(column: Look, least: float) -> Verdict | None:
     present = known.without(text for text, sentinel in zip(known.counts, gone, strict=True) if sentinel)
     reason = _number_reason(present, way)
     # One number and nothing else is what `_constant` refuses, also where sentinels hid it.
-    return Verdict("number", reason, present, reading, doubt=way.doubt, sentinels=(*marks, *found))
+    doubt = way.doubt
+    if (zeros := identifiers.padded(known)) and column.setting.kind is None:
+        doubt = doubt or f"{zeros:,} of its values begin with 0, which a number loses: are they codes, a category?"
+    return Verdict("number", reason, present, reading, doubt=doubt, sentinels=(*marks, *found))
 
 
 def _numeric_part(column: Look) -> tuple[Present | None, list[Sentinel]]:

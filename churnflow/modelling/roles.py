@@ -3,11 +3,12 @@
 from typing import Literal
 
 from churnflow.errors import UsageError
-from churnflow.modelling import dates, personal
+from churnflow.modelling import dates, personal, sentinels
 from churnflow.modelling.dates import ORDERS, Calendar, Order
 from churnflow.modelling.identifiers import lost_digits
 from churnflow.modelling.readings import Reading
 from churnflow.modelling.recognition import UNIQUE_SHARE, Look, Verdict
+from churnflow.modelling.texts import fold
 
 
 def as_named(column: Look, role: Literal["target", "id"]) -> Verdict:
@@ -24,8 +25,12 @@ def as_named(column: Look, role: Literal["target", "id"]) -> Verdict:
 def as_time(column: Look) -> Verdict:
     """Return the column that orders the rows of one customer. Raises UsageError when it holds no clear dates."""
     order, because = _order(column)
-    reading = Reading("number", column.missing, calendar=Calendar(order))
-    return Verdict("date", f"named as the time; {ORDERS[order]} ({because})", column.present, reading)
+    found = [] if column.setting.missing is not None else sentinels.among_dates(column.present, order)
+    missing = column.missing | {fold(sentinel.value) for sentinel in found}
+    reading = Reading("number", missing, calendar=Calendar(order))
+    present = column.present.without(sentinel.value for sentinel in found)
+    reason = f"named as the time; {ORDERS[order]} ({because})"
+    return Verdict("date", reason, present, reading, sentinels=tuple(found))
 
 
 def _order(column: Look) -> tuple[Order, str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from churnflow.errors import UsageError
-from churnflow.modelling.numerals import Decimal, Mark, Numerals, evidence, numerals
+from churnflow.modelling.numerals import Decimal, Mark, evidence
 from churnflow.modelling.texts import missing_words, present
 
 SHOWN_COLUMNS: Final = 20
@@ -63,7 +63,8 @@ class Table:
     texts_of: the distinct texts of each column, in order of first appearance; codes: for each column the place of each
     row's text among them, (rows,). lines: the line, or the row of a sheet or result, on which each row ends. missing:
     the words that stand for a missing value, folded. decimal: the mark that was declared. notes: what a reader of the
-    report should know about the source.
+    report should know about the source. typed: the columns whose values are numbers in the source itself, which every
+    format writes with a point, whatever is declared or usual of texts.
     """
 
     header: tuple[str, ...]
@@ -76,6 +77,7 @@ class Table:
     missing: frozenset[str] = missing_words()
     decimal: Decimal = "auto"
     notes: tuple[str, ...] = ()
+    typed: frozenset[str] = frozenset()
 
     @classmethod
     def of_rows(
@@ -123,11 +125,6 @@ class Table:
         place = self.place(name)
         return _spread(self.distinct[place], self.codes[place])
 
-    def texts(self, name: str) -> list[str | None]:
-        """Return the values of a column without the blanks around them, None where missing. Raises as `place` does."""
-        place = self.place(name)
-        return _spread([present(text, self.missing) for text in self.distinct[place]], self.codes[place])
-
     def coded(self, name: str) -> tuple[list[str], Codes]:
         """Return the distinct texts of a column and, for each row, the place of its text. Raises as `place` does."""
         place = self.place(name)
@@ -137,17 +134,14 @@ class Table:
         """Return the values of a column without the blanks around them, and in how many rows each stands."""
         return self._counts(self.place(name))
 
-    def numerals(self, name: str) -> Numerals:
-        """Return how a column writes its numbers: by what is declared, its own values, or else the other columns'."""
-        return numerals(self.counts(name), self.decimal, self.usual_decimal)
-
     @cached_property
     def usual_decimal(self) -> Mark | None:
         """The decimal mark of those columns that leave no doubt about theirs, None where they differ or show none."""
-        marks = {evidence(self._counts(place)).mark for place, texts in enumerate(self.distinct) if _has_commas(texts)}
+        places = [place for place, name in enumerate(self.header) if name not in self.typed]
+        marks = {evidence(self._counts(place)).mark for place in places if _has_commas(self.distinct[place])}
         if "," not in marks:
             return None
-        ordinary = (place for place, texts in enumerate(self.distinct) if not _has_commas(texts))
+        ordinary = (place for place in places if not _has_commas(self.distinct[place]))
         marks |= {evidence(self._counts(place)).mark for place in ordinary}
         return "," if marks <= {",", None} else None
 

@@ -68,7 +68,7 @@ def unpacked(path: Path) -> Iterator[Unpacked]:
 
     Raises UsageError for what is missing, no file, too large, damaged, encrypted, a bomb, or changed while it was read.
     """
-    before = _regular(path)
+    before = regular(path)
     if before.st_size > MOST_BYTES:
         message = (
             f"{path.name} takes {before.st_size / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB that are read"
@@ -80,17 +80,18 @@ def unpacked(path: Path) -> Iterator[Unpacked]:
             yield Unpacked(io.BufferedReader(_Guarded(stream, before.st_size, path, compression), _BUFFER), compression)
     except OSError as error:
         raise _unreadable(path, error) from None
-    if _signature(before) != _signature(_regular(path)):
+    if _signature(before) != _signature(regular(path)):
         message = f"{path.name} changed while it was read"
         raise UsageError(message, hint="wait until it is written, then run again")
 
 
-def _regular(path: Path) -> os.stat_result:
+def regular(path: Path) -> os.stat_result:
+    """Return the status of a file. Raises UsageError for what is missing, empty, or no file, such as a pipe."""
     try:
         status = path.stat()
     except FileNotFoundError:
         message = f"no such file: {path.name}"
-        raise UsageError(message, hint="name the file of the customers under with: {source: ...}") from None
+        raise UsageError(message, hint="name a file that is there under with: {source: ...}") from None
     except OSError as error:
         raise _unreadable(path, error) from None
     if stat.S_ISDIR(status.st_mode):

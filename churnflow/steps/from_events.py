@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from churnflow import Confidence, InputError, Issue, Measure, Progress, StepResult, reports
-from churnflow.modelling.event_files import EventFile, open_events
+from churnflow.modelling.event_files import MOST_LINES, EventFile, open_events
 from churnflow.modelling.event_log import RULES, Columns, Log, Reading, database, read_log
 from churnflow.modelling.event_schema import CUT, TARGET
 from churnflow.modelling.event_times import DeclaredWindows, Windows, day_of, days_of, known_zone, place_windows
@@ -226,6 +226,10 @@ def _rejections(read: Log) -> Iterator[Issue]:
 
 def _noted(made: _Made, duplicates: str) -> Iterator[Issue]:
     log, windows, ratio = made.log, made.windows, made.target.mean()
+    if log.spanning:
+        shown = ", ".join(map(str, log.spanning[:SHOWN])) + (", ..." if len(log.spanning) > SHOWN else "")
+        text = f"rows that take more than {MOST_LINES} lines: {len(log.spanning)} (from line {shown})"
+        yield Issue(text=f"{text}; does a quote stand there where none belongs?", severity="warning")
     if made.churn.duplicates:
         done = "left out" if duplicates == "drop" else "kept, for two purchases may be alike (or: duplicates: drop)"
         yield Issue(text=f"{made.churn.duplicates:,} events equal an earlier one in every column; they are {done}")

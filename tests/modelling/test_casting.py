@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnflow.modelling.casting import RULES, Cast, cast
-from churnflow.modelling.declared import Declared
+from churnflow.modelling.declared import Declared, merged
 from churnflow.modelling.labels import labels
 from churnflow.modelling.profile import profile, values_of
 from churnflow.modelling.table import Ragged, Table
@@ -183,3 +183,25 @@ def test_every_row_is_kept_or_set_apart_and_what_is_kept_is_clean(rows: list[tup
     said = [row[3] for row in rows]
     assert (found.customers["churn"].sum() - 225) <= said.count("Yes")
     assert found.counts()["no_label"] == sum(word in {"", "?"} for word in said)
+
+
+def hiding(*rows: str, ragged: tuple[Ragged, ...] = ()) -> list[str]:
+    """Return what is shown of the rows set apart from a table of a name that is dropped, a bill and a target."""
+    more = [f"P{number},{number}.5,{'Yes' if number % 4 else 'No'}" for number in range(300)]
+    table = Table.of_rows(("who", "bill", "churn"), [row.split(",") for row in (*rows, *more)], ragged)
+    found = casted_table(table, Declared("churn", settings=merged({"who": "drop"}, (), ())))
+    return [rejection.row for rejection in found.rejections]
+
+
+def test_a_column_that_the_workflow_drops_is_not_shown() -> None:
+    assert hiding("Anna Smith,x,Yes") == ["[left out],x,Yes"]
+
+
+def test_a_ragged_row_is_not_shown_where_a_column_is_hidden() -> None:
+    assert hiding(ragged=(Ragged(7, 2, "Anna Smith,Yes"),)) == [""]
+
+
+def test_an_address_in_a_text_is_not_shown_and_a_long_row_is_cut() -> None:
+    shown = casted(f"A1,x,ask anna@example.org {'z' * 100_000},Yes").rejections[0].row
+    assert "example" not in shown
+    assert len(shown) <= 4_000

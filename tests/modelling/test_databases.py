@@ -179,3 +179,27 @@ def test_a_file_that_only_begins_like_sqlite_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "crm.db"
     path.write_bytes(b"SQLite format 3\0" + b"x" * 200)
     assert "crm.db: " in refused(path)[0]
+
+
+def test_a_database_of_sqlite_that_an_address_names_is_never_written_to(database: Path) -> None:
+    before = database.read_bytes()
+    delete = "WITH a AS (SELECT 1) DELETE FROM customers RETURNING id, plan"
+    assert "readonly" in failed(f"sqlite:///{database}", query=delete)[0]
+    assert database.read_bytes() == before
+    assert asked(f"sqlite:///{database}", query="SELECT id, plan FROM customers WHERE paid > 2").rows == [["001", "a"]]
+
+
+def test_a_database_of_sqlite_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -> None:
+    assert failed(f"sqlite:///{tmp_path / 'none.db'}", table="a")[0] == "no such database: none.db"
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_the_database_repeats_no_value_of_the_query(postgres: str) -> None:
+    message, _ = failed(postgres, query="SELECT 'Anna' + 1, CAST('anna@example.org' AS integer) AS a")
+    assert "Anna" not in message
+    assert "example" not in message
+
+
+@pytest.mark.parametrize("query", ["odbc_connect=UID%3Du%3BPWD%3Dx", "token=x", "passphrase=x"])
+def test_an_address_with_a_secret_among_its_parameters_is_refused(query: str) -> None:
+    assert "holds a password" in failed(f"postgresql+psycopg://user@host/db?{query}", table="a")[0]

@@ -299,3 +299,28 @@ def test_a_value_of_any_length_up_to_ten_million_is_read(tmp_path: Path) -> None
     long = "x" * 200_000
     assert read(written(tmp_path, f"a,b\n{long},2\n")).rows == [[long, "2"]]
     assert "field larger" in refused(written(tmp_path, f"a,b\n{'x' * (LONGEST_FIELD + 1)},2\n"))[0]
+
+
+def test_values_that_stray_quotes_stretch_over_many_lines_are_said(tmp_path: Path) -> None:
+    lines = [f"{row},a,No" for row in range(2, 200)]
+    lines[98], lines[147] = '100,"a,No', '149,a",No'
+    found = read(written(tmp_path, "\n".join(["id,plan,churn", *lines])))
+    assert found.notes == (
+        "values of the column plan take more than 20 lines: 1 (up to line 149); "
+        "does a quote stand there where none belongs?",
+    )
+
+
+def test_a_long_value_under_a_header_with_two_separators_is_read(tmp_path: Path) -> None:
+    found = read(written(tmp_path, f"id;a,b;churn\n1;{'x' * 200_000};No\n"))
+    assert found.header == ("id", "a,b", "churn")
+
+
+def test_a_name_in_the_header_may_hold_a_line_end(tmp_path: Path) -> None:
+    assert read(written(tmp_path, '"customer\nid",churn\n1,No\n')).header == ("customer id", "churn")
+
+
+def test_lines_of_blanks_and_the_end_mark_of_old_programs_are_no_rows(tmp_path: Path) -> None:
+    found = read(written(tmp_path, "id,churn\n1,No\n   \n\t\n2,Yes\n\x1a"))
+    assert (list(found.rows), found.ragged) == ([["1", "No"], ["2", "Yes"]], ())
+    assert list(found.lines) == [2, 5]

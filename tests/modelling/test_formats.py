@@ -104,6 +104,7 @@ FOREIGN = {
     ),
     "a DVC pointer": (b"outs:\n- md5: a304afb96060aad90176268345e10355\n  path: a\n", "DVC pointer", "dvc pull"),
     "a PDF": (b"%PDF-1.7\n%\xe2\xe3", "a PDF document", "CSV or Excel"),
+    "ORC": (b"ORC\n\x03\0\0", "an ORC file", "Parquet"),
     "Arrow": (b"ARROW1\0\0", "an Arrow file", "Parquet"),
     "a pickle": (b"\x80\x04\x95\0\0\0", "a Python pickle", "run code"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive", "unpack it"),
@@ -199,3 +200,8 @@ def test_a_header_above_the_first_line_or_two_places_in_a_database_are_refused()
         ReadOptions(header=0)
     with pytest.raises(UsageError, match="a table and a query"):
         ReadOptions(table="a", query="b")
+
+
+@pytest.mark.parametrize("name", ["ORCID", "FEA1", "ARROW1"])
+def test_a_name_that_begins_like_another_format_is_a_name(tmp_path: Path, name: str) -> None:
+    assert read(written(tmp_path, f"{name},churn\n1,Yes\n")).header == (name, "churn")

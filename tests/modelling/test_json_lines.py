@@ -73,3 +73,8 @@ def test_whatever_the_records_every_text_is_kept(
     assert [dict(zip(found.header, row, strict=True)) for row in found.rows] == [
         {name: record.get(name, "") for name in found.header} for record in records
     ]
+
+
+def test_a_key_with_a_dot_that_a_nested_one_gives_again_is_refused(tmp_path: Path) -> None:
+    message, _ = refused(written(tmp_path, '{"a.b": 1, "a": {"b": 2}}', NAME))
+    assert "the key 'a.b' stands twice" in message

@@ -8,10 +8,10 @@ from churnflow.modelling.table import Table
 from churnflow.modelling.values import Values
 
 
-def labelled(values: list[str], positive: str | None = None) -> Labels:
+def labelled(values: list[str], positive: str | None = None, target: str = "churn") -> Labels:
     """Return the classes of a column of labels."""
-    table = Table.of_rows(("churn",), [[value] for value in values])
-    return labels("churn", Values.of(*table.coded("churn")).present(table.missing), positive)
+    table = Table.of_rows((target,), [[value] for value in values])
+    return labels(target, Values.of(*table.coded(target)).present(table.missing), positive)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,26 @@ def test_spellings_of_one_label_are_one_class_and_the_mapping_is_recorded(
 def test_a_positive_class_may_be_declared_in_another_spelling(values: list[str], declared: str, positive: str) -> None:
     found = labelled(values, declared)
     assert (found.positive, found.reason, found.merged) == (positive, "declared", {})
+
+
+@pytest.mark.parametrize("values", [["1", "2"], ["1", "A"]])
+def test_a_one_beside_anything_but_a_no_is_asked_about(values: list[str]) -> None:
+    with pytest.raises(UsageError, match="which value of 'churn' means that the customer left"):
+        labelled(values)
+    assert labelled(values, values[1]).positive == values[1]
+
+
+@pytest.mark.parametrize("values", [["1", "0"], ["1", "-1"], ["1", "no"]])
+def test_a_one_beside_a_no_means_that_the_customer_left(values: list[str]) -> None:
+    assert labelled(values).positive == "1"
+
+
+@pytest.mark.parametrize("target", ["renewed", "retained", "Stays", "is_active", "retention"])
+def test_a_yes_under_a_name_that_says_the_opposite_is_asked_about(target: str) -> None:
+    with pytest.raises(UsageError, match="which value"):
+        labelled(["yes", "no"], target=target)
+    assert labelled(["yes", "no"], "no", target).positive == "no"
+
+
+def test_a_yes_to_inactive_means_that_the_customer_left() -> None:
+    assert labelled(["yes", "no"], target="inactive").positive == "yes"

@@ -107,3 +107,13 @@ def test_what_a_locale_writes_reads_as_the_same_number(number: float, decimal: s
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_what_python_writes_stays_as_it_is(number: float) -> None:
     assert Numerals().plain(repr(number)) == repr(number)
+
+
+def test_numbers_with_another_decimal_mark_than_is_declared_are_doubted() -> None:
+    assert "2 of its numbers have the decimal mark '.'" in numerals(["1.125", "1.5", "2.25", "3,5"], ",").doubt
+    assert numerals(["1.125", "1.250.000", "3,5"], ",").doubt == ""
+
+
+def test_shares_of_one_beside_percentages_are_doubted() -> None:
+    assert "1 of its numbers lie below one" in numerals(["12%", "0.12", "7%"]).doubt
+    assert numerals(["12%", "0.12%", "0", "7"]).doubt == ""

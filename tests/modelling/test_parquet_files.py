@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from churnflow.errors import UsageError
+from churnflow.modelling import dates
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.sources import read_table
 from tests.modelling.written import read, refused, written
@@ -28,6 +29,9 @@ def made(folder: Path, select: str, name: str = "customers.parquet") -> Path:
         ("12345678901234567890.123456789::DECIMAL(38, 9)", "12345678901234567890.123456789"),
         ("0.1::DOUBLE", "0.1"),
         ("0.1::FLOAT", "0.1"),
+        ("12345::DOUBLE", "12345"),
+        ("1e300::DOUBLE", "1e+300"),
+        ("'nan'::DOUBLE", "nan"),
         ("true", "true"),
         ("NULL::VARCHAR", ""),
         ("DATE '2024-01-05'", "2024-01-05"),
@@ -108,3 +112,8 @@ def test_what_is_no_frame_of_rows_is_refused(source: pd.DataFrame, said: str) ->
         read_table(source)
     assert said in str(raised.value)
     assert raised.value.hint
+
+
+def test_an_instant_is_a_date() -> None:
+    assert dates.parse("2024-01-05 01:04:05+00", "ymd") == dates.parse("2024-01-05 01:04:05", "ymd")
+    assert dates.parse("2024-01-05 01:04:05-05", "ymd") == dates.parse("2024-01-05 06:04:05Z", "ymd")

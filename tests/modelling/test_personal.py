@@ -1,5 +1,7 @@
 """Personal data: recognised by form, or by name and form, and never shown by value."""
 
+from time import process_time
+
 import pytest
 
 from churnflow.modelling.personal import is_card, is_iban, masked, recognise
@@ -107,3 +109,16 @@ def test_a_text_is_shown_without_the_personal_data_in_it() -> None:
     shown = masked(text)
     kinds = ("[e-mail address]", "[card number]", "4111 1111 1111 1112", "[IBAN]", "[phone number]", "[national id]")
     assert shown == f"7,{','.join(kinds)},x"
+
+
+def test_a_long_text_is_looked_at_in_no_time() -> None:
+    started = process_time()
+    assert recognise("surname", present([f"A{'b' * 140}{row}!" for row in range(30)])) is None
+    assert recognise("name", present([f"A{'b' * 95}!{row}" for row in range(30)])) is None
+    assert len(masked("a" * 1_000_000)) == 1_000_000
+    assert process_time() - started < 10
+
+
+@pytest.mark.parametrize("name", ["Anna-Lena", "O'Neil", "Maria de la Cruz", "J. Smith", "Müller"])
+def test_a_name_of_several_parts_is_one(name: str) -> None:
+    assert recognise("surname", present([name] * 30 + [f"{name} {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWX"]))

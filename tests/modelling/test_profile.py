@@ -261,3 +261,10 @@ def test_where_no_column_is_left_to_learn_from_it_says_what_became_of_each() -> 
         require_features(profile(table, Declared("churn")))
     said = "no column is left to learn from: a (one and the same value in every row), b (every value is missing)"
     assert str(raised.value) == said
+
+
+def test_a_copy_before_a_protected_column_is_not_learned_from() -> None:
+    table = make_table(copy=["a", "b", "c"] * 40, sex=["a", "b", "c"] * 40, churn=["Yes", "No"] * 60)
+    found = {column.name: column for column in profile(table, Declared("churn", protected=("sex",)))}
+    assert (found["sex"].role, found["copy"].role) == ("protected", "dropped")
+    assert found["copy"].reason == "an exact copy of sex"

@@ -198,3 +198,25 @@ def test_an_empty_or_constant_column_is_left_out_whatever_is_declared() -> None:
     assert profiled(["2024-01-31"] * 50, setting="date").role == "dropped"
     assert profiled(["2024-01-31", "2024/1/31"] * 50, setting="date").role == "dropped"
     assert profiled(["1900-01-01"] * 50, setting="date").role == "dropped"
+
+
+@pytest.mark.parametrize(
+    ("name", "usual", "odd", "doubt"),
+    [
+        ("area", lambda row: row % 60, "007", "20 of its values begin with 0"),
+        ("birth", lambda row: f"{13 + row % 15}.{1 + row % 12}.{50 + row % 40}", "1.2.61", "two digits"),
+        ("release", lambda row: f"{1 + row % 9}.{1 + row % 9}.{10 + row % 20}", "1.2.20", "versions"),
+    ],
+)
+def test_what_may_be_misread_is_doubted(name: str, usual: Any, odd: str, doubt: str) -> None:
+    assert doubt in profiled(mixed(usual, odd), name).doubt
+
+
+@pytest.mark.parametrize("placeholder", ["9999-12-31", "0001-01-01"])
+def test_a_placeholder_in_the_column_of_times_is_no_time(placeholder: str) -> None:
+    rows = [
+        [value, "Yes" if row % 3 else "No"]
+        for row, value in enumerate(mixed(lambda row: f"2024-{1 + row % 12:02d}-05", placeholder))
+    ]
+    found = profile(Table.of_rows(("seen", "churn"), rows), Declared("churn", time="seen"))[0]
+    assert found.verdict.present.absent == {placeholder: 20}

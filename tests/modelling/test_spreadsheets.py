@@ -143,3 +143,13 @@ def test_a_workbook_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Pa
     message, hint = refused(path)
     assert message.startswith("customers.xlsx unpacks to 205 MB from 0.2 MB")
     assert "export the sheet" in hint
+
+
+def test_a_cell_far_away_is_refused_before_memory_is_taken_for_all_between(tmp_path: Path) -> None:
+    path = saved(tmp_path, customers=[HEADER, ROW])
+    book = openpyxl.load_workbook(path)
+    book["customers"]["XFD1048576"] = 1
+    book.save(path)
+    message, hint = refused(path)
+    assert "spans 17,179,869,184 cells" in message
+    assert "far away" in hint

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnflow.errors import UsageError
-from churnflow.modelling.numerals import Numerals
+from churnflow.modelling.numerals import Numerals, numerals
 from churnflow.modelling.table import Table
 
 ROWS = st.lists(st.tuples(st.sampled_from(["a", "b", " a", ""]), st.text(max_size=2), st.sampled_from("xyz")))
@@ -32,9 +32,8 @@ def test_rows_come_back_as_they_went_in(rows: list[tuple[str, ...]]) -> None:
 @given(ROWS)
 def test_values_are_counted_without_blanks_and_missing_ones(rows: list[tuple[str, ...]]) -> None:
     table = Table.of_rows(("a", "b", "c"), rows)
-    texts = table.texts("a")
-    assert texts == [row[0].strip() or None for row in rows]
-    assert table.counts("a") == {text: texts.count(text) for text in texts if text is not None}
+    texts = [row[0].strip() for row in rows]
+    assert table.counts("a") == {text: texts.count(text) for text in texts if text}
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,15 +57,20 @@ def test_each_distinct_text_of_a_column_is_stored_once() -> None:
     assert codes.dtype == np.int32
 
 
+def written(table: Table) -> Numerals:
+    """Return how the column b of a table is written."""
+    return numerals(table.counts("b"), table.decimal, table.usual_decimal)
+
+
 def test_the_decimal_mark_of_other_columns_settles_a_column_that_leaves_it_open() -> None:
     rows = [["1,5", "1.234", "a"], ["2,25", "2.500", "b"]]
     table = Table.of_rows(("a", "b", "c"), rows)
-    assert table.numerals("b") == Numerals(",", ".")
+    assert written(table) == Numerals(",", ".")
     alone = Table.of_rows(("b", "c"), [row[1:] for row in rows])
-    assert alone.numerals("b") == Numerals()
+    assert written(alone) == Numerals()
     assert table.read_as == "CSV, utf-8, separated by ',', numbers with a decimal comma"
     assert alone.read_as == "CSV, utf-8, separated by ','"
-    assert replace(alone, decimal=",").numerals("b").plain("1.234") == "1234"
+    assert written(replace(alone, decimal=",")).plain("1.234") == "1234"
 
 
 def test_columns_that_contradict_each_other_settle_nothing() -> None:

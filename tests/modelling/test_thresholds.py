@@ -148,6 +148,13 @@ def test_separable_useless_and_constant_margins_stay_finite_and_in_order(scale: 
         assert np.isfinite([slope, intercept]).all()
 
 
+def test_margins_that_differ_by_rounding_only_tell_nothing() -> None:
+    margins, target = np.full(100, 0.1), np.array([0, 1] * 50)
+    assert 0 < margins.std() < 1e-16
+    calibration = fit_platt(margins, target)
+    np.testing.assert_allclose(apply(calibration, np.array([0.1 - 1e-9, 0.1, 0.1 + 1e-9])), 0.5, atol=1e-3)
+
+
 @pytest.mark.parametrize(("scale", "offset"), [(1e-6, 0.0), (1.0, -1.2), (0.1, 50.0), (1e6, -3e6)])
 def test_margins_that_run_against_the_target_leave_its_rate(scale: float, offset: float) -> None:
     margins, target = make_margins()
