@@ -1,5 +1,6 @@
 """A reviewer at a terminal: shown what is approved, what changed and what is open; answers by typing."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from churnflow.engine.ports import Brief
 from churnflow.errors import WaitingError
 
 STYLES: Final[dict[FindingState, str]] = {"pass": "green", "fail": "bold red", "ask": "yellow"}
+_PLAIN: Final = re.compile(r"(y|yes|n|no)\b", re.IGNORECASE)
 CHOICES: Final[dict[str, Answer]] = {"a": "approve", "w": "approve-with-notes", "r": "reject"}
 
 
@@ -36,7 +38,7 @@ class ConsoleReviewer:
         began = monotonic()
         self._show(brief)
         try:
-            answers = {question: self._required(f"  {question} ") for question in brief.questions}
+            answers = {question: self._answer(question) for question in brief.questions}
             answer = self._choice()
             notes = self._notes or (() if answer == "approve" else self._note_lines())
             reviewer = self._reviewer or self._required(f"  reviewer [{account()}]: ", default=account())
@@ -82,6 +84,12 @@ class ConsoleReviewer:
         while line := self._ask("  > ").strip():
             lines.append(line)
         return tuple(lines)
+
+    def _answer(self, question: str) -> str:
+        """Return the answer, which begins with yes or no: what begins with neither would count as a yes."""
+        while not _PLAIN.match(typed := self._ask(f"  {question} [yes/no, ...] ").strip()):
+            self._console.print("  begin with yes or no; what follows is kept beside it")
+        return typed
 
     def _required(self, prompt: str, default: str = "") -> str:
         while not (typed := self._ask(prompt).strip() or default):

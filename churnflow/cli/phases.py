@@ -19,7 +19,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.journal import Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
-from churnflow.engine.parse import Parsed, WorkflowError
+from churnflow.engine.parse import Parsed, WorkflowError, parse_value
 from churnflow.engine.ports import Journal, Ports, Reviewer
 from churnflow.engine.settle import settle
 from churnflow.errors import ConflictError, UsageError, WaitingError
@@ -259,6 +259,6 @@ def _assignment(text: str) -> tuple[str, str, object]:
         message = f"--set {text!r} does not read STEP.PARAM=VALUE"
         raise UsageError(message, hint="for example --set train.trials=10")
     try:
-        return step, parameter, json.loads(value)
-    except ValueError:
+        return step, parameter, parse_value(value) if value[:1] in {"[", "{"} else json.loads(value)
+    except (ValueError, WorkflowError):
         return step, parameter, value

@@ -150,6 +150,11 @@ def parse(text: str, shown: str) -> Parsed:
     return Parsed(shown, workflow, lines)
 
 
+def parse_value(text: str) -> Any:
+    """Return a value as a workflow writes it, `[svm, xgboost]` for one. Raises WorkflowError when it is no YAML."""
+    return _load(text, "the value")[0]
+
+
 def _load(text: str, shown: str) -> tuple[Any, dict[Place, int]]:
     loader = None
     try:

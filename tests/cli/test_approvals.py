@@ -16,7 +16,7 @@ def test_a_person_answers_at_the_prompt(project: Path, cli: Cli) -> None:
     screen.expect_exact("Is the plan complete?")
     screen.sendline("")
     screen.expect_exact("Is the plan complete?")
-    screen.sendline("as far as I see")
+    screen.sendline("yes, as far as I see")
     screen.expect(r"\[r\]eject\?")
     screen.sendline("yes")
     screen.expect("type a, w or r")
@@ -32,7 +32,7 @@ def test_a_person_answers_at_the_prompt(project: Path, cli: Cli) -> None:
     assert screen.exitstatus == 0
     record = cli("--json", "status").json["data"]["items"][1]["record"]
     assert (record["answer"], record["reviewer"], record["how"]) == ("approve-with-notes", "Ann", "prompt")
-    assert record["answers"] == {"Is the plan complete?": "as far as I see"}
+    assert record["answers"] == {"Is the plan complete?": "yes, as far as I see"}
     assert cli("--json", "issues").json["data"]["issues"][0]["text"] == "watch the numbers"
 
 

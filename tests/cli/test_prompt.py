@@ -18,7 +18,7 @@ def waiting(project: Path, cli: Cli, *more: str) -> "pexpect.spawn[str]":
     assert cli("plan").code == 3
     screen = at_terminal(project, "approve", "plan", *more)
     screen.expect_exact(QUESTION)
-    screen.sendline("as far as I see")
+    screen.sendline("yes, as far as I see")
     screen.expect(CHOICE)
     return screen
 
@@ -157,3 +157,19 @@ def test_the_prompt_names_what_was_done_again_and_the_source_data_that_changed(p
     screen.expect_exact("Changed since shipped: done double, judge; files: no file; source data: data/number.txt")
     screen.sendintr()
     assert ended(screen) == 130
+
+
+@pytest.mark.parametrize("typed", ["", "nope", "I do not know", "approve", "nobody knows"])
+def test_a_question_is_asked_again_until_the_answer_begins_with_yes_or_no(project: Path, cli: Cli, typed: str) -> None:
+    assert cli("plan").code == 3
+    screen = at_terminal(project, "approve", "plan", "--reviewer", "Ann")
+    screen.expect_exact(QUESTION)
+    screen.sendline(typed)
+    screen.expect_exact("begin with yes or no")
+    screen.expect_exact(QUESTION)
+    screen.sendline("no, the source is last year's")
+    screen.expect(CHOICE)
+    screen.sendline("a")
+    assert ended(screen) == 0
+    [issue] = cli("--json", "issues").json["data"]["issues"]
+    assert (issue["text"], issue["severity"]) == (f"answered no: {QUESTION}", "critical")

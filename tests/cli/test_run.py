@@ -92,6 +92,7 @@ def test_set_and_until(cli: Cli) -> None:
     [
         (["plan", "--set", "double.factor"], "does not read STEP.PARAM=VALUE"),
         (["plan", "--set", "double.factor=many"], "valid integer"),
+        (["plan", "--set", "double.factor=[2"], "valid integer"),
         (["plan", "--until", "nowhere"], "--until names no item"),
         (["plan", "nowhere.yaml"], "there is no workflow file"),
         (["plan", "--answers", "none.yaml"], "can not be read"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from churnflow.engine.parse import WorkflowError, parse, read
+from churnflow.engine.parse import WorkflowError, parse, parse_value, read
 from churnflow.errors import UsageError
 
 GOOD = """name: small
@@ -136,3 +136,16 @@ def test_files_that_can_not_be_workflows_are_refused(tmp_path: Path) -> None:
         stream.truncate(100_000_000)
     with pytest.raises(UsageError, match="100,000,000 bytes"):
         read(large, "large.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[svm, xgboost]", ["svm", "xgboost"]),
+        ('["svm"]', ["svm"]),
+        ("{gender: drop, balance: {missing: [-999]}}", {"gender": "drop", "balance": {"missing": [-999]}}),
+        ("[Yes, 0012]", ["Yes", "0012"]),
+    ],
+)
+def test_a_single_value_is_read_as_a_workflow_writes_it(text: str, value: object) -> None:
+    assert parse_value(text) == value
