@@ -78,8 +78,11 @@ def contend(candidate: Candidate, folded: Folded) -> Contender:
 
 def _contender(candidate: Candidate, calibration: Calibration, probabilities: Floats, folded: Folded) -> Contender:
     losses = log_losses(probabilities, folded.target)
-    by_fold = tuple(float(losses[part.rows].mean()) for part in folded.parts)
-    return Contender(candidate, calibration, probabilities, losses, by_fold)
+    return Contender(candidate, calibration, probabilities, losses, _by_fold(losses, folded))
+
+
+def _by_fold(losses: Floats, folded: Folded) -> tuple[float, ...]:
+    return tuple(float(losses[part.rows].mean()) for part in folded.parts)
 
 
 def contenders_of(outcome: Outcome, folded: Folded, *, blend: bool = True) -> dict[str, Contender]:
@@ -103,7 +106,7 @@ def _blended(members: list[Candidate], folded: Folded) -> Contender:
     scores = [roc_auc_score(part.valid.target, mixed[part.rows]) for part in folded.parts]
     probabilities = apply(NONE, mixed)
     losses = log_losses(probabilities, folded.target)
-    by_fold = tuple(float(losses[part.rows].mean()) for part in folded.parts)
+    by_fold = _by_fold(losses, folded)
     weighed = tuple((member, float(weight)) for member, weight in zip(members, mix.weights, strict=True) if weight)
     parts = [f"{weight:.2f} {member.model}" for member, weight in weighed]
     candidate = Candidate(BLEND, {"members": parts}, tuple(map(float, scores)), by_fold, mixed)
