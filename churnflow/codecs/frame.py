@@ -9,18 +9,22 @@ import duckdb
 import pandas as pd
 
 from churnflow.errors import IntegrityError
+from churnflow.modelling.parquet_frames import read_frame, rows_of, taken_literally
+from churnflow.modelling.stored_frame import StoredFrame
 
 SUFFIX = ".parquet"
 _NAMES = "churnflow.columns"
+_ATTRS = "churnflow.attrs"
 
 
 def dump(value: object, path: Path) -> None:
     """Write a data frame, its index left out, in one thread so that order and bytes depend on the content alone.
 
-    Raises TypeError for anything but a data frame of text, numbers, booleans and times; ValueError when it has no
-    column, or column names that are no text or not unique.
+    What its `attrs` say of it is kept, as JSON. One that lies on disk already is not taken into memory for it. Raises
+    TypeError for anything but a data frame of text, numbers, booleans and times, and for attrs that are no JSON;
+    ValueError when it has no column, or column names that are no text or not unique.
     """
-    if not isinstance(value, pd.DataFrame):
+    if not isinstance(value, pd.DataFrame | StoredFrame):
         message = f"the codec frame stores data frames, not {type(value).__name__}"
         raise TypeError(message)
     if not all(isinstance(name, str) for name in value.columns) or not value.columns.is_unique:
@@ -29,14 +33,19 @@ def dump(value: object, path: Path) -> None:
     if value.columns.empty:
         message = "a data frame without columns can not be stored"
         raise ValueError(message)
-    frame = pd.DataFrame({name: _plain(name, value[name]) for name in value.columns}).reset_index(drop=True)
-    frame.columns = pd.Index(_apart(frame.columns))
+    apart = _apart(value.columns)
     # The names proper are kept beside.
-    names = json.dumps(list(value.columns)).replace("'", "''")
+    attrs = getattr(value, "attrs", {})
+    beside = {_NAMES: list(value.columns), **({_ATTRS: attrs} if attrs else {})}
+    kept = ", ".join(f"'{key}': '{_quoted(content)}'" for key, content in beside.items())
+    settings = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{kept}}}"
     with _connection() as connection:
-        connection.register("frame", frame)
-        settings = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{'{_NAMES}': '{names}'}}"
-        connection.execute(f"COPY frame TO ? ({settings})", [str(path)])
+        if isinstance(value, StoredFrame):
+            source = f"({value.query(apart)})"
+        else:
+            source, columns = "frame", {name: _plain(name, value[name]) for name in value.columns}
+            connection.register(source, pd.DataFrame(columns).reset_index(drop=True).set_axis(apart, axis="columns"))
+        connection.execute(f"COPY {source} TO ? ({settings})", [str(path)])
 
 
 def load(path: Path) -> pd.DataFrame:
@@ -46,18 +55,20 @@ def load(path: Path) -> pd.DataFrame:
     """
     try:
         with _connection() as connection:
-            frame = connection.execute("SELECT * FROM read_parquet(?)", [str(path)]).df()
-            query = "SELECT decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) = ?"
-            names = connection.execute(query, [str(path), _NAMES]).fetchone()
+            frame = read_frame(connection, f"SELECT * FROM {rows_of([str(path)])}")  # noqa: S608 - quoted
+            query = "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) IN (?, ?)"
+            beside = dict(connection.execute(query, [taken_literally(str(path)), _NAMES, _ATTRS]).fetchall())
     except duckdb.Error as error:
         message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0]}"
         raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None
-    if names:
-        frame.columns = pd.Index(json.loads(names[0]), dtype="str")
-    for name in frame.columns:
-        if frame[name].dtype == object or isinstance(frame[name].dtype, pd.StringDtype):
-            frame[name] = frame[name].astype("str").where(frame[name].notna())
+    if _NAMES in beside:
+        frame.columns = pd.Index(json.loads(beside[_NAMES]), dtype="str")
+    frame.attrs = json.loads(beside.get(_ATTRS, "{}"))
     return frame
+
+
+def _quoted(content: Any) -> str:
+    return json.dumps(content, sort_keys=True).replace("'", "''")
 
 
 def _apart(names: Iterable[str]) -> list[str]:

@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from churnflow.modelling.filling import Used, fill
 from churnflow.modelling.labels import Labels
-from churnflow.modelling.outcomes import COERCIONS, Outcome, read_column
+from churnflow.modelling.outcomes import COERCIONS, Outcomes, may_break
 from churnflow.modelling.personal import masked
 from churnflow.modelling.profile import Column
 from churnflow.modelling.recognition import LEFT_OUT
 from churnflow.modelling.recorded import describe
+from churnflow.modelling.repeats import Repeats
+from churnflow.modelling.stored_frame import StoredFrame
 from churnflow.modelling.table import Table
 
 _OF_VALUES: Final[Mapping[str, str]] = {
@@ -42,15 +44,22 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Cast:
-    """A typed table, the rows that were set apart, and the schema that both follow.
+    """A typed table, in memory where the source was, the rows that were set apart, and the schema that both follow.
 
-    coerced: how many values of the table were changed to fit, by column and kind of change.
+    coerced: how many values of the table were changed to fit, by column and kind of change. classes: how many rows the
+    table has of each class. repeated: how many of its rows equal an earlier one in all features.
     """
 
-    customers: pd.DataFrame
+    customers: pd.DataFrame | StoredFrame
     rejections: tuple[Rejection, ...]
     schema: dict[str, Any]
-    coerced: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    coerced: Mapping[str, Mapping[str, int]]
+    classes: Mapping[int, int]
+    repeated: int
+
+    def frame(self) -> pd.DataFrame:
+        """Return the typed table in memory."""
+        return self.customers if isinstance(self.customers, pd.DataFrame) else self.customers.frame()
 
     def rejected(self) -> pd.DataFrame:
         """Return the rows that were set apart: line, rule, reason, and the row as text, without personal data."""
@@ -69,30 +78,19 @@ class Cast:
         return {kind: sum(counts.get(kind, 0) for counts in self.coerced.values()) for kind in COERCIONS}
 
 
-@dataclass(frozen=True)
-class _Keys:
-    """What the rows are told apart by: id (-1 where missing), time and class of each row, (n,)."""
-
-    name: str
-    ids: npt.NDArray[np.int64]
-    times: npt.NDArray[np.int64]
-    classes: npt.NDArray[np.int64]
-
-
 def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
     """Cast every row, and set apart what is ragged, unlabelled, no number, out of range, or a contradicting id.
 
     Columns keep the order of the file; the id and the time stay text, numbers and dates become float64, the target 0
     and 1. Several rows of one id are allowed where the table has a time that tells them apart.
     """
-    used = [column for column in columns if column.role != "dropped"]
-    outcomes = {column.name: read_column(column, found) for column in used}
-    bad = _unfit(used, outcomes)
-    bad |= {place: why for place, why in _repeated(table, used, outcomes, set(bad)).items() if place not in bad}
-    kept = np.ones(len(table.rows), dtype=np.bool_)
+    used = [(place, column) for place, column in enumerate(columns) if column.role != "dropped"]
+    outcomes = Outcomes([column for _, column in used], found)
+    bad = _set_apart(table, used, outcomes)
+    kept = np.ones(len(table.lines), dtype=np.bool_)
     kept[list(bad)] = False
-    frame = pd.DataFrame({name: outcome.series(kept) for name, outcome in outcomes.items()})
-    coerced = {name: outcome.coerced(kept) for name, outcome in outcomes.items()}
+    filled = fill(table, used, outcomes, kept)
+    coerced = {name: tally.coerced() for name, tally in filled.tallies.items()}
     schema = {
         "schema": "churnflow/table@1",
         "target": next(column.name for column in columns if column.role == "target"),
@@ -103,10 +101,11 @@ def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
         "time": next((column.name for column in columns if column.role == "time"), None),
         "missing": sorted(table.missing),
         "columns": [
-            describe(column, frame.get(column.name), coerced.get(column.name, {}), table.missing) for column in columns
+            describe(column, filled.kept(column), coerced.get(column.name, {}), table.missing) for column in columns
         ],
     }
-    return Cast(frame, _rejections(table, columns, bad), schema, coerced)
+    classes = next(filled.tallies[column.name].classes() for column in columns if column.role == "target")
+    return Cast(filled.frame, _rejections(table, columns, bad), schema, coerced, classes, filled.repeated)
 
 
 def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple[str, str]]) -> tuple[Rejection, ...]:
@@ -119,9 +118,10 @@ def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple
         )
         for row in table.ragged
     ]
+    places = sorted(bad)
     rows = [
-        Rejection(table.lines[place], rule, reason, _shown(table, table.rows[place], hidden))
-        for place, (rule, reason) in bad.items()
+        Rejection(table.lines[place], *bad[place], _shown(table, row, hidden))
+        for place, row in zip(places, table.picked(places), strict=True)
     ]
     return tuple(sorted((*ragged, *rows), key=lambda rejection: rejection.line))
 
@@ -143,52 +143,40 @@ def _cut(text: str) -> str:
     return masked(text[:LONGEST_ROW])
 
 
-def _unfit(columns: Sequence[Column], outcomes: Mapping[str, Outcome]) -> dict[int, tuple[str, str]]:
-    """Return the rows with a value that their column can not hold, by place: rule and reason, the label's first."""
+def _set_apart(table: Table, used: Used, outcomes: Outcomes) -> dict[int, tuple[str, str]]:
+    """Return the rows that are set apart, by place: rule and reason, what does not fit before what repeats another."""
+    judged = [(place, column) for place, column in used if may_break(column) or column.role == "id"]
+    judged.sort(key=lambda one: (one[1].role != "target", one[1].role != "time"))
+    name = next((column.name for _, column in judged if column.role == "id"), None)
     bad: dict[int, tuple[str, str]] = {}
-    for column in sorted(columns, key=lambda column: (column.role != "target", column.role != "time")):
-        for place, rule in outcomes[column.name].broken():
-            bad.setdefault(place, (rule, f"{column.name} {_OF_VALUES[rule]}"))
+    repeats = Repeats(exact=table.in_memory)
+    for first, pieces in table.batches([place for place, _ in judged]):
+        read = [(column, outcomes.of(column, piece)) for (_, column), piece in zip(judged, pieces, strict=True)]
+        for column, outcome in read:
+            for row, rule in outcome.broken():
+                bad.setdefault(first + row, (rule, f"{column.name} {_OF_VALUES[rule]}"))
+        if name is not None:
+            by_role = {column.role: outcome for column, outcome in read}
+            repeats.add(by_role["id"], by_role.get("time"), by_role["target"])
+    same, unfit = f"the same {name}{' at the same time' if repeats.timed else ''}", frozenset(bad)
+    for rows, classes in repeats.groups():
+        again = _repeated(rows, classes, unfit, same, table.lines)
+        bad |= {row: why for row, why in again.items() if row not in unfit}
     return bad
 
 
-def _keys(columns: Sequence[Column], outcomes: Mapping[str, Outcome]) -> _Keys | None:
-    """Return what tells rows apart, None in a table without an id."""
-    by_role = {column.role: column.name for column in columns}
-    if "id" not in by_role:
-        return None
-    ids = outcomes[by_role["id"]].keys()
-    times = outcomes[by_role["time"]].keys() if "time" in by_role else np.zeros_like(ids)
-    return _Keys(by_role["id"], ids, times, outcomes[by_role["target"]].classes())
-
-
 def _repeated(
-    table: Table, columns: Sequence[Column], outcomes: Mapping[str, Outcome], unfit: set[int]
+    rows: Sequence[int], classes: Sequence[int], unfit: frozenset[int], same: str, lines: Sequence[int]
 ) -> dict[int, tuple[str, str]]:
-    """Return the rows whose id stands elsewhere: all of them if the labels contradict, else all but the first.
+    """Return which rows of one id are set apart: all of them if the labels contradict, else all but the first.
 
     Where the table has a time, the same id at another time is another row of that customer. A row without a label
     contradicts none, and one that is set apart anyway makes no other superfluous.
     """
-    keys = _keys(columns, outcomes)
-    if keys is None:
-        return {}
-    frame = pd.DataFrame({"id": keys.ids, "time": keys.times})[keys.ids >= 0]
-    twice = frame[frame.duplicated(keep=False)]
-    bad: dict[int, tuple[str, str]] = {}
-    for places in twice.groupby(["id", "time"], sort=False).indices.values():
-        bad.update(_same(table, twice.index[places].tolist(), keys, unfit))
-    return bad
-
-
-def _same(table: Table, same: Sequence[int], keys: _Keys, unfit: set[int]) -> dict[int, tuple[str, str]]:
-    when = " at the same time" if keys.times.any() else ""
-    if len(set(keys.classes[same].tolist()) - {-1}) > 1:
-        first = table.lines[same[0]]
-        reason = f"the same {keys.name}{when} with different labels (first on line {first})"
-        return dict.fromkeys(same, ("conflicting_label", reason))
-    fit = [place for place in same if place not in unfit]
+    if len(set(classes) - {-1}) > 1:
+        reason = f"{same} with different labels (first on line {lines[rows[0]]})"
+        return dict.fromkeys(rows, ("conflicting_label", reason))
+    fit = [row for row in rows if row not in unfit]
     if len(fit) < 2:  # noqa: PLR2004 - one row is no repetition
         return {}
-    reason = f"the same {keys.name}{when} as line {table.lines[fit[0]]}"
-    return dict.fromkeys(fit[1:], ("duplicate_id", reason))
+    return dict.fromkeys(fit[1:], ("duplicate_id", f"{same} as line {lines[fit[0]]}"))

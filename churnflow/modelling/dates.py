@@ -130,8 +130,7 @@ def recognise(counts: Mapping[str, int], least: float) -> Writing | None:
     total = sum(counts.values())
     if not total or not _looks_dated(counts):
         return None
-    numeric = [match for text in counts if (match := _NUMERIC.fullmatch(text))]
-    writing = _ordered(numeric) if numeric else Writing("ymd", "year first, or the month in letters")
+    writing = _ordered(match for text in counts if (match := _NUMERIC.fullmatch(text)))
     if writing.doubt:
         read = sum(count for text, count in counts.items() if any(parse(text, order) for order in ("dmy", "mdy")))
     else:
@@ -157,15 +156,20 @@ def _looks_dated(counts: Mapping[str, int]) -> bool:
     return sum(any(form.fullmatch(text) for form in forms) for text in few) * 2 >= len(few)
 
 
-def _ordered(numeric: list[re.Match[str]]) -> Writing:
-    day_first = any(int(match["first"]) > len(_MONTHS) for match in numeric)
-    month_first = any(int(match["second_"]) > len(_MONTHS) for match in numeric)
+def _ordered(numeric: Iterable[re.Match[str]]) -> Writing:
+    day_first, month_first, found, marks = False, False, False, True
+    for match in numeric:
+        found, marks = True, marks and match[2] == "."
+        day_first = day_first or int(match["first"]) > len(_MONTHS)
+        month_first = month_first or int(match["second_"]) > len(_MONTHS)
+    if not found:
+        return Writing("ymd", "year first, or the month in letters")
     if day_first and month_first:
         return Writing("dmy", "", "some begin with the day and others with the month")
     if day_first or month_first:
         place = "first" if day_first else "second"
         return Writing("dmy" if day_first else "mdy", f"the {place} number goes above 12")
-    if all(match[2] == "." for match in numeric):
+    if marks:
         return Writing("dmy", "points stand between day and month")
     return Writing("dmy", "", "no number goes above 12, so day and month can not be told apart")
 

@@ -9,10 +9,13 @@ from churnflow.errors import UsageError
 from churnflow.modelling.assembly import unusual
 from churnflow.modelling.exact_text import exact_text, holds_texts
 from churnflow.modelling.read_options import ReadOptions
-from churnflow.modelling.table import Codes, Form, Table, named_columns
+from churnflow.modelling.table import Form, Table, named_columns
 from churnflow.modelling.texts import missing_words
+from churnflow.modelling.values import Values
 
 SOURCE = "the source"
+# Of a frame of texts its `attrs` may say under this name which columns were numbers where they came from.
+TYPED = "churnflow.typed"
 
 
 def read(frame: object, options: ReadOptions) -> Table:
@@ -24,23 +27,22 @@ def read(frame: object, options: ReadOptions) -> Table:
     if frame.empty:
         message = f"{SOURCE} has no row"
         raise UsageError(message, hint="look at what the step before it has read")
-    columns = [_coded(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
-    distinct = tuple(texts for texts, _ in columns)
+    columns = tuple(_coded(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns))
     return Table(
         header,
-        distinct,
-        tuple(codes for _, codes in columns),
+        columns,
         range(1, len(frame) + 1),
         form=Form("a table of an earlier step", "", ""),
         folded=folded,
         missing=missing_words(options.missing),
         decimal=options.decimal,
-        notes=tuple(unusual(header, distinct)),
-        typed=frozenset(name for place, name in enumerate(header) if _is_number(frame.iloc[:, place])),
+        notes=tuple(unusual(header, columns)),
+        typed=frozenset(name for place, name in enumerate(header) if _is_number(frame.iloc[:, place]))
+        | (set(header) & set(frame.attrs.get(TYPED, ()))),
     )
 
 
-def _coded(name: str, column: "pd.Series[Any]") -> tuple[list[str], Codes]:
+def _coded(name: str, column: "pd.Series[Any]") -> Values:
     if column.dtype == object:
         # By their texts: as keys of a dictionary 1, 1.0 and True are one value.
         texts_ = [_own_text(value) for value in column]
@@ -57,7 +59,7 @@ def _coded(name: str, column: "pd.Series[Any]") -> tuple[list[str], Codes]:
     known: dict[str, int] = {}
     places = [known.setdefault(text or "", len(known)) for text in texts]
     places.append(known.setdefault("", len(known)) if (codes < 0).any() else 0)
-    return list(known), np.array(places, dtype=np.int32)[codes]
+    return Values(list(known), np.array(places, dtype=np.int32)[codes])
 
 
 def _is_number(column: "pd.Series[Any]") -> bool:

@@ -12,6 +12,7 @@ from churnflow.modelling.assembly import Assembly
 from churnflow.modelling.decoding import by_bytes, declared, line_of_failure
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Form, Table
+from churnflow.modelling.text_lines import bounded_lines
 from churnflow.modelling.unpacking import empty, unpacked
 
 _CELLS: Final = 200_000
@@ -31,7 +32,7 @@ def read(path: Path, options: ReadOptions) -> Table:
 
     Raises UsageError, with the line, for what is no record, a key that stands twice, a list, or a deeper nesting.
     """
-    with unpacked(path) as opened:
+    with unpacked(path, most=None) as opened:
         named = declared(options.encoding) if options.encoding != "auto" else None
         encoding = named or by_bytes(opened.head()) or "utf-8"
         compression = opened.compression
@@ -63,8 +64,8 @@ def _records(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
     decoder = json.JSONDecoder(
         parse_int=_Number, parse_float=_Number, parse_constant=_Number, object_pairs_hook=_unique
     )
-    with unpacked(path) as opened, io.TextIOWrapper(opened.stream, encoding, newline="\n") as lines:
-        for number, line in enumerate(lines, start=1):
+    with unpacked(path, most=None) as opened, io.TextIOWrapper(opened.stream, encoding, newline="\n") as lines:
+        for number, line in enumerate(bounded_lines(lines, path), start=1):
             text = line.removeprefix("\ufeff").strip()
             if not text:
                 continue

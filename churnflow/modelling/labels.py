@@ -131,8 +131,9 @@ def _is_clear(target: str, positive: str, negative: str) -> bool:
 
 def _not_two(target: str, values: Present, classes: list[str]) -> UsageError:
     found = personal.recognise(target, values)
-    counts = sorted(values.counts, key=lambda text: (-values.counts[text], text))
-    shown = [shortened(value) for value in dict.fromkeys(_usual(values.counts)[_key(text)] for text in counts)]
+    counts = sorted(values.counts.items(), key=lambda one: (-one[1], one[0]))
+    usual = _usual(values.counts)
+    shown = [shortened(value) for value in dict.fromkeys(usual[_key(text)] for text, _ in counts)]
     listed = found.kind if found else ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else "")
     only = " only" if len(classes) == 1 else ""
     several = f"{len(classes):,} value{'' if len(classes) == 1 else 's'}{only}"

@@ -1,7 +1,7 @@
 """What became of the texts of one column when it was cast: their values, the ones that do not fit, and every change."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churnflow.modelling.dates import iso, parse
+from churnflow.modelling.dates import Order, iso, parse
 from churnflow.modelling.labels import Labels
 from churnflow.modelling.profile import Column
+from churnflow.modelling.readings import Reading
 from churnflow.modelling.values import Floats, Values, figures
 
 LARGEST: Final = 1e15
@@ -56,11 +57,9 @@ class Outcome:
         for place in np.flatnonzero(np.isin(self.values.codes, list(self.rules))).tolist():
             yield place, self.rules[int(self.values.codes[place])]
 
-    def coerced(self, kept: Flags) -> dict[str, int]:
-        """Return how many values of the rows kept were changed, by kind of change, without kinds that none was."""
-        rows = np.bincount(self.values.codes[kept], minlength=len(self.values.texts))
-        sums = {kind: int(rows[flags].sum()) for kind, flags in self.changed.items() if flags.any()}
-        return {kind: count for kind, count in sums.items() if count}
+    def rows(self, kept: Flags) -> npt.NDArray[np.intp]:
+        """Return how many of the rows kept hold each text, (k,)."""
+        return np.bincount(self.values.codes[kept], minlength=len(self.values.texts))
 
     def keys(self) -> npt.NDArray[np.int64]:
         """Return a number for each row, (n,), the same for rows with the same value, -1 for a missing one."""
@@ -75,12 +74,12 @@ class Outcome:
 class _Reader:
     """The distinct texts of one column while they are read: which are missing, and what was changed."""
 
-    def __init__(self, column: Column) -> None:
-        """Take the column, and find what is missing in it."""
-        self.reading, self.values = column.reading, column.values
-        self.bare = column.values.bare
-        self.missing: Flags = np.array(column.values.missing(self.reading.missing))
-        bare, whole = (np.fromiter(map(len, texts), np.int64, len(texts)) for texts in (self.bare, self.values.texts))
+    def __init__(self, column: Column, values: Values) -> None:
+        """Take the column with the values of some of its rows, and find what is missing among them."""
+        self.reading, self.values = column.reading, values
+        self.bare = values.bare
+        self.missing: Flags = np.array(values.missing(self.reading.missing), dtype=np.bool_)
+        bare, whole = (np.fromiter(map(len, texts), np.int64, len(texts)) for texts in (self.bare, values.texts))
         self.changed: dict[str, Flags] = {"blank": (bare < whole) & ~self.missing, "missing": self.missing & (bare > 0)}
 
     @cached_property
@@ -102,17 +101,44 @@ class _Reader:
         return Outcome(self.values, read, rules, self.changed, integer)
 
 
-def read_column(column: Column, found: Labels) -> Outcome:
-    """Return what the texts of a column that is used mean."""
-    reader = _Reader(column)
-    if column.role == "target":
-        return _labels(reader, found)
-    if column.role == "time":
-        return _times(reader)
-    if column.reading.calendar is not None:
-        return _days(reader)
+class Outcomes:
+    """What became of the columns that are used, some rows at a time; each list of texts is read once."""
+
+    def __init__(self, columns: Sequence[Column], found: Labels) -> None:
+        """Take the columns and the meaning of the labels."""
+        self._found = found
+        self._days = {column.name: _are_days(column) for column in columns if column.role == "time"}
+        self._last: dict[str, Outcome] = {}
+
+    def of(self, column: Column, values: Values) -> Outcome:
+        """Return what the texts of a column mean in some of its rows."""
+        last = self._last.get(column.name)
+        if last is None or last.values.texts is not values.texts:
+            last = self._last[column.name] = self._read(column, values)
+        return last if last.values is values else replace(last, values=values)
+
+    def _read(self, column: Column, values: Values) -> Outcome:
+        reader = _Reader(column, values)
+        if column.role == "target":
+            return _labels(reader, self._found)
+        if column.role == "time":
+            return _times(reader, days=self._days[column.name])
+        if column.reading.calendar is not None:
+            return _days(reader)
+        return _numbers(reader) if is_measured(column) else _texts(reader)
+
+
+def is_measured(column: Column) -> bool:
+    """Tell whether a column is cast to numbers, of days where it holds dates."""
+    if column.role in {"target", "time"}:
+        return False
     measured = column.role in {"feature", "protected"} and column.kind == "number"
-    return _numbers(reader) if measured else _texts(reader)
+    return measured or column.reading.calendar is not None
+
+
+def may_break(column: Column) -> bool:
+    """Tell whether a column may hold texts that set their rows apart."""
+    return column.role in {"target", "time"} or is_measured(column)
 
 
 def _labels(reader: _Reader, found: Labels) -> Outcome:
@@ -124,16 +150,32 @@ def _labels(reader: _Reader, found: Labels) -> Outcome:
     return reader.outcome(read, rules, integer=True)
 
 
-def _times(reader: _Reader) -> Outcome:
+def _times(reader: _Reader, *, days: bool) -> Outcome:
     """Read the time of each row as a text of ISO 8601, so that it sorts as it is; a day alone stays without a time."""
-    order = reader.reading.calendar.order if reader.reading.calendar else "ymd"
-    moments = {place: parse(reader.bare[place], order) for place in reader.present.tolist()}
+    order = _order(reader.reading)
     read = np.full(len(reader.bare), None, dtype=object)
-    days = all(moment is None or "T" not in iso(moment) for moment in moments.values())
-    for place, moment in moments.items():
+    for place in reader.present.tolist():
+        moment = parse(reader.bare[place], order)
         read[place] = None if moment is None else iso(moment, time=not days)
     rules = {place: "no_time" for place, value in enumerate(read.tolist()) if value is None}
     return reader.outcome(read, rules)
+
+
+def _are_days(column: Column) -> bool:
+    """Tell whether no time of the whole column has a time of day."""
+    order = _order(column.reading)
+    values = (Values(list(texts), np.empty(0, np.int32)) for texts in column.values.distinct())
+    bare = (
+        text
+        for some in values
+        for text, missing in zip(some.bare, some.missing(column.reading.missing), strict=True)
+        if not missing
+    )
+    return all(moment is None or "T" not in iso(moment) for moment in (parse(text, order) for text in bare))
+
+
+def _order(reading: Reading) -> Order:
+    return reading.calendar.order if reading.calendar else "ymd"
 
 
 def _days(reader: _Reader) -> Outcome:

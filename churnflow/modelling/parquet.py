@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, cast
 
@@ -11,7 +12,7 @@ from duckdb.sqltypes import DuckDBPyType
 from churnflow.errors import UsageError
 from churnflow.modelling.assembly import Assembly
 from churnflow.modelling.read_options import ReadOptions
-from churnflow.modelling.table import Form, Table
+from churnflow.modelling.table import Form, Table, named_columns
 
 _CELLS: Final = 400_000
 _NUMBERS: Final = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in ("tiny", "small", "big", "huge")) | {
@@ -21,6 +22,7 @@ _NUMBERS: Final = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in
     "double",
     "decimal",
 }
+_SOURCE: Final = "read_parquet(?, binary_as_string = true, hive_partitioning = false)"
 _NESTED: Final = frozenset({"struct", "list", "array", "map", "union"})
 # No file of the user's makes this process fetch code.
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -35,24 +37,43 @@ def read(path: Path, options: ReadOptions) -> Table:
 
     Raises UsageError for a damaged file, and by name for a column of lists, maps or deeper structs.
     """
+    with _opened(path) as connection:
+        fields = _described(connection, path)
+        assembly = Assembly([name for name, _, _ in fields], path.name, Form("Parquet", "", ""), options)
+        wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text, _ in fields)
+        answer = connection.execute(f"SELECT {wanted} FROM {_SOURCE}", [_place(path)])  # noqa: S608 - quoted by _quoted
+        first = 1
+        while rows := answer.fetchmany(max(1, _CELLS // len(fields))):
+            assembly.add(rows, range(first, first + len(rows)))
+            first += len(rows)
+    return assembly.table(texts={place for place, (_, _, kind) in enumerate(fields) if kind not in _NUMBERS})
+
+
+def header(path: Path, _: ReadOptions) -> tuple[str, ...]:
+    """Return the columns of a Parquet file without reading a row. Raises UsageError as `read` does."""
+    with _opened(path) as connection:
+        return named_columns([name for name, _, _ in _described(connection, path)], path.name)[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with duckdb.connect(config=_SETTINGS) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            source = "read_parquet(?, binary_as_string = true, hive_partitioning = false)"
-            place = re.sub(r"([*?\[])", r"[\1]", str(path))
-            found = connection.execute(f"SELECT * FROM {source} LIMIT 0", [place]).description  # noqa: S608 - no input
-            fields = [field for name, kind, *_ in found or () for field in _fields(name, kind, path)]
-            assembly = Assembly([name for name, _, _ in fields], path.name, Form("Parquet", "", ""), options)
-            wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text, _ in fields)
-            answer = connection.execute(f"SELECT {wanted} FROM {source}", [place])  # noqa: S608 - quoted by _quoted
-            first = 1
-            while rows := answer.fetchmany(max(1, _CELLS // len(fields))):
-                assembly.add(rows, range(first, first + len(rows)))
-                first += len(rows)
+            yield connection
     except duckdb.Error as error:
         message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0].replace(str(path), path.name)}"
         raise UsageError(message, hint="copy it again, or write it anew where it was made") from None
-    return assembly.table(texts={place for place, (_, _, kind) in enumerate(fields) if kind not in _NUMBERS})
+
+
+def _described(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str, str]]:
+    found = connection.execute(f"SELECT * FROM {_SOURCE} LIMIT 0", [_place(path)]).description  # noqa: S608 - no input
+    return [field for name, kind, *_ in found or () for field in _fields(name, kind, path)]
+
+
+def _place(path: Path) -> str:
+    """Return a path whose letters stand for themselves, where DuckDB takes patterns."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[tuple[str, str, str]]:

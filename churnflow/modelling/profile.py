@@ -1,7 +1,7 @@
 """What the columns of a table are: kind, role and the reason for it; and which of them look like target and id."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from churnflow.modelling.sources import read_table
 from churnflow.modelling.spellings import MOST_SPELLINGS
 from churnflow.modelling.table import Table
 from churnflow.modelling.texts import MAX_LEVELS, as_number
-from churnflow.modelling.values import Present, Values
+from churnflow.modelling.values import Present, TextColumn
 
 Role = Literal["feature", "id", "target", "time", "protected", "dropped"]
 
@@ -39,7 +39,7 @@ class Column:
     role: Role
     reason: str
     verdict: Verdict = field(repr=False)
-    values: Values = field(repr=False, compare=False)
+    values: TextColumn = field(repr=False, compare=False)
     declared: bool = False
     doubt: str = ""
 
@@ -117,8 +117,7 @@ def profile(table: Table, declared: Declared) -> list[Column]:
     does not hold of the values.
     """
     declared.check(table.header)
-    coded = zip(table.distinct, table.codes, strict=True)
-    values = {name: Values.of(*pair) for name, pair in zip(table.header, coded, strict=True)}
+    values = dict(zip(table.header, table.columns, strict=True))
     copies = _copies(values, (declared.target, *declared.protected))
     columns = [_column(name, values[name], table, declared) for name in table.header]
     profiled = [_uncopied(column, copies.get(column.name)) for column in columns]
@@ -152,7 +151,7 @@ def _uncopied(column: Column, original: str | None) -> Column:
     return replace(column, role="dropped", reason=f"an exact copy of {original}", doubt="")
 
 
-def _copies(values: Mapping[str, Values], first: Sequence[str]) -> dict[str, str]:
+def _copies(values: Mapping[str, TextColumn], first: Sequence[str]) -> dict[str, str]:
     """Return the columns that equal an earlier one, by name; a copy of one of the `first` is one wherever it stands."""
     seen: dict[tuple[object, ...], list[str]] = {}
     copies: dict[str, str] = {}
@@ -176,7 +175,7 @@ def guess(path: Path) -> Guess:
         classes = classes_of(present) if len(present.counts) <= MOST_SPELLINGS else []
         if len(classes) == 2:  # noqa: PLR2004 - a binary target has two values
             targets.append(_as_target(name, set(classes)))
-        if len(present.counts) == present.rows and not _is_measure(list(present.counts)):
+        if len(present.counts) == present.rows and not _is_measure(present.counts):
             named = bool(ID_WORDS.search(name))
             reason = "a value of its own in every row" + (", and its name says so" if named else "")
             ids.append((0 if named else 1, Candidate(name, reason)))
@@ -189,7 +188,7 @@ def guess(path: Path) -> Guess:
     )
 
 
-def _column(name: str, values: Values, table: Table, declared: Declared) -> Column:
+def _column(name: str, values: TextColumn, table: Table, declared: Declared) -> Column:
     seen, kept = look(name, values, table.missing, declared.of(name))
     role = declared.role(name)
     if role is not None:
@@ -197,6 +196,8 @@ def _column(name: str, values: Values, table: Table, declared: Declared) -> Colu
         return Column(name, role, named.reason, named, values, declared=True, doubt=named.doubt)
     way = (".", None) if name in table.typed else (table.decimal, table.usual_decimal)
     verdict = recognise(replace(seen, decimal=way[0], usual=way[1]), kept)
+    # Without the numbers that its values were read as, which are many where few values repeat.
+    verdict = replace(verdict, present=replace(verdict.present))
     given = declared.of(name).kind is not None
     if verdict.refused:
         return Column(name, "dropped", verdict.refused, verdict, values, given, verdict.doubt)
@@ -204,7 +205,7 @@ def _column(name: str, values: Values, table: Table, declared: Declared) -> Colu
 
 
 def _present(table: Table, name: str) -> Present:
-    return Values.of(*table.coded(name)).present(table.missing)
+    return table.values(name).present(table.missing)
 
 
 def _as_target(name: str, distinct: set[str]) -> tuple[int, Candidate]:
@@ -215,6 +216,6 @@ def _as_target(name: str, distinct: set[str]) -> tuple[int, Candidate]:
     return (0 if named else 1 if usual else 2), Candidate(name, reason)
 
 
-def _is_measure(values: Sequence[str]) -> bool:
+def _is_measure(values: Collection[str]) -> bool:
     """Tell whether values read as measured numbers, with decimals, rather than as names."""
     return any("." in value for value in values) and all(as_number(value) is not None for value in values)

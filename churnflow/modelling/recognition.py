@@ -4,8 +4,9 @@ The rules are asked in order, and the first that knows an answer gives it with i
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from churnflow.modelling.personal import Personal
 from churnflow.modelling.readings import Reading
 from churnflow.modelling.sentinels import Sentinel
 from churnflow.modelling.texts import as_number, fold
-from churnflow.modelling.values import Present, Values, figures
+from churnflow.modelling.values import Present, TextColumn, figures
 from churnflow.modelling.words import Kept
 
 Kind = Literal["number", "category", "text", "date"]
@@ -70,7 +71,7 @@ class Look:
         return any(word in self.name.lower() for word in _DATED) or self.name.endswith(_DATED_ENDS)
 
 
-def look(name: str, values: Values, missing: frozenset[str], setting: Setting) -> tuple[Look, tuple[Kept, ...]]:
+def look(name: str, values: TextColumn, missing: frozenset[str], setting: Setting) -> tuple[Look, tuple[Kept, ...]]:
     """Return a column without what stands for a missing value in it, and the usual words for one that are values."""
     declared = frozenset(fold(word) for word in setting.missing or ())
     present = values.present(missing | declared)
@@ -182,9 +183,10 @@ def _misread(column: Look) -> str:
 def _category(column: Look) -> Verdict | None:
     marks = sentinels.among_words(column.present) if column.setting.missing is None else []
     known = column.present.without(mark.value for mark in marks)
-    usual = spellings.united(known.counts)
-    if _is_spread(known, len(usual)):
+    # Spellings are counted only where there are so many texts that they matter.
+    if _is_spread(known, len(known.counts)) and _is_spread(known, spellings.different(known.counts)):
         return None
+    usual = spellings.united(known.counts)
     column = replace(column, present=known, missing=column.missing | _folded(marks))
     plain = spellings.is_yes_and_no(usual)
     reason = "a yes and a no" if plain else _says(column.present)
@@ -274,20 +276,21 @@ def _as_number(column: Look, least: float) -> Verdict | None:
 
 def _numeric_part(column: Look) -> tuple[Present | None, list[Sentinel]]:
     """Return the values without words for nothing among them, None where so few are numbers that it is no question."""
-    shaped = [
-        text[:1].isdigit() or text[-1:].isdigit() or any(map(str.isdigit, text)) for text in column.present.counts
-    ]
-    words_ = [text for text, digits in zip(column.present.counts, shaped, strict=True) if not digits]
-    numeric = column.present.total - sum(column.present.counts[text] for text in words_)
+    counts = column.present.counts.items()
+    numeric = sum(count for text, count in counts if _has_digits(text))
     if column.setting.kind is None and numeric < UNIQUE_SHARE * column.present.total:
         return None, []
-    marks = sentinels.beside(column.present, words_, "numbers")
+    marks = sentinels.beside((one for one in counts if not _has_digits(one[0])), "numbers")
     return column.present.without(mark.value for mark in marks), marks
+
+
+def _has_digits(text: str) -> bool:
+    return text[:1].isdigit() or text[-1:].isdigit() or any(map(str.isdigit, text))
 
 
 def _number_reason(present: Present, way: Numerals) -> str:
     if way.ordinary:
-        plain = set(present.figures.tolist()) == {0.0, 1.0}
+        plain = np.unique(present.figures).tolist() == [0.0, 1.0]
         return "its values are numbers" + (", 0 and 1 for no and yes" if plain else "")
     written = [f"a decimal {'comma' if way.decimal == ',' else 'point'}"]
     written += [f"{way.thousands!r} between thousands"] if way.thousands else []
@@ -297,8 +300,8 @@ def _number_reason(present: Present, way: Numerals) -> str:
 
 def _without_nothing(present: Present, what: str) -> tuple[Present, list[Sentinel]]:
     """Return the values without the words for nothing that stand among things with digits in them, and those words."""
-    bare = [text for text in present.counts if not any(map(str.isdigit, text))]
-    marks = sentinels.beside(present, bare, what)
+    bare = ((text, count) for text, count in present.counts.items() if not any(map(str.isdigit, text)))
+    marks = sentinels.beside(bare, what)
     return present.without(mark.value for mark in marks), marks
 
 
@@ -306,14 +309,25 @@ def _as_date(column: Look, order: Order, because: str, marks: Sequence[Sentinel]
     found = [] if column.setting.missing is not None else sentinels.among_dates(column.present, order)
     present = column.present.without(sentinel.value for sentinel in found)
     missing = column.missing | _folded(found)
-    moments = [moment for text in present.counts if (moment := dates.parse(text, order)) is not None]
-    if not moments:
+    oldest, newest = _span(present, order)
+    if newest is None:
         return _unused(column, "date", because, "every value is missing")
-    calendar = Calendar(order, max(moments))
+    calendar = Calendar(order, newest)
     reason = f"dates, {ORDERS[order]} ({because}), as days from the newest, {dates.iso(calendar.reference)}"
-    refused = "one and the same value in every row" if len(set(moments)) == 1 and present.total == present.rows else ""
+    refused = "one and the same value in every row" if oldest == newest and present.total == present.rows else ""
     reading = Reading("number", missing, calendar=calendar)
     return Verdict("date", reason, present, reading, refused, sentinels=(*marks, *found))
+
+
+def _span(present: Present, order: Order) -> tuple[datetime | None, datetime | None]:
+    """Return the oldest and the newest date."""
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    for moment in (dates.parse(text, order) for text in present.counts):
+        if moment is not None:
+            oldest = moment if oldest is None else min(oldest, moment)
+            newest = moment if newest is None else max(newest, moment)
+    return oldest, newest
 
 
 def _as_category(column: Look, reason: str, usual: Mapping[str, str] | None = None) -> Verdict:
@@ -346,8 +360,8 @@ def _folded(found: Sequence[Sentinel]) -> frozenset[str]:
     return frozenset(fold(sentinel.value) for sentinel in found)
 
 
-def _plain(present: Present, way: Numerals | None) -> list[str]:
-    return list(present.counts) if way is None else [way.plain(text) for text in present.counts]
+def _plain(present: Present, way: Numerals | None) -> Iterable[str]:
+    return present.counts if way is None else map(way.plain, present.counts)
 
 
 def _summed(present: Present, way: Numerals) -> dict[str, int]:

@@ -1,27 +1,63 @@
 """A column as the recorded schema has it: what it is, why, how its texts are read, and what was changed."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
 from churnflow.modelling.profile import Column
 from churnflow.modelling.texts import MAX_LEVELS
+from churnflow.modelling.values import Floats
+
+_AT_ONCE: Final = 1 << 20
 
 
-def describe(
-    column: Column, kept: "pd.Series[Any] | None", coerced: Mapping[str, int], missing: frozenset[str]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Kept:
+    """What the rows that are kept hold of a column.
+
+    Of numbers the least, the greatest and the middle one, and whether all are whole, None and False without any; of a
+    category its levels with the number of their rows.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    middle: float | None = None
+    whole: bool = False
+    levels: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_numbers(cls, numbers: Floats, rows: npt.NDArray[np.intp] | None = None) -> "Kept":
+        """Sum numbers up, (k,), NaN for a missing one. rows: how many hold each, (k,), else one."""
+        held = ~np.isnan(numbers) if rows is None else ~np.isnan(numbers) & (rows > 0)
+        if not held.any():
+            return cls()
+        found = numbers[held]
+        if rows is None:
+            found.sort()
+            middle = found[len(found) // 2]
+        else:
+            order = np.argsort(found)
+            found, ends = found[order], np.cumsum(rows[held][order])
+            middle = found[np.searchsorted(ends, ends[-1] // 2, side="right")]
+        parts = (found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE))
+        whole = all(bool(np.all(part == np.floor(part))) for part in parts)
+        # Without a sign before zero.
+        return cls(float(found[0]) + 0.0, float(found[-1]) + 0.0, float(middle) + 0.0, whole)
+
+
+def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], missing: frozenset[str]) -> dict[str, Any]:
     """Return a column as `schema.json` has it, in plain JSON values.
 
-    kept: the values of the rows kept, None for a column that is left out. coerced: how many of them were changed, by
+    kept: what the rows kept hold, None for a column that is left out. coerced: how many of them were changed, by
     kind of change. missing: the words of the whole table; only what differs from them is named. A feature that holds
     dates is a number of days here, with `date` saying how.
     """
     feature = column.role == "feature"
     numeric = feature and column.kind in {"number", "date"}
-    range_ = _range(kept) if numeric and kept is not None else {"integer": False, "low": None, "high": None}
+    range_ = kept if numeric and kept is not None else Kept()
     levels = _levels(column, kept)
     verdict = column.verdict
     reading = verdict.reading.as_json(missing) if column.role != "dropped" else {}
@@ -39,7 +75,9 @@ def describe(
         "name": column.name,
         "role": column.role,
         "kind": "number" if numeric else column.kind,
-        **range_,
+        "integer": range_.whole,
+        "low": range_.low,
+        "high": range_.high,
         "required": column.share_missing == 0,
         "levels": levels,
         "example": _example(column, kept, levels) if feature else None,
@@ -51,30 +89,17 @@ def describe(
     }
 
 
-def _range(kept: "pd.Series[Any]") -> dict[str, Any]:
-    numbers = kept.dropna().to_numpy(dtype=np.float64)
-    if not len(numbers):
-        return {"integer": False, "low": None, "high": None}
-    whole = bool(np.all(numbers == np.floor(numbers)))
-    return {"integer": whole, "low": float(numbers.min()), "high": float(numbers.max())}
-
-
-def _levels(column: Column, kept: "pd.Series[Any] | None") -> list[str]:
+def _levels(column: Column, kept: Kept | None) -> list[str]:
     if column.role == "target":
         return list(column.levels)
     if kept is None or column.role != "feature" or column.kind != "category":
         return []
-    counts = {str(level): int(count) for level, count in kept.value_counts().items()}
-    return sorted(counts, key=lambda level: (-counts[level], level))[:MAX_LEVELS]
+    return sorted(kept.levels, key=lambda level: (-kept.levels[level], level))[:MAX_LEVELS]
 
 
-def _example(column: Column, kept: "pd.Series[Any] | None", levels: list[str]) -> Any:
+def _example(column: Column, kept: Kept | None, levels: list[str]) -> Any:
     """Return a usual value: the middle one of numbers and dates, the most frequent level of a category."""
     if column.kind == "category" or kept is None:
         return next(iter(levels), None)
-    numbers = np.sort(kept.dropna().to_numpy(dtype=np.float64))
-    if not len(numbers):
-        return None
-    middle = float(numbers[len(numbers) // 2])
     calendar = column.reading.calendar
-    return middle if calendar is None else calendar.written(middle)
+    return kept.middle if calendar is None or kept.middle is None else calendar.written(kept.middle)

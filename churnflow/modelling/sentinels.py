@@ -1,5 +1,6 @@
 """Values that stand for a missing one though they look like values: found by where they lie and how often."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -52,10 +53,10 @@ def among_words(values: Present) -> list[Sentinel]:
     return [Sentinel(text, count, "no letter and no digit, as all other values have") for text, count in marks.items()]
 
 
-def beside(values: Present, texts: list[str], what: str) -> list[Sentinel]:
-    """Return those of `texts` that are words for nothing; `what` are the other values, in the plural."""
-    words = [text for text in texts if fold(text) in NOTHING]
-    return [Sentinel(text, values.counts[text], f"a word for nothing among {what}") for text in words]
+def beside(texts: Iterable[tuple[str, int]], what: str) -> list[Sentinel]:
+    """Return those of some texts, each with its rows, that are words for nothing; `what` are the other values."""
+    words = ((text, count) for text, count in texts if fold(text) in NOTHING)
+    return [Sentinel(text, count, f"a word for nothing among {what}") for text, count in words]
 
 
 def among_numbers(values: Present) -> list[Sentinel]:
@@ -80,16 +81,18 @@ def among_numbers(values: Present) -> list[Sentinel]:
 
 def among_dates(values: Present, order: Order) -> list[Sentinel]:
     """Return the dates such as 1900-01-01 that lie more than five years from all others."""
-    read = {text: moment for text in values.counts if (moment := parse(text, order)) is not None}
-    others = [moment for moment in read.values() if moment not in DATES]
-    if not others:
+    found: list[tuple[str, int, datetime]] = []
+    first, last = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+    for text, count in values.counts.items():
+        moment = parse(text, order)
+        if moment in DATES:
+            found.append((text, count, moment))
+        elif moment is not None:
+            first, last = min(first, moment), max(last, moment)
+    if first > last:
         return []
-    first, last = min(others), max(others)
-    return [
-        Sentinel(text, values.counts[text], f"years from all other dates, {first.year} to {last.year}")
-        for text, moment in read.items()
-        if moment in DATES and (first - moment > FAR or moment - last > FAR)
-    ]
+    because = f"years from all other dates, {first.year} to {last.year}"
+    return [Sentinel(text, count, because) for text, count, at in found if first - at > FAR or at - last > FAR]
 
 
 def _is_spike(count: int, others: npt.NDArray[np.int64]) -> bool:

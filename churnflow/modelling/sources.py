@@ -23,6 +23,8 @@ _READERS: Final[dict[Format, str]] = {
     "sqlite": "churnflow.modelling.sqlite_files",
 }
 _STREAMED: Final = frozenset({"csv", "jsonl"})
+# Read at once; of the others a few rows at a time are in memory.
+_WHOLE: Final = frozenset({"excel"})
 
 
 def read_table(source: "Path | pd.DataFrame", options: ReadOptions = ReadOptions()) -> "Table":  # noqa: B008 - frozen
@@ -36,10 +38,13 @@ def read_table(source: "Path | pd.DataFrame", options: ReadOptions = ReadOptions
     """
     if not isinstance(source, Path):
         return cast("Table", importlib.import_module("churnflow.modelling.frames").read(source, options))
-    with unpacked(source) as opened:
+    with unpacked(source, most=None) as opened:
         found = format_of(source, opened.head(), options)
         if opened.compression and found not in _STREAMED:
             message = f"{source.name} is compressed around a format that is so already"
             raise UsageError(message, hint="unpack it, and name the file that comes out")
         opened.refuse_damage()
+    if found in _WHOLE:
+        with unpacked(source):
+            pass
     return cast("Table", importlib.import_module(_READERS[found]).read(source, options))

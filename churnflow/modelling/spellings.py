@@ -1,9 +1,16 @@
 """Spellings of one value: texts that differ by case, blanks or Unicode form, and the many ways to write yes and no."""
 
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Final
 
+import numpy as np
+
+from churnflow.modelling.fingerprints import Equals, of_values
 from churnflow.modelling.texts import fold
+from churnflow.modelling.values import Counts
+
+_AT_ONCE: Final = 1 << 18
 
 YES: Final = frozenset(("yes", "y", "true", "t", "1", "1.0", "on", "ja", "oui", "si", "sí", "sim"))
 NO: Final = frozenset(("no", "n", "false", "f", "0", "0.0", "off", "nein", "non", "não"))
@@ -13,12 +20,23 @@ MOST_SPELLINGS: Final = 100
 
 def united(counts: Mapping[str, int]) -> dict[str, str]:
     """Return the usual spelling of every folded text, the most frequent one. counts: how often each text occurs."""
-    best: dict[str, str] = {}
+    best: dict[str, tuple[int, str]] = {}
     for text, count in counts.items():
-        known = best.setdefault(fold(text), text)
-        if (count, known) > (counts[known], text):
-            best[fold(text)] = text
-    return best
+        key = fold(text)
+        most, known = best.get(key, (0, text))
+        if (count, known) > (most, text):
+            best[key] = count, text
+    return {key: text for key, (_, text) in best.items()}
+
+
+def different(counts: Mapping[str, int]) -> int:
+    """Count the texts that differ by more than their spelling."""
+    if not isinstance(counts, Counts):
+        return len(set(map(fold, counts)))
+    equals, texts = Equals(), map(fold, counts)
+    for some in iter(lambda: list(islice(texts, _AT_ONCE)), []):
+        equals.add(of_values(np.array(some, dtype=object)), np.zeros(len(some)))
+    return equals.distinct()
 
 
 def as_yes_and_no(counts: Mapping[str, int]) -> dict[str, str] | None:

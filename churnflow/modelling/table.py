@@ -1,24 +1,24 @@
 """A source as columns of text: every format is read into this, before anything is taken for a number."""
 
-from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import chain
 from typing import Final, TypeVar, cast, overload
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
 from churnflow.errors import UsageError
+from churnflow.modelling.fingerprints import Equals, Remembered, joined
+from churnflow.modelling.gathering import Columns
 from churnflow.modelling.numerals import Decimal, Mark, evidence
-from churnflow.modelling.texts import missing_words, present
+from churnflow.modelling.texts import missing_words
+from churnflow.modelling.values import Codes, TextColumn, Values
 
 SHOWN_COLUMNS: Final = 20
 
-Codes = npt.NDArray[np.int32]
 T = TypeVar("T")
 
 
@@ -58,18 +58,16 @@ class Form:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text as they stand in a source, each distinct text of a column once.
+    """Columns of text as they stand in a source, in memory or, beyond what that should hold, on disk.
 
-    texts_of: the distinct texts of each column, in order of first appearance; codes: for each column the place of each
-    row's text among them, (rows,). lines: the line, or the row of a sheet or result, on which each row ends. missing:
-    the words that stand for a missing value, folded. decimal: the mark that was declared. notes: what a reader of the
-    report should know about the source. typed: the columns whose values are numbers in the source itself, which every
-    format writes with a point, whatever is declared or usual of texts.
+    lines: the line, or the row of a sheet or result, on which each row ends. missing: the words that stand for a
+    missing value, folded. decimal: the mark that was declared. notes: what a reader of the report should know about the
+    source. typed: the columns whose values are numbers in the source itself, which every format writes with a point,
+    whatever is declared or usual of texts.
     """
 
     header: tuple[str, ...]
-    distinct: tuple[list[str], ...]
-    codes: tuple[Codes, ...]
+    columns: tuple[TextColumn, ...]
     lines: Sequence[int]
     ragged: tuple[Ragged, ...] = ()
     form: Form = Form()
@@ -88,10 +86,10 @@ class Table:
         missing: frozenset[str] = missing_words(),
     ) -> "Table":
         """Return a table of rows, each as wide as the header; they follow it on the lines from the second on."""
-        columns = Columns(len(header))
-        columns.add(list(rows))
-        distinct, codes = columns.coded()
-        return cls(tuple(header), distinct, codes, range(2, len(columns) + 2), ragged, missing=missing)
+        columns, every = Columns(len(header)), list(rows)
+        columns.add(every, range(2, len(every) + 2))
+        gathered, lines = columns.gathered()
+        return cls(tuple(header), gathered, lines, ragged, missing=missing)
 
     @property
     def separator(self) -> str:
@@ -120,29 +118,51 @@ class Table:
             raise UsageError(message, hint=f"did you mean {plain[near[0]]!r}?" if near else shown)
         return self.header.index(name)
 
+    def values(self, name: str) -> TextColumn:
+        """Return one column. Raises UsageError as `place` does."""
+        return self.columns[self.place(name)]
+
     def column(self, name: str) -> list[str]:
         """Return the texts of one column, one a row, as they stand. Raises UsageError as `place` does."""
-        place = self.place(name)
-        return _spread(self.distinct[place], self.codes[place])
+        return list(chain.from_iterable(_spread(piece.texts, piece.codes) for piece in self.values(name).pieces()))
 
-    def coded(self, name: str) -> tuple[list[str], Codes]:
-        """Return the distinct texts of a column and, for each row, the place of its text. Raises as `place` does."""
-        place = self.place(name)
-        return self.distinct[place], self.codes[place]
+    @property
+    def in_memory(self) -> bool:
+        """Whether all of it is in memory."""
+        return all(isinstance(column, Values) for column in self.columns)
 
-    def counts(self, name: str) -> dict[str, int]:
+    def batches(self, places: Iterable[int] | None = None) -> Iterator[tuple[int, tuple[Values, ...]]]:
+        """Yield some rows at a time, all of a table in memory: the number of the first, and the values of each column.
+
+        places: the columns that are wanted, all by default.
+        """
+        wanted = self.columns if places is None else [self.columns[place] for place in places]
+        first = 0
+        for pieces in zip(*(column.pieces() for column in wanted), strict=True):
+            yield first, pieces
+            first += pieces[0].rows
+
+    def picked(self, places: Iterable[int]) -> Iterator[list[str]]:
+        """Yield the rows of these numbers, which ascend."""
+        wanted = np.fromiter(places, np.int64)
+        for first, pieces in self.batches() if len(wanted) else ():
+            low, high = np.searchsorted(wanted, (first, first + pieces[0].rows))
+            for place in (wanted[low:high] - first).tolist():
+                yield [piece.texts[piece.codes[place]] for piece in pieces]
+
+    def counts(self, name: str) -> Mapping[str, int]:
         """Return the values of a column without the blanks around them, and in how many rows each stands."""
-        return self._counts(self.place(name))
+        return self.values(name).present(self.missing).counts
 
     @cached_property
     def usual_decimal(self) -> Mark | None:
         """The decimal mark of those columns that leave no doubt about theirs, None where they differ or show none."""
-        places = [place for place, name in enumerate(self.header) if name not in self.typed]
-        marks = {evidence(self._counts(place)).mark for place in places if _has_commas(self.distinct[place])}
+        columns = [column for name, column in zip(self.header, self.columns, strict=True) if name not in self.typed]
+        marks = {evidence(column.present(self.missing).counts).mark for column in columns if _has_commas(column)}
         if "," not in marks:
             return None
-        ordinary = (place for place in places if not _has_commas(self.distinct[place]))
-        marks |= {evidence(self._counts(place)).mark for place in ordinary}
+        ordinary = (column for column in columns if not _has_commas(column))
+        marks |= {evidence(column.present(self.missing).counts).mark for column in ordinary}
         return "," if marks <= {",", None} else None
 
     def equal_rows(self, names: Iterable[str]) -> int:
@@ -150,21 +170,24 @@ class Table:
         places = [self.place(name) for name in names]
         if not places:
             return max(0, len(self.lines) - 1)
+        if not self.in_memory:
+            return len(self.lines) - self._distinct_rows(places)
         together = np.zeros(len(self.lines), dtype=np.int64)
-        for place in places:
+        for piece in (piece for place in places for piece in self.columns[place].pieces()):
             # Numbered anew after every column, so that the numbers never grow beyond the count of rows.
-            joined = together * len(self.distinct[place]) + self.codes[place]
-            together = np.unique(joined, return_inverse=True)[1].astype(np.int64)
+            numbered = together * len(piece.texts) + piece.codes
+            together = np.unique(numbered, return_inverse=True)[1].astype(np.int64)
         return len(together) - int(together.max(initial=-1)) - 1
 
-    def _counts(self, place: int) -> dict[str, int]:
-        sizes = np.bincount(self.codes[place], minlength=len(self.distinct[place])).tolist()
-        found: Counter[str] = Counter()
-        for text, size in zip(self.distinct[place], sizes, strict=True):
-            bare = present(text, self.missing)
-            if bare is not None:
-                found[bare] += size
-        return found
+    def _distinct_rows(self, places: Sequence[int]) -> int:
+        """Count the rows that differ in these columns, of which memory holds a batch at a time."""
+        equals, remembered = Equals(), Remembered()
+        for _, pieces in self.batches(places):
+            prints = np.zeros((pieces[0].rows, 2), np.uint64)
+            for place, piece in enumerate(pieces):
+                prints = joined(prints, remembered.of(place, piece.texts)[piece.codes])
+            equals.add(prints, np.zeros(len(prints)))
+        return equals.distinct()
 
 
 class Rows(Sequence[list[str]]):
@@ -183,62 +206,17 @@ class Rows(Sequence[list[str]]):
     def __getitem__(self, place: int | slice) -> list[str] | list[list[str]]:
         if isinstance(place, slice):
             return [self[at] for at in range(*place.indices(len(self)))]
-        columns = zip(self._table.distinct, self._table.codes, strict=True)
-        return [texts[codes[place]] for texts, codes in columns]
+        at = range(len(self))[place]
+        return next(self._table.picked([at]))
 
     def __iter__(self) -> Iterator[list[str]]:
-        columns = zip(self._table.distinct, self._table.codes, strict=True)
-        return map(list, zip(*(_spread(texts, codes) for texts, codes in columns), strict=True))
+        for _, pieces in self._table.batches():
+            yield from map(list, zip(*(_spread(piece.texts, piece.codes) for piece in pieces), strict=True))
 
     def __eq__(self, other: object) -> bool:
         return list(self) == other
 
     __hash__ = None  # type: ignore[assignment]
-
-
-class Columns:
-    """Columns that grow by rows; a text that a column holds already takes four more bytes."""
-
-    def __init__(self, width: int) -> None:
-        """Begin with so many empty columns."""
-        self._known = [_numbering() for _ in range(width)]
-        self._codes = [array("i") for _ in range(width)]
-
-    def __len__(self) -> int:
-        return len(self._codes[0]) if self._codes else 0
-
-    def add(self, rows: Sequence[Sequence[str]]) -> None:
-        """Add rows, each as wide as the table."""
-        for known, codes, texts in zip(self._known, self._codes, zip(*rows, strict=True), strict=False):
-            # Twice as fast as looking every text up: most of a few thousand are the same.
-            places, distinct = pd.factorize(np.array(texts, dtype=object))
-            numbers = np.fromiter(map(known.__getitem__, distinct), np.int32, len(distinct))
-            codes.frombytes(numbers[places].tobytes())
-
-    def drop_last(self) -> None:
-        """Take the last row away, and the texts that only it has brought."""
-        for known, codes in zip(self._known, self._codes, strict=True):
-            last = codes.pop()
-            if last == len(known) - 1 and last not in codes:
-                known.popitem()
-
-    def last(self) -> list[str]:
-        """Return the last row."""
-        return [list(known)[codes[-1]] for known, codes in zip(self._known, self._codes, strict=True)]
-
-    def coded(self) -> tuple[tuple[list[str], ...], tuple[Codes, ...]]:
-        """Return the distinct texts of each column, and the codes of its rows."""
-        return (
-            tuple(list(known) for known in self._known),
-            tuple(np.frombuffer(codes, dtype=np.int32) if codes else np.empty(0, np.int32) for codes in self._codes),
-        )
-
-
-def _numbering() -> defaultdict[str, int]:
-    """Return a dictionary that numbers its keys in the order in which they are first asked for."""
-    known: defaultdict[str, int] = defaultdict()
-    known.default_factory = known.__len__
-    return known
 
 
 def _spread(distinct: Sequence[T], codes: Codes) -> list[T]:
@@ -247,8 +225,8 @@ def _spread(distinct: Sequence[T], codes: Codes) -> list[T]:
     return cast("list[T]", values[codes].tolist())
 
 
-def _has_commas(texts: Iterable[str]) -> bool:
-    return any("," in text for text in texts)
+def _has_commas(column: TextColumn) -> bool:
+    return any("," in text for texts in column.distinct() for text in texts)
 
 
 def named_columns(names: Sequence[str], source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

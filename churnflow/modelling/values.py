@@ -1,9 +1,11 @@
 """The values of one column, each distinct text once, so that what is decided about a text is decided once."""
 
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from itertools import islice
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,25 +13,61 @@ import numpy.typing as npt
 from churnflow.modelling.texts import as_number, fold
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+# So many texts at a time are put together, of columns that hold very many.
+_AT_ONCE: Final = 1 << 18
 _NUMERIC_STARTS: Final = frozenset("0123456789+-.iI")
+
+
+class Counts(Mapping[str, int]):
+    """Texts and how often each occurs, too many for a dictionary: gone through as one, from the start every time."""
+
+    @abstractmethod
+    def without(self, texts: frozenset[str]) -> "Counts":
+        """Return them without some, of which there are few."""
+
+
+class TextColumn(Protocol):
+    """The values of one column, in memory or on disk."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+
+    def pieces(self) -> Iterator["Values"]:
+        """Yield the values of all rows, some rows at a time; pieces of one column may share the list of their texts."""
+
+    def distinct(self) -> Iterator[Sequence[str]]:
+        """Yield lists of texts, in which every text of the column stands at least once."""
+
+    def present(self, words: frozenset[str]) -> "Present":
+        """Return what the values are without those that stand for a missing one. words: folded."""
+
+    @property
+    def likeness(self) -> tuple[object, ...]:
+        """What is the same for columns that are equal, and hardly ever for others."""
+
+    def equal(self, other: "TextColumn") -> bool:
+        """Tell whether two columns of one table hold the same text in every row."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """texts: every distinct text as it stands, in order of first appearance; codes (n,): the place of each row's text.
-
-    counts: how many rows hold each text.
-    """
+    """texts: every distinct text as it stands, in order of first appearance; codes (n,): the place of each row's."""
 
     texts: list[str]
-    codes: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.intp]
+    codes: Codes
     _missing: dict[frozenset[str], list[bool]] = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def of(cls, texts: list[str], codes: npt.NDArray[np.int32]) -> "Values":
-        """Return the values of a column of a table, which holds each distinct text once already."""
-        return cls(texts, codes, np.bincount(codes, minlength=len(texts)))
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.codes)
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.intp]:
+        """How many rows hold each text, (k,)."""
+        return np.bincount(self.codes, minlength=len(self.texts))
 
     @cached_property
     def bare(self) -> list[str]:
@@ -46,30 +84,45 @@ class Values:
             ]
         return self._missing[words]
 
+    def pieces(self) -> Iterator["Values"]:
+        """Yield all rows at once."""
+        yield self
+
+    def distinct(self) -> Iterator[Sequence[str]]:
+        """Yield the distinct texts."""
+        yield self.texts
+
     def present(self, words: frozenset[str]) -> "Present":
         """Return what the values are without those that stand for a missing one. words: folded."""
+        return self.counted(words, self.counts, len(self.codes))
+
+    def counted(self, words: frozenset[str], sizes: npt.NDArray[np.intp], rows: int) -> "Present":
+        """Return the present values where each text, (k,), occurs as often as `sizes` says among so many rows."""
         counts: dict[str, int] = {}
         absent: dict[str, int] = {}
-        for bare, count, missing in zip(self.bare, self.counts.tolist(), self.missing(words), strict=True):
+        for bare, count, missing in zip(self.bare, sizes.tolist(), self.missing(words), strict=True):
             into = absent if missing else counts
             into[bare] = into.get(bare, 0) + count
-        return Present(counts, absent, len(self.codes))
+        return Present(counts, absent, rows)
 
     @property
     def likeness(self) -> tuple[object, ...]:
         """What is the same for columns that are equal, and hardly ever for others."""
         return len(self.texts), tuple(self.texts[:3]), self.codes[:512].tobytes()
 
-    def equal(self, other: "Values") -> bool:
-        """Tell whether two columns hold the same text in every row."""
-        return self.texts == other.texts and np.array_equal(self.codes, other.codes)
+    def equal(self, other: TextColumn) -> bool:
+        """Tell whether two columns of one table hold the same text in every row."""
+        return all(
+            one.texts == another.texts and np.array_equal(one.codes, another.codes)
+            for one, another in zip(self.pieces(), other.pieces(), strict=True)
+        )
 
 
 @dataclass(frozen=True)
 class Present:
     """The distinct bare texts of a column and how often each occurs: `counts` as values, `absent` as missing ones."""
 
-    counts: dict[str, int]
+    counts: "dict[str, int] | Counts"
     absent: dict[str, int]
     rows: int
 
@@ -86,7 +139,7 @@ class Present:
     @cached_property
     def figures(self) -> Floats:
         """The number that each distinct value reads as, (k,), NaN for what is none."""
-        return figures(list(self.counts))
+        return figures(self.counts)
 
     @cached_property
     def share_numbers(self) -> float:
@@ -95,21 +148,29 @@ class Present:
 
     def sample(self, most: int = 500) -> list[str]:
         """Return at most so many distinct values, spread evenly over the column."""
-        texts = list(self.counts)
-        return texts[:: max(1, len(texts) // most)][:most]
+        return list(islice(islice(self.counts, 0, None, max(1, len(self.counts) // most)), most))
 
     def without(self, texts: Iterable[str]) -> "Present":
         """Return the values that remain when `texts` stand for missing ones."""
-        gone = set(texts)
+        gone = frozenset(texts)
         if not gone:
             return self
-        kept = {text: count for text, count in self.counts.items() if text not in gone}
         absent = {text: count for text, count in self.counts.items() if text in gone}
+        if isinstance(self.counts, dict):
+            kept: dict[str, int] | Counts = {text: count for text, count in self.counts.items() if text not in gone}
+        else:
+            kept = self.counts.without(gone)
         return Present(kept, {**self.absent, **absent}, self.rows)
 
 
-def figures(texts: Sequence[str]) -> Floats:
+def figures(texts: Iterable[str]) -> Floats:
     """Return the numbers that texts read as, by the rule of `as_number`, (n,), NaN for what is none."""
+    left = iter(texts)
+    parts = [_figures(some) for some in iter(lambda: list(islice(left, _AT_ONCE)), [])]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _figures(texts: list[str]) -> Floats:
     try:
         if "_" not in "".join(texts):
             return np.array(texts, dtype=object).astype(np.float64)

@@ -1,15 +1,15 @@
 """The step that reads the customers: every value as text, cast by a recorded schema, invalid rows set apart."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from churnflow import Issue, StepResult, reports
+from churnflow import Issue, StepResult, precheck, reports
 from churnflow.modelling.casting import RULES, Cast, cast
-from churnflow.modelling.column_notices import Notice, on_columns, on_labels, on_shape
+from churnflow.modelling.column_notices import ABOUT, Notice, on_columns, on_labels, on_shape
 from churnflow.modelling.declared import Columns, Declared, merged
+from churnflow.modelling.foresight import misnamed_columns
 from churnflow.modelling.labels import labels
 from churnflow.modelling.numerals import Decimal
 from churnflow.modelling.outcomes import COERCIONS
@@ -32,6 +32,7 @@ SHOWN = 5
     *(f"rejected_{rule}" for rule in RULES),
     *(f"coerced_{kind}" for kind in COERCIONS),
 )
+@precheck(misnamed_columns)
 def ingest(
     source: Path | pd.DataFrame,
     target: str,
@@ -63,7 +64,8 @@ def ingest(
     for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None, null). columns: what a column is
     where its values do not show it: `{plan: category, joined: {format: dmy}, balance: {missing: [-999]}}`. categories,
     drop: the same for many names. time: dates, which let a customer have several rows. protected: attributes by whose
-    groups the model is judged, and that it never learns from. Raises InputError for no table.
+    groups the model is judged, and that it never learns from. A table of more than ten million cells is worked through
+    in batches, in files below TMPDIR. Raises InputError for no table, or no room for it there.
     """
     options = ReadOptions(separator, encoding, decimal, format, header, sheet, table, query, missing)
     declared = Declared(target, id, time, merged(columns, drop, categories), protected)
@@ -75,7 +77,7 @@ def _ingested(table: Table, declared: Declared, positive: str | None) -> StepRes
     classes = labels(declared.target, values_of(columns, declared.target), positive)
     require_features(columns)
     done = cast(table, columns, classes)
-    total = len(table.rows) + len(table.ragged)
+    total = len(table.lines) + len(table.ragged)
     features = [column.name for column in columns if column.role == "feature"]
     notices = (*on_columns(columns), *on_labels(classes), *on_shape(len(features), len(done.customers)))
     return StepResult(
@@ -85,14 +87,14 @@ def _ingested(table: Table, declared: Declared, positive: str | None) -> StepRes
             "invalid_ratio": len(done.rejections) / total,
             "invalid_rows": len(done.rejections),
             "features": len(features),
-            "duplicate_rows": int(done.customers[features].duplicated().sum()),
+            "duplicate_rows": done.repeated,
             "personal_columns": sum(column.personal is not None for column in columns),
             **{f"rejected_{rule}": count for rule, count in done.counts().items()},
             **{f"coerced_{kind}": count for kind, count in done.coercions().items()},
         },
         facts={
             "positive class": f"{classes.positive} (against {classes.negative})",
-            "labels": classes.shown(Counter(done.customers[declared.target])),
+            "labels": classes.shown(done.classes),
             "read as": table.read_as,
             "changed to fit": _changed(done),
         },
@@ -101,7 +103,7 @@ def _ingested(table: Table, declared: Declared, positive: str | None) -> StepRes
 
 
 def _issues(notices: Iterable[Notice]) -> list[Issue]:
-    return [Issue(text=notice.text, severity=notice.severity) for notice in notices]
+    return [Issue(text=notice.text, severity=notice.severity, about=notice.about) for notice in notices]
 
 
 def _changed(done: Cast) -> str:
@@ -119,7 +121,7 @@ def _rejections(done: Cast, total: int) -> list[Issue]:
         shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", ..." if count > SHOWN else "")
         grave = rule == "no_label" and count > MOST_UNLABELLED * total
         text = f"rows set apart as {rule.replace('_', ' ')}: {count} (line {shown})"
-        issues.append(Issue(text=text, severity="critical" if grave else "warning"))
+        issues.append(Issue(text=text, severity="critical" if grave else "warning", about=ABOUT.get(rule, "")))
     return issues
 
 

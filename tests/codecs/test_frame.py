@@ -1,6 +1,7 @@
 """The codec `frame`: every value, type and name comes back, equal frames give equal bytes, and nothing is guessed."""
 
 import datetime as dt
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from churnflow.codecs import frame as codec
 from churnflow.errors import IntegrityError
+from churnflow.modelling.stored_frame import StoredFrame
 from tests.customers import make_customers
 
 
@@ -157,3 +159,48 @@ def test_whatever_the_names_and_values_they_come_back(
     data = {name: pd.Series([row[place] for row in rows], dtype=kinds[place]) for place, name in enumerate(names)}
     frame = pd.DataFrame(data)
     pd.testing.assert_frame_equal(kept(frame, tmp_path_factory.mktemp("frame")), frame, check_column_type=False)
+
+
+def test_what_attrs_say_of_a_frame_comes_back_with_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1]})
+    assert kept(frame, tmp_path).attrs == {}
+    plain = (tmp_path / "first.parquet").read_bytes()
+    frame.attrs = {"typed": ["a", "it's"], "more": {"b": 1}}
+    assert kept(frame, tmp_path).attrs == frame.attrs
+    assert (tmp_path / "first.parquet").read_bytes() != plain
+    frame.attrs = {"typed": {1}}
+    with pytest.raises(TypeError):
+        codec.dump(frame, tmp_path / "first.parquet")
+
+
+def test_a_frame_on_disk_comes_back_as_the_same_in_memory_with_equal_bytes_each_time(tmp_path: Path) -> None:
+    whole = make_customers(3000).rename(columns={"bill": "Bill's", "noise": "BILL'S"})
+    stored = StoredFrame(whole.columns)
+    for start in range(0, len(whole), 700):
+        stored.append(whole.iloc[start : start + 700])
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    codec.dump(stored, first)
+    codec.dump(stored, second)
+    assert first.read_bytes() == second.read_bytes()
+    pd.testing.assert_frame_equal(codec.load(first), whole)
+    pd.testing.assert_frame_equal(stored.frame(), whole)
+
+
+def test_a_folder_may_be_named_as_a_pattern_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs [a-z]*"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    stored = StoredFrame(pd.Index(["bill", "BILL"]))
+    stored.append(pd.DataFrame({"bill": [1.5, 2.5], "BILL": [1.0, 2.0]}))
+    pd.testing.assert_frame_equal(kept(stored.frame(), folder), stored.frame())
+
+
+def test_equal_texts_of_a_column_are_one_object_as_long_as_few_differ(tmp_path: Path) -> None:
+    rows = 250_000
+    frame = pd.DataFrame({"plan": pd.Series(["basic", "plus", None] * (rows // 3), dtype="str")}).assign(
+        own=lambda made: pd.Series([f"C{row}" for row in range(len(made))], dtype="str")
+    )
+    codec.dump(frame, tmp_path / "frame.parquet")
+    back = codec.load(tmp_path / "frame.parquet")
+    pd.testing.assert_frame_equal(back, frame)
+    assert len({id(text) for text in back["plan"].dropna()}) == 2

@@ -173,8 +173,8 @@ def test_what_is_no_file_is_refused_and_never_waited_for(
     assert raised.value.hint
 
 
-def test_a_file_too_large_is_refused_without_being_read(tmp_path: Path) -> None:
-    path = written(tmp_path, CSV)
+def test_a_workbook_too_large_is_refused_without_being_read(tmp_path: Path) -> None:
+    path = written(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "customers.xls")
     with path.open("r+b") as stream:
         stream.truncate(unpacking.MOST_BYTES + 1)
     message, hint = refused(path)

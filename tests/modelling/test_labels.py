@@ -5,13 +5,12 @@ import pytest
 from churnflow.errors import UsageError
 from churnflow.modelling.labels import Labels, labels
 from churnflow.modelling.table import Table
-from churnflow.modelling.values import Values
 
 
 def labelled(values: list[str], positive: str | None = None, target: str = "churn") -> Labels:
     """Return the classes of a column of labels."""
     table = Table.of_rows((target,), [[value] for value in values])
-    return labels(target, Values.of(*table.coded(target)).present(table.missing), positive)
+    return labels(target, table.values(target).present(table.missing), positive)
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def test_a_slice_of_the_rows_is_a_list_of_rows() -> None:
 
 def test_each_distinct_text_of_a_column_is_stored_once() -> None:
     table = Table.of_rows(("a", "b"), [["x", "1"], ["y", "2"], ["x", "3"]])
-    texts, codes = table.coded("a")
-    assert (texts, codes.tolist()) == (["x", "y"], [0, 1, 0])
-    assert codes.dtype == np.int32
+    (piece,) = table.values("a").pieces()
+    assert (piece.texts, piece.codes.tolist()) == (["x", "y"], [0, 1, 0])
+    assert piece.codes.dtype == np.int32
 
 
 def written(table: Table) -> Numerals:
