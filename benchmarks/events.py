@@ -1,4 +1,4 @@
-"""A churn table from a log of 20 million events: seconds and peak memory beside pandas making the same features."""
+"""A churn table from a log of 20 million events, or as many as named: time and memory beside pandas doing the same."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import duckdb
 from measure import BUILD, Row, environment, table
 
 EVENTS = 20_000_000
-CUSTOMERS = 500_000
+EVENTS_OF_EACH = 40
 CUT = "2024-10-02"
 OURS = """
 import json, resource, sys, time
@@ -70,10 +70,11 @@ print(json.dumps({"seconds": time.perf_counter() - began, "mb": peak, "rows": le
 """
 
 
-def main() -> bool:
+def main(events: int = EVENTS) -> bool:
     """Make the log, let both make the table, and return whether the same came out within the targets."""
-    log = _log()
-    print(f"\n{EVENTS:,} events of {CUSTOMERS:,} customers, {log.stat().st_size / 1e6:,.0f} MB of CSV")
+    customers = events // EVENTS_OF_EACH
+    log = _log(events, customers)
+    print(f"\n{events:,} events of {customers:,} customers, {log.stat().st_size / 1e6:,.0f} MB of CSV")
     ours, peer = _run(OURS, log), _run(PANDAS.replace("CUT", CUT), log)
     apart = _apart(ours["sums"], peer["sums"])
     print(f"rows: {ours['rows']:,} and {peer['rows']:,}; columns whose sums differ: {', '.join(apart) or 'none'}")
@@ -83,19 +84,19 @@ def main() -> bool:
     return table("", memory, peer="pandas", unit="MB") and held and not apart and ours["rows"] == peer["rows"]
 
 
-def _log() -> Path:
-    path = BUILD / "bench" / f"events-{EVENTS}.csv"
+def _log(events: int, customers: int) -> Path:
+    path = BUILD / "bench" / f"events-{events}.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             connection.execute("SELECT setseed(0.5)")
             # Customers differ in how often they come, and stop at a day of their own.
             query = f"""
-            SELECT printf('C%07d', CAST(pow(random(), 2) * {CUSTOMERS} AS INTEGER)) AS customer,
+            SELECT printf('C%07d', CAST(pow(random(), 2) * {customers} AS INTEGER)) AS customer,
               TIMESTAMP '2023-01-01' + to_seconds(CAST(random() * random() * 730 * 86400 AS BIGINT)) AS time,
               round(random() * 100, 2) AS amount,
               ['view', 'buy', 'call'][1 + CAST(floor(random() * 3) AS INTEGER)] AS kind
-            FROM range({EVENTS - 1}) UNION ALL SELECT 'C0000000', TIMESTAMP '2024-12-30 12:00:00', 1.0, 'buy'
+            FROM range({events - 1}) UNION ALL SELECT 'C0000000', TIMESTAMP '2024-12-30 12:00:00', 1.0, 'buy'
             """  # noqa: S608 - the numbers are those above
             connection.execute(f"COPY ({query}) TO '{path}' (HEADER)")
     return path
@@ -119,4 +120,4 @@ def _apart(ours: dict[str, float], peer: dict[str, float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main() else 1)
+    sys.exit(0 if main(*map(int, sys.argv[1:2])) else 1)

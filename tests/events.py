@@ -43,7 +43,7 @@ def write_events(folder: Path, frame: pd.DataFrame, name: str = "events.csv", **
     return path
 
 
-def run(path: Path, **given: Any) -> StepResult:
+def run(path: Path | pd.DataFrame, **given: Any) -> StepResult:
     """Make the churn table of a log with the columns of `make_events`."""
     settings = {"customer": "customer", "time": "time", "amount": "amount", "outcome": "60d", **given}
     return from_events(path, progress=lambda *_: None, **settings)

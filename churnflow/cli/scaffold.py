@@ -77,7 +77,7 @@ def guess(file: Path) -> Any:
 def columns_of(log: Path) -> tuple[str, ...]:
     """Return the columns of a log of events. Raises UsageError for a file that is none."""
     with tempfile.TemporaryDirectory(prefix="churnflow-new-") as folder:
-        opened = importlib.import_module("churnflow.modelling.event_files").open_events(log, Path(folder))
+        opened = importlib.import_module("churnflow.modelling.event_sources").open_events(log, Path(folder))
     columns: tuple[str, ...] = opened.header
     return columns
 

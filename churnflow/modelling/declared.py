@@ -125,13 +125,13 @@ def merged(
     return settings
 
 
-def unknown_column(name: str, header: Collection[str]) -> UsageError:
+def unknown_column(name: str, header: Collection[str], source: str = "the file") -> UsageError:
     """Return the error that says that a source has no such column, with the nearest name."""
     plain = {known.casefold(): known for known in reversed(list(header))}
     near = get_close_matches(name.casefold(), plain, n=1)
     more = ", ..." if len(header) > SHOWN_COLUMNS else ""
     shown = f"its columns: {', '.join(list(header)[:SHOWN_COLUMNS])}{more}"
-    message = f"the file has no column {name!r}"
+    message = f"{source} has no column {name!r}"
     return UsageError(message, hint=f"did you mean {plain[near[0]]!r}?" if near else shown)
 
 

@@ -2,15 +2,16 @@
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import chardet
 
 from churnflow.errors import UsageError
 from churnflow.modelling.unpacking import unpacked
 
+T = TypeVar("T")
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     # Before UTF-16, whose little-endian mark is the beginning of this one.
@@ -40,6 +41,35 @@ _SAMPLE: Final = 1 << 16
 _BLOCK: Final = 1 << 20
 _SEQUENCE: Final = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _FOREIGN: Final = re.compile(rb"[\x80-\xff]")
+
+
+def decoded(path: Path, encoding: str, read: Callable[[str], T]) -> tuple[T, str]:
+    """Return what `read`, given an encoding, makes of a text, and a note where that encoding is only the likeliest.
+
+    encoding: as declared, or auto for the one that the first bytes give away, else UTF-8, else the likeliest. `read` is
+    called once more where it has raised UnicodeDecodeError. Raises UsageError where no encoding fits.
+    """
+    named = encoding != "auto"
+    with unpacked(path, most=None) as opened:
+        first = declared(encoding) if named else by_bytes(opened.head()) or "utf-8"
+    try:
+        return read(first), ""
+    except UnicodeDecodeError:
+        if named:
+            message = f"{path.name} is not {encoding} (line {line_of_failure(path, first)})"
+            raise UsageError(message, hint="leave `encoding` to auto, or name the right one") from None
+        if first != "utf-8":
+            raise _no_encoding(path, first) from None
+    likely = guessed(path)
+    try:
+        return read(likely), f"the file is not UTF-8; it was read as {likely}, the likeliest: encoding names another"
+    except UnicodeDecodeError:
+        raise _no_encoding(path, likely) from None
+
+
+def _no_encoding(path: Path, encoding: str) -> UsageError:
+    message = f"{path.name} is text of no encoding that was tried (line {line_of_failure(path, encoding)})"
+    return UsageError(message, hint="name its encoding: with: {encoding: ...}")
 
 
 def declared(encoding: str) -> str:
@@ -76,7 +106,7 @@ def guessed(path: Path) -> str:
 
     Raises UsageError for UTF-8 with some bytes that are none, which every other encoding would spoil.
     """
-    with unpacked(path) as opened:
+    with unpacked(path, most=None) as opened:
         sample, line = _telling_lines(opened.stream)
     valid = len(_SEQUENCE.findall(sample))
     broken = len(_FOREIGN.findall(_SEQUENCE.sub(b"", sample)))
@@ -99,7 +129,7 @@ def line_of_failure(path: Path, encoding: str) -> int:
     """Return the line of the first bytes that are no text in `encoding`."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with unpacked(path) as opened:
+    with unpacked(path, most=None) as opened:
         while True:
             block = opened.stream.read(_BLOCK)
             try:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,10 @@ import duckdb
 import pandas as pd
 
 from churnflow.errors import UsageError
-from churnflow.modelling.event_files import BLANKS, EventFile, Ragged, lines_of, quoted, ragged_rows
+from churnflow.modelling.event_amounts import number_of
+from churnflow.modelling.event_files import SETTINGS, EventFile, Ragged, quoted, ragged_rows
 from churnflow.modelling.event_times import PLACEHOLDERS, TimeFormat
+from churnflow.modelling.numerals import Numerals
 from churnflow.modelling.personal import masked
 
 _OF_VALUES: Final[Mapping[str, str]] = {
@@ -25,12 +28,19 @@ _OF_VALUES: Final[Mapping[str, str]] = {
     "infinite": "{amount} is infinite",
     "out_of_range": "{amount} is out of range",
 }
+_REMEDIES: Final[Mapping[str, str]] = {
+    "not_a_time": "check the column that `time` names, or say how times are written: with: {log: {time_format: ...}}",
+    "future": "check `until`, if it is given, and how times are written: with: {log: {time_format: ...}}",
+    "not_a_number": "check the column that `amount` names, or the mark before decimals: with: {decimal: ...}",
+}
 RULES: Final = ("ragged", *_OF_VALUES)
 # Amounts are kept as decimals with six places: their sums do not depend on the order of the rows, as those of binary
 # fractions do, and eighteen digits leave twelve before the point.
 LARGEST_AMOUNT: Final = 1e12
 MOST_SHOWN: Final = 10_000
 MOST_SPANNING: Final = 100
+FEW: Final = 0.001
+FEWEST: Final = 100
 # So much of a row tells which one it is.
 LONGEST_ROW: Final = 4_000
 # So many events at a time are taken through the features, which bounds the memory whatever the length of the log.
@@ -51,12 +61,14 @@ class Columns:
 class Reading:
     """How the values of a log are read.
 
-    zone: of the days, and of times without an offset. until: no event can be later. returns: whether a negative amount
-    is a return, which is no activity. active_types: the types of events that show a customer who stays; all if empty.
+    numerals: how amounts are written. zone: of the days, and of times without an offset. until: no event can be later.
+    returns: whether a negative amount is a return, which is no activity. active_types: the types of events that show a
+    customer who stays; all if empty.
     """
 
     columns: Columns
     format: TimeFormat
+    numerals: Numerals
     zone: str
     until: datetime
     missing: tuple[str, ...] | None = None
@@ -69,8 +81,9 @@ class Log:
     """A log that was read: its counts, and the rows that were set apart.
 
     first, newest: the days of the oldest and the newest event. buckets: into how many parts of whole customers the
-    events are divided. rejected: line, rule, reason and text of the first rows that were set apart, without
-    what reads as personal data; counts: of all. spanning: on which lines the first rows begin that take very many.
+    events are divided. rejected: line, rule, reason and text of the first rows that were set apart, without what reads
+    as personal data; counts: of all. spanning: on which lines the first rows begin that take very many. stray: what is
+    to be said of days far away from nearly all others.
     """
 
     first: date
@@ -81,6 +94,7 @@ class Log:
     counts: Mapping[str, int]
     rejected: pd.DataFrame
     spanning: tuple[int, ...] = ()
+    stray: tuple[str, ...] = ()
 
     @property
     def invalid(self) -> int:
@@ -95,7 +109,7 @@ def database(folder: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises UsageError when neither is enough, and for what DuckDB can not read.
     """
     try:
-        with duckdb.connect(str(folder / "events.duckdb")) as connection:
+        with duckdb.connect(str(folder / "events.duckdb"), config=SETTINGS) as connection:
             connection.execute(f"SET memory_limit = {quoted(memory)}")
             connection.execute(f"SET temp_directory = {quoted(str(folder / 'spilled'))}")
             yield connection
@@ -121,15 +135,40 @@ def read_log(connection: duckdb.DuckDBPyConnection, file: EventFile, reading: Re
     counts = dict.fromkeys(RULES, 0) | dict(found) | {"ragged": len(ragged)}
     if not events:
         worst = max(counts, key=lambda rule: counts[rule])
-        message = f"{file.path.name} holds no event that can be used; most rows are set apart as {worst}"
-        raise UsageError(message, hint="check the names of the columns, time_format and separator")
+        message = f"{file.name} holds no event that can be used; most rows are set apart as {worst}"
+        raise UsageError(message, hint=_REMEDIES.get(worst, "check the names of the columns, and the separator"))
     rows = [(row.line, "ragged", row.reason, _shown(row.text)) for row in ragged[:MOST_SHOWN]]
     if found:
         rows += _unusable(connection, file, reading, ragged)
     spanning = _spanning(connection, file, ragged)
     rejected = pd.DataFrame(sorted(rows)[:MOST_SHOWN], columns=["line", "rule", "reason", "row"])
     rejected = rejected.astype({"line": "int64", "rule": "str", "reason": "str", "row": "str"})
-    return Log(first, newest, events, negative, -(-events // BUCKET_EVENTS), counts, rejected, spanning)
+    return Log(
+        first,
+        newest,
+        events,
+        negative,
+        -(-events // BUCKET_EVENTS),
+        counts,
+        rejected,
+        spanning,
+        tuple(_strays(connection)),
+    )
+
+
+def _strays(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Yield what is to be said where a thousandth of the events spans more than half of the days of the log."""
+    found = connection.execute("SELECT day, count(*) FROM events GROUP BY day ORDER BY day").fetchall()
+    days, counts = [day for day, _ in found], list(accumulate(count for _, count in found))
+    if counts[-1] < FEWEST:
+        return
+    few, half = max(1.0, counts[-1] * FEW), (days[-1] - days[0]) / 2
+    begins = next(day for day, count in zip(days, counts, strict=True) if count > few)
+    ends = next(day for day, count in zip(days, counts, strict=True) if count >= counts[-1] - few)
+    if begins - days[0] > half:
+        yield f"nearly all events are of {begins} and later, and the oldest is of {days[0]}: a stray time?"
+    if days[-1] - ends > half:
+        yield f"nearly all events are of {ends} and earlier, and the newest is of {days[-1]}: a stray time?"
 
 
 def _shown(row: str) -> str:
@@ -141,9 +180,12 @@ def _spanning(connection: duckdb.DuckDBPyConnection, file: EventFile, ragged: Se
     if not connection.execute("SELECT 1 FROM rows WHERE spans LIMIT 1").fetchall():
         return ()
     connection.execute("SET preserve_insertion_order = true")
-    query = f"SELECT line FROM ({file.numbered}) WHERE {file.spans} ORDER BY line LIMIT {MOST_SPANNING}"
-    found = [line for (line,) in connection.execute(query).fetchall()]
-    return tuple(lines_of(file, found, [row.line for row in ragged]))
+    query = f"SELECT line FROM ({file.rows.numbered}) WHERE {file.rows.spans} ORDER BY line LIMIT {MOST_SPANNING}"
+    return tuple(_lines(file, [line for (line,) in connection.execute(query).fetchall()], ragged))
+
+
+def _lines(file: EventFile, numbers: list[int], ragged: Sequence[Ragged]) -> list[int]:
+    return numbers if file.rows.lines is None else file.rows.lines.of(numbers, [row.line for row in ragged])
 
 
 def _refuse_unknown_types(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
@@ -176,15 +218,14 @@ def _parsed(file: EventFile, reading: Reading, *, numbered: bool = False) -> str
         "figure": file.text(columns.amount, reading.missing) if columns.amount else "CAST(NULL AS VARCHAR)",
         "type": file.text(columns.type, reading.missing) if columns.type else "CAST(NULL AS VARCHAR)",
     }
-    fields = ", ".join(f"c{place}" for place in range(len(file.header)))
     moment = reading.format.reads("raw" if reading.format.typed else "spelled", reading.zone)
     raw = f"{file.column(columns.time)} AS raw"
     selected = ", ".join(f"{text} AS {name}" for name, text in texts.items())
-    relation, more = (file.numbered, f", line, {file.row} AS written") if numbered else (file.relation, "")
-    read = f"SELECT {selected}, {raw}, hash({fields}) AS content, {file.spans} AS spans{more} FROM ({relation})"
-    # An underscore between digits would be read over.
-    number = "CASE WHEN contains(figure, '_') THEN NULL ELSE TRY_CAST(figure AS DOUBLE) END"
-    typed = f"SELECT *, {moment} AS moment, {number} AS number FROM ({read})"
+    relation, more = (
+        (file.rows.numbered, f", line, {file.rows.written} AS written") if numbered else (file.rows.plain, "")
+    )
+    read = f"SELECT {selected}, {raw}, {file.rows.same} AS content, {file.rows.spans} AS spans{more} FROM ({relation})"
+    typed = f"SELECT *, {moment} AS moment, {number_of('figure', reading.numerals)} AS number FROM ({read})"
     returned = "coalesce(number < 0, false)" if reading.returns else "false"
     types = ", ".join(map(quoted, reading.active_types))
     active = f"coalesce(type IN ({types}), false)" if types else "true"
@@ -218,9 +259,7 @@ def _unusable(
     parsed = _parsed(file, reading, numbered=True)
     query = f"SELECT line, rule, written FROM ({parsed}) WHERE rule IS NOT NULL ORDER BY line LIMIT {MOST_SHOWN}"
     found = connection.execute(query).fetchall()
-    lines = [line for line, _, _ in found]
-    if file.separator not in {BLANKS, ""}:
-        lines = lines_of(file, lines, [row.line for row in ragged])
+    lines = _lines(file, [line for line, _, _ in found], ragged)
     names = {name: getattr(reading.columns, name) for name in ("customer", "time", "amount")}
     said = {rule: reason.format(**names) for rule, reason in _OF_VALUES.items()}
     return [(line, rule, said[rule], _shown(text)) for line, (_, rule, text) in zip(lines, found, strict=True)]

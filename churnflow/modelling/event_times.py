@@ -1,10 +1,11 @@
 """How the times of a log are written: found from a sample, read as local time of one zone, whole windows in days."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
+from zoneinfo import available_timezones
 
 import duckdb
 
@@ -12,12 +13,13 @@ from churnflow.errors import UsageError
 from churnflow.modelling.event_files import EventFile, quoted
 from churnflow.modelling.personal import shape_of
 
+SHOWN_ZONES: Final = 3
 SAMPLE: Final = 20_000
 MOSTLY: Final = 0.9
 # What programs write where no time is known: the first instants of their calendars, and the last.
 PLACEHOLDERS: Final = ("0001-01-01", "1753-01-01", "1899-12-30", "1900-01-01", "1970-01-01", "9999-12-31")
 _DAYS: Final = {"d": 1, "w": 7}
-_CLOCK: Final = ("", " %H:%M", " %H:%M:%S")
+_CLOCK: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _WINDOW: Final = re.compile(r"[1-9]\d{0,4}[dw]")
 _AMBIGUOUS: Final = frozenset({"day first", "month first"})
 
@@ -78,7 +80,8 @@ def place_windows(first: date, newest: date, windows: "DeclaredWindows") -> Wind
     span = f"events run from {first} to {newest}"
     if latest <= first:
         message = f"the outcome window of {windows.outcome} days leaves nothing to observe: {span}"
-        raise UsageError(message, hint=f"outcome: {(newest - first).days // 2}d, or give a longer log")
+        half = (newest - first).days // 2
+        raise UsageError(message, hint=f"outcome: {half}d, or give a longer log" if half else "give a longer log")
     cut = latest if windows.cut == "auto" else day_of(windows.cut, "cut")
     if cut > newest:
         message = f"the cut {cut} lies after the newest event, of {newest}"
@@ -119,21 +122,32 @@ def time_format(
         return _declared(connection, declared)
     if typed := _typed(file.type(name)):
         return typed
-    text = f"SELECT {file.text(name, missing)} AS x FROM ({file.relation}) LIMIT {SAMPLE}"
+    text = f"SELECT {file.text(name, missing)} AS x FROM ({file.rows.plain}) LIMIT {SAMPLE}"
     formats = _formats()
     counts = ", ".join(f"count({known.reads('x', 'UTC')})" for known in formats)
     found = connection.execute(f"SELECT count(x), {counts}, any_value(x) FROM ({text})").fetchall()[0]
     total, fits, example = found[0], dict(zip(formats, found[1:-1], strict=True)), found[-1]
+    if not total:
+        message = f"{file.name} has no row with a value under {name!r}"
+        raise UsageError(message, hint="name a log with events in it, or another column")
     best = max(formats, key=lambda known: fits[known])
-    if not total or fits[best] < MOSTLY * total:
-        example = f", such as {shape_of(example)!r} (x a letter, 0 a digit)" if total else ""
-        message = f"{name!r} holds no times in a spelling that is known{example}"
-        raise UsageError(message, hint="name it in strftime codes: with: {time_format: '%d.%m.%y'}")
+    if fits[best] < MOSTLY * total:
+        raise _unread(name, {known.name: count for known, count in fits.items() if count}, total, example)
     same = {known.name for known in formats if fits[known] == fits[best]}
     if same >= _AMBIGUOUS:
         message = f"{name!r} does not tell days from months, as in {example!r}"
-        raise UsageError(message, hint="with: {time_format: '%d/%m/%Y'} or {time_format: '%m/%d/%Y'}")
+        raise UsageError(message, hint="with: {log: {time_format: '%d/%m/%Y'}}, or '%m/%d/%Y'")
     return best
+
+
+def _unread(name: str, fits: Mapping[str, int], total: int, example: str) -> UsageError:
+    if len(fits) > 1 and not fits.keys() <= _AMBIGUOUS:
+        ways = ", ".join(f"{count:,} as {way}" for way, count in fits.items())
+        message = f"{name!r} writes its times in more than one way: {ways}, of the first {total:,}"
+        return UsageError(message, hint="write them in one way where the log is made, best as 2024-05-01T12:30:00Z")
+    message = f"{name!r} holds no times in a spelling that is known"
+    shape = "" if fits else f", such as {shape_of(example)!r} (x a letter, 0 a digit)"
+    return UsageError(message + shape, hint="name it in strftime codes: with: {log: {time_format: '%d.%m.%y'}}")
 
 
 def _declared(connection: duckdb.DuckDBPyConnection, codes: str) -> TimeFormat:
@@ -172,7 +186,9 @@ def _formats() -> tuple[TimeFormat, ...]:
         TimeFormat("YYYYMMDD", compact),
         TimeFormat("YYYYMMDDhhmmss", long),
         TimeFormat("seconds since 1970", _since(r"^[0-9]{9,10}(\.[0-9]+)?$", 1)),
-        TimeFormat("milliseconds since 1970", _since(r"^[0-9]{12,13}$", 1000)),
+        TimeFormat("milliseconds since 1970", _since(r"^[0-9]{12,13}$", 10**3)),
+        TimeFormat("microseconds since 1970", _since(r"^[0-9]{15,16}$", 10**6)),
+        TimeFormat("nanoseconds since 1970", _since(r"^[0-9]{18,19}$", 10**9)),
         TimeFormat("day first", _strptime([f"%d{sign}%m{sign}%Y{clock}" for sign in "/-" for clock in _CLOCK])),
         TimeFormat("month first", _strptime([f"%m{sign}%d{sign}%Y{clock}" for sign in "/-" for clock in _CLOCK])),
         TimeFormat("day.month.year", _strptime([f"%d.%m.%Y{clock}" for clock in _CLOCK])),
@@ -193,8 +209,8 @@ def known_zone(zone: str) -> str:
     try:
         with duckdb.connect() as connection:
             connection.execute(f"SELECT CAST(timezone({quoted(zone)}, to_timestamp(0)) AS VARCHAR)").fetchall()
-    except duckdb.Error as error:
-        near = str(error).partition("Candidate time zones:")[2].strip() or '"UTC", "Europe/Berlin"'
+    except duckdb.Error:
+        near = sorted(name for name in available_timezones() if zone.casefold() in name.casefold())[:SHOWN_ZONES]
         message = f"unknown time zone {zone!r}"
-        raise UsageError(message, hint=f"write a name such as {near}") from None
+        raise UsageError(message, hint=f"write a name such as {', '.join(near) or 'UTC, Europe/Berlin'}") from None
     return zone

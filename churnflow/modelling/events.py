@@ -83,7 +83,7 @@ def churn_table(connection: duckdb.DuckDBPyConnection, log: Log, table: Table, t
         rows += [_at(connection, table, Span(cut, windows.observe), types) for cut in windows.cuts]
         current.append(_features(observed(connection, "part", end, kinds), table, types))
     found = _joined(rows, [table.identifier, CUT])
-    _check(found)
+    _check(found, log, windows)
     schema = schema_of(found, table.identifier, described(types, valued=table.valued), table.windows)
     kept = [column["name"] for column in schema["columns"] if column["role"] != "dropped"]
     now = _joined(current, [table.identifier])[[name for name in kept if name not in {CUT, TARGET}]]
@@ -122,15 +122,27 @@ def _joined(parts: list[pd.DataFrame], order: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).sort_values(order, ignore_index=True)
 
 
-def _check(found: pd.DataFrame) -> None:
+def _check(found: pd.DataFrame, log: Log, windows: Windows) -> None:
     if found.empty:
         message = "no customer was active in the observation window"
-        raise UsageError(message, hint="give a longer observe, another cut, or other active_types")
-    if found[TARGET].nunique() == 1:
-        outcome = "no customer" if found[TARGET].iloc[0] == 0 else "every customer"
-        message = f"{outcome} counts as churned"
-        shorter = "shorter" if found[TARGET].iloc[0] == 0 else "longer"
-        raise UsageError(message, hint=f"give a {shorter} outcome window, or check the cut and active_types")
+        hint = "give a longer observe, another cut, or other active_types"
+        if 2 * log.negative > log.events:
+            hint = "most amounts are negative; if they are no returns: with: {log: {negative: event}}"
+        raise UsageError(message, hint=hint)
+    churned = int(found[TARGET].sum())
+    if 0 < churned < len(found):
+        return
+    days = f"from {windows.cuts[-1]} to {windows.ends(windows.cuts[-1]) - timedelta(days=1)}"
+    if len(found) == 1:
+        message = "only one customer was active before the cut"
+        hint = "check the column that `customer` names; a model needs customers who stay and others who leave"
+    elif churned:
+        message = f"every one of {len(found):,} customers counts as churned: none has an event {days}"
+        hint = "give an earlier cut or a longer outcome; log: {until: DAY} leaves out a stray event after the log's end"
+    else:
+        message = f"no customer of {len(found):,} counts as churned: each has an event {days}"
+        hint = "give a shorter outcome window, or check active_types"
+    raise UsageError(message, hint=hint)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

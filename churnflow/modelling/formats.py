@@ -31,6 +31,8 @@ _ENDINGS: Final[dict[str, Format]] = {
 }
 _NO_TEXT: Final = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
 _PACKED: Final = frozenset({".gz", ".bz2", ".xz", ".zst", ".zip"})
+# How the lines begin that git leaves in a file where both sides have changed it.
+CONFLICT: Final = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 _EXPORT: Final = "export the table as CSV with UTF-8 encoding"
 _FOREIGN_BYTES: Final = (
     (b"%PDF-", "a PDF document", "ask for the table behind it, as CSV or Excel"),
@@ -74,6 +76,18 @@ def format_of(path: Path, head: bytes, options: ReadOptions) -> Format:
     return found
 
 
+def nul_byte(path: Path, line: int) -> UsageError:
+    """Return the error for a text with a byte that no text has."""
+    message = f"{path.name} holds a NUL byte (line {line}), so it is no text file"
+    return UsageError(message, hint=_EXPORT)
+
+
+def unfinished_merge(path: Path, line: int) -> UsageError:
+    """Return the error for a text in which git has left both sides of a conflict."""
+    message = f"{path.name} holds the marks of a merge that was not finished (line {line})"
+    return UsageError(message, hint="settle the conflict in it: git checkout --ours or --theirs takes one side")
+
+
 def _by_name(path: Path) -> Format | None:
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in _PACKED:
@@ -111,7 +125,7 @@ def _text_format(path: Path, text: str) -> Format:
         whole = not isinstance(first, dict)
     if whole:
         message = f"{path.name} is one JSON document, not a record a line"
-        raise UsageError(message, hint="write each record on a line of its own: jq -c '.[]' FILE > customers.jsonl")
+        raise UsageError(message, hint="write each record on a line of its own: jq -c '.[]' FILE > records.jsonl")
     return "jsonl"
 
 

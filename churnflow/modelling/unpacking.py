@@ -1,4 +1,4 @@
-"""The bytes of a source: a plain file or a compressed one, never more than memory holds, never a moving target."""
+"""The bytes of a source: a plain file or a compressed one, never more than asked for, never a moving target."""
 
 import bz2
 import gzip
@@ -63,21 +63,21 @@ class Unpacked:
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[Unpacked]:
+def unpacked(path: Path, most: int | None = MOST_BYTES) -> Iterator[Unpacked]:
     """Open a file, and what a compressed one holds. A workbook is a zip file, too, and is left as it is.
 
+    most: bytes that may come out of it, for a reader who keeps them in memory; None for one who lets them pass.
     Raises UsageError for what is missing, no file, too large, damaged, encrypted, a bomb, or changed while it was read.
     """
     before = regular(path)
-    if before.st_size > MOST_BYTES:
-        message = (
-            f"{path.name} takes {before.st_size / 1e6:,.0f} MB, more than the {MOST_BYTES / 1e6:,.0f} MB that are read"
-        )
+    if most is not None and before.st_size > most:
+        message = f"{path.name} takes {before.st_size / 1e6:,.0f} MB, more than the {most / 1e6:,.0f} MB that are read"
         raise UsageError(message, hint="name a sample of it, or a part")
     try:
         with path.open("rb") as raw:
             stream, compression = _opened(raw, path)
-            yield Unpacked(io.BufferedReader(_Guarded(stream, before.st_size, path, compression), _BUFFER), compression)
+            guarded = _Guarded(stream, _Limits(path, compression, before.st_size, most))
+            yield Unpacked(io.BufferedReader(guarded, _BUFFER), compression)
     except OSError as error:
         raise _unreadable(path, error) from None
     if _signature(before) != _signature(regular(path)):
@@ -160,14 +160,29 @@ def _damaged(path: Path, compression: str) -> UsageError:
     return UsageError(message, hint="copy or download it again")
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What may come out of a file: packed is its size in bytes, most the bytes that are wanted of it at most."""
+
+    path: Path
+    compression: str
+    packed: int
+    most: int | None
+
+    def refuse(self, seen: int) -> None:
+        """Raise UsageError where more has come out than anyone can have meant."""
+        too_many = self.most is not None and seen > self.most
+        if too_many or (seen > BOMB_BYTES and seen > BOMB_RATIO * self.packed):
+            message = f"{self.path.name} unpacks to more than {seen / 1e6:,.0f} MB from {self.packed / 1e6:,.1f} MB"
+            raise UsageError(message, hint="unpack it yourself, look at it, and name the part that you mean")
+
+
 class _Guarded(io.RawIOBase):
     """A stream that ends with two lines where its bytes are damaged, or more than anyone can have meant."""
 
-    def __init__(self, stream: IO[bytes], packed: int, path: Path, compression: str) -> None:
+    def __init__(self, stream: IO[bytes], limits: _Limits) -> None:
         self._stream = stream
-        self._packed = packed
-        self._path = path
-        self._compression = compression
+        self._limits = limits
         self._seen = 0
 
     def readable(self) -> bool:
@@ -177,19 +192,12 @@ class _Guarded(io.RawIOBase):
         try:
             chunk = self._stream.read(len(buffer))
         except _DAMAGED:
-            raise _damaged(self._path, self._compression) from None
+            raise _damaged(self._limits.path, self._limits.compression) from None
         except OSError as error:
             if error.errno is None:
-                raise _damaged(self._path, self._compression) from None
+                raise _damaged(self._limits.path, self._limits.compression) from None
             raise
         self._seen += len(chunk)
-        self._refuse_bomb()
+        self._limits.refuse(self._seen)
         buffer[: len(chunk)] = chunk
         return len(chunk)
-
-    def _refuse_bomb(self) -> None:
-        if self._seen > MOST_BYTES or (self._seen > BOMB_BYTES and self._seen > BOMB_RATIO * self._packed):
-            message = (
-                f"{self._path.name} unpacks to more than {self._seen / 1e6:,.0f} MB from {self._packed / 1e6:,.1f} MB"
-            )
-            raise UsageError(message, hint="unpack it yourself, look at it, and name the part that you mean")

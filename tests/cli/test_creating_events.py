@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import churnflow
+from tests.cli.conftest import at_terminal, churnflow, ended
 from tests.events import make_events, write_events
 
 USUAL = ("new", "mine", "--template", "events", "--data", "events.csv", "--id", "customer", "--time", "time")
@@ -37,8 +37,34 @@ def test_new_for_a_log_writes_a_workflow_on_which_run_works(tmp_path: Path, log:
     assert records["events"]["metrics"]["records"]["value"] > 1000
     assert {output["name"] for output in records["events"]["outputs"]} == {"customers", "rejected", "schema", "current"}
     assert records["features"]["metrics"]["shared_rows"]["value"] == 0
-    typo = churnflow(project, "check", "--set", 'events.log={"seperator": ";"}')
+    typo = churnflow(project, "check", "--set", "events.seperator=;")
     assert typo.code != 0
+
+
+def test_who_approves_the_plan_sees_cut_windows_customers_and_churn_rate(tmp_path: Path, log: Path) -> None:
+    assert churnflow(tmp_path, *USUAL, "--amount", "amount", "--outcome", "60d").code == 0
+    screen = at_terminal(tmp_path / "mine", "plan")
+    for shown in (
+        r"customers \d+ +churn_ratio 0\.\d+ \[",
+        r"read as +CSV, utf-8, separated by ','",
+        r"cut +2024-08-28; the newest day whose outcome the log covers",
+        r"observed +2024-01-0\d to 2024-08-27",
+        r"outcome +2024-08-28 to 2024-10-26",
+        r"churned +no event in the 60 days from the cut on, returns not counted",
+        r"Is churn defined as the business understands it",
+    ):
+        screen.expect(shown)
+    screen.sendline("yes")
+    screen.expect("privacy rules")
+    screen.sendline("yes")
+    screen.expect(r"\[r\]eject")
+    screen.sendline("a")
+    screen.expect("reviewer")
+    screen.sendline("Ann")
+    assert ended(screen) == 0
+    shown_later = churnflow(tmp_path / "mine", "show").out
+    assert "2024-08-28; the newest day whose outcome the log covers" in shown_later
+    assert "2024-08-28 to 2024-10-26" in shown_later
 
 
 def test_a_log_of_usage_needs_no_amount_and_has_an_outcome_of_its_own(tmp_path: Path, log: Path) -> None:

@@ -1,6 +1,9 @@
 """A log in a file: quotes that swallow lines are never silent, and what is no text is refused in two lines."""
 
+import bz2
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import pandas as pd
 import pytest
 
 from churnflow import InputError, StepResult
-from churnflow.steps.from_events import LogFormat
 from tests.events import make_events, run, write_events
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def damaged(path: Path, *lines: int, row: str = '0001,2024-03-05 10:00:00,"5,visit') -> Path:
@@ -63,7 +67,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["base64", "hex", "rot13", "punycode", "idna", "unicode_escape", "nowhere"])
 def test_an_encoding_of_no_text_is_unknown(tmp_path: Path, encoding: str) -> None:
     path = write_events(tmp_path, make_events())
-    assert "unknown encoding" in refused(path, log=LogFormat(encoding=encoding))[0]
+    assert "unknown encoding" in refused(path, encoding=encoding)[0]
 
 
 def test_tabs_around_an_id_make_no_other_customer(tmp_path: Path) -> None:
@@ -110,3 +114,46 @@ def test_the_schema_says_what_decided_on_each_column(tmp_path: Path) -> None:
     decided = {column["role"]: column["decided"] for column in schema["columns"]}
     assert (decided["id"], decided["target"]) == ("by the workflow", "by the workflow")
     assert decided["feature"] == "by its values"
+
+
+def test_bytes_of_no_encoding_are_refused_with_their_line(tmp_path: Path) -> None:
+    text = write_events(tmp_path, make_events()).read_text()
+    (tmp_path / "wide.csv").write_bytes(text.encode("utf-16") + b"\xd8")
+    assert f"text of no encoding that was tried (line {text.count(chr(10)) + 1})" in refused(tmp_path / "wide.csv")[0]
+    named = "Zoë,2024-03-05,1,visit\n" * 3
+    (tmp_path / "mixed.csv").write_bytes((text + named).encode() + "Zoë,2024-03-05,1,visit\n".encode("latin-1"))
+    message, hint = refused(tmp_path / "mixed.csv")
+    assert f"is UTF-8 but for some bytes (line {text.count(chr(10)) + 4})" in message
+    assert "encoding: ..." in hint
+
+
+def test_a_record_of_many_megabytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text('{"customer": "A", "time": "' + "x" * 21_000_000 + '"}\n')
+    assert "events.jsonl can not be read as JSON lines" in refused(tmp_path / "events.jsonl")[0]
+
+
+UNPACKED_WITHOUT_ROOM = """
+import resource, sys
+from pathlib import Path
+from churnflow import InputError
+from tests.events import run
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    run(Path(sys.argv[1]))
+except InputError as error:
+    print(error, "|", error.hint)
+"""
+
+
+def test_a_log_for_which_there_is_no_room_to_unpack_is_refused(tmp_path: Path) -> None:
+    text = write_events(tmp_path, make_events(2000)).read_bytes()
+    (tmp_path / "events.csv.bz2").write_bytes(bz2.compress(text))
+    done = subprocess.run(
+        [sys.executable, "-c", UNPACKED_WITHOUT_ROOM, str(tmp_path / "events.csv.bz2")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "events.csv.bz2 can not be unpacked into the temporary folder: File too large" in done.stdout, done.stderr
+    assert "TMPDIR" in done.stdout

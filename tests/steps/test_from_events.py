@@ -79,8 +79,8 @@ SPELLINGS = {
     "points": ("%d.%m.%Y", {}),
     "day first": ("%d/%m/%Y %H:%M", {}),
     "month first": ("%m/%d/%Y", {}),
-    "declared": ("%d %b %y", {"time_format": "%d %b %y"}),
-    "declared with an offset": ("%d %b %y %H:%M +0000", {"time_format": "%d %b %y %H:%M %z"}),
+    "declared": ("%d %b %y", {"log": LogFormat(time_format="%d %b %y")}),
+    "declared with an offset": ("%d %b %y %H:%M +0000", {"log": LogFormat(time_format="%d %b %y %H:%M %z")}),
 }
 
 
@@ -90,7 +90,7 @@ def test_times_are_read_in_each_usual_spelling(tmp_path: Path, spelling: str) ->
     wanted = customers(run(write_events(tmp_path, events)))
     form, settings = SPELLINGS[spelling]
     written = events.assign(time=events["time"].dt.strftime(form))
-    result = run(write_events(tmp_path, written), log=LogFormat(**settings))
+    result = run(write_events(tmp_path, written), **settings)
     pd.testing.assert_frame_equal(customers(result), wanted)
     assert result.metrics["invalid_rows"] == 0
 
@@ -137,8 +137,9 @@ def test_names_outside_ascii_are_kept_in_a_file_that_is_not_utf8(tmp_path: Path)
     write_events(tmp_path, events, encoding="cp1252")
     result = run(tmp_path / "events.csv")
     assert customers(result)["customer"].str.startswith("Jürgen ").all()
-    assert result.facts["read as"].startswith("cp1252")
-    named = run(tmp_path / "events.csv", log=LogFormat(encoding="latin-1"))
+    assert "cp1252" in result.facts["read as"]
+    assert any("it was read as cp1252, the likeliest" in issue.text for issue in result.issues)
+    named = run(tmp_path / "events.csv", encoding="latin-1")
     pd.testing.assert_frame_equal(customers(named), customers(result))
 
 
@@ -150,8 +151,8 @@ def test_a_file_set_apart_by_blanks_is_read_with_its_header_or_with_names_given(
     (tmp_path / "named.txt").write_text("\r\n".join([" customer time  amount kind", *lines]) + "\r\n")
     (tmp_path / "bare.txt").write_text("\n".join(lines))
     pd.testing.assert_frame_equal(customers(run(tmp_path / "named.txt")), wanted)
-    named = LogFormat(columns=("customer", "time", "amount", "kind"))
-    pd.testing.assert_frame_equal(customers(run(tmp_path / "bare.txt", log=named)), wanted)
+    names = ("customer", "time", "amount", "kind")
+    pd.testing.assert_frame_equal(customers(run(tmp_path / "bare.txt", log=LogFormat(names=names))), wanted)
 
 
 def test_events_that_can_not_be_used_are_set_apart_with_line_and_reason(tmp_path: Path) -> None:
@@ -279,10 +280,10 @@ WINDOWS = {
     "a column like no other": ({"customer": "zzz"}, "has no column 'zzz'", "its columns: customer, time"),
     "times that are none": ({"time": "kind"}, "holds no times in a spelling that is known", "time_format"),
     "codes that are none": ({"log": LogFormat(time_format="%Q")}, "time_format '%Q' is not understood", "strftime"),
-    "an encoding that is none": ({"log": LogFormat(encoding="klingon")}, "unknown encoding", "utf-8"),
-    "the wrong encoding": ({"log": LogFormat(encoding="utf-32")}, "no text in the encoding utf-32", "encoding"),
-    "a separator of two signs": ({"log": LogFormat(separator="::")}, "the separator is one character", "blanks"),
-    "the wrong separator": ({"log": LogFormat(separator=";")}, "only one column", "','"),
+    "an encoding that is none": ({"encoding": "klingon"}, "unknown encoding", "utf-8"),
+    "the wrong encoding": ({"encoding": "utf-32"}, "is not utf-32 (line 1)", "encoding"),
+    "a separator of two signs": ({"separator": "::"}, "the separator is one character", "blanks"),
+    "the wrong separator": ({"separator": ";"}, "only one column", "','"),
     "a window that is none": ({"outcome": "a while"}, "outcome is a number of days or weeks", "90d or 13w"),
 }
 
@@ -298,7 +299,9 @@ def test_what_can_not_be_is_refused_with_what_would_do(tmp_path: Path, case: str
     assert len(f"{raised.value}{raised.value.hint}".splitlines()) == 1
 
 
-@pytest.mark.parametrize(("outcome", "said"), [("1d", "every customer counts"), ("290d", "no customer counts")])
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("1d", "every one of 2 customers counts"), ("290d", "no customer of 2 counts")]
+)
 def test_one_outcome_for_all_is_refused(tmp_path: Path, outcome: str, said: str) -> None:
     lines = [f"{customer},{FIRST + timedelta(days=day)},1,x" for customer in "AB" for day in (0, 5, 200)]
     (tmp_path / "events.csv").write_text(HEADER + "\n".join([*lines, f"C,{LAST},1,x"]))
@@ -318,16 +321,16 @@ def test_days_and_months_that_can_not_be_told_apart_are_asked_for(tmp_path: Path
 FILES = {
     "nothing": (b"", "is empty"),
     "blanks": (b"\n \n", "is empty"),
-    "a header alone": (HEADER.encode(), "no times"),
+    "a header alone": (HEADER.encode(), "no row with a value"),
     "a web page": (b"<!DOCTYPE html><html></html>", "is a web page"),
     "a pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer"),
     "a NUL byte": (HEADER.encode() + b"A,2024-01-01,\0,x\n", "NUL byte"),
     "no name": (b"customer,,amount\nA,2024-01-01,1\n", "column 2 of 3 has no name"),
-    "a name twice": (b"customer,time,time\nA,2024-01-01,1\n", "two columns are named 'time'"),
+    "a name twice": (b"customer,time,time\nA,2024-01-01,1\n", "the header names 'time' twice"),
     "an open quote in the header": (b'customer,"time,amount\nA,2024-01-01,1\n', "quote in the header"),
     "a cut archive": (gzip.compress(HEADER.encode() * 100)[:-9], "damaged or truncated"),
     "a bomb": (gzip.compress(b"A,2024-01-01,1,x\n" * 15_000_000, 9), "unpacks to more than"),
-    "half a Parquet": (b"PAR1 and no more", "can not be read as Parquet"),
+    "half a Parquet": (b"PAR1 and no more", "is Parquet, not delimited text as its name says"),
 }
 
 
@@ -378,6 +381,6 @@ def test_real_purchases_become_customers(shared_data: Any) -> None:
     assert (len(found), result.metrics["duplicate_events"], result.metrics["invalid_rows"]) == (23_570, 255, 0)
     assert found["customer_id"].iloc[0] == "00001"
     assert found["churn"].mean() == pytest.approx(0.7006, abs=1e-4)
-    sample = LogFormat(columns=("master_id", "customer_id", "date", "discs", "dollar_value"))
-    few = run(shared_data("cdnow/CDNOW_sample.txt"), **given, log=sample)
+    names = ("master_id", "customer_id", "date", "discs", "dollar_value")
+    few = run(shared_data("cdnow/CDNOW_sample.txt"), **given, log=LogFormat(names=names))
     assert len(customers(few)) == 2357
