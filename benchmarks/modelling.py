@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 HOME = BUILD / "bench" / "modelling"
 REAL = ("telco", "mlc", "iranian", "cdnow", "ravenstack")
 PEERS = ("autogluon", "flaml", "catboost", "optuna_xgboost")
-OURS = ("churnflow", "churnflow_catboost")
+OURS = ("churnflow", "churnflow_catboost", "churnflow_simplest")
 BUDGET = 60
 SEEDS = 3
 DRAWS = 2000
@@ -74,7 +74,10 @@ def _splits(data: Customers, seeds: int) -> list[Path]:
 def _run(tool: str, folder: Path) -> None:
     python = sys.executable if tool in OURS else _peers()
     command = [python, str(HERE / "modelling_tools.py"), tool, str(folder), str(BUDGET)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    # Threads that wait by spinning take time from each other on few processors, whichever tool starts them.
+    given = {**environment(), "OMP_WAIT_POLICY": "passive"}
+    # Some peers leave files of their own in the folder that they run in.
+    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
     line = done.stdout.splitlines()[-1] if done.returncode == 0 else f"failed: {done.stderr.splitlines()[-1:]}"
     print(f"{folder.name:14} {tool:20} {line}", flush=True)
 

@@ -46,15 +46,18 @@ def _read(path: Path, kinds: dict[str, str]) -> pd.DataFrame:
     return table
 
 
-def _churnflow(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[str, Any], *extras: str) -> Answer:
+def _churnflow(
+    train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[str, Any], *extras: str, prefer: str = "best"
+) -> Answer:
     from churnflow.modelling.encoding import as_columns  # noqa: PLC0415 - the peers' Python has it not
     from churnflow.steps.train import DEFAULT_MODELS  # noqa: PLC0415
     from churnflow.steps.train import train as fit  # noqa: PLC0415
 
     described = {"features": [{"name": name, "kind": kind} for name, kind in about["kinds"].items()]}
     schema = {"target": "target", "positive": "1", "negative": "0", "columns": []}
-    limits = {"models": (*extras, *DEFAULT_MODELS), "trials": 40, "budget": f"{int(about['budget'] * 0.4)}s"}
-    result = fit(train.assign(target=target), schema, described, lambda *_: None, seed=about["seed"], **limits)
+    limits = {"trials": 24, "budget": f"{int(about['budget'] * 0.4)}s", "prefer": prefer, "seed": about["seed"]}
+    given: Any = {"models": (*extras, *DEFAULT_MODELS), **limits}
+    result = fit(train.assign(target=target), schema, described, lambda *_: None, **given)
     model: Any = result.outputs["model"]
     claim: Any = result.metrics["cv_log_loss"]
     return model.score(as_columns(test, model.encoding)), claim.value
@@ -62,6 +65,11 @@ def _churnflow(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict
 
 def _churnflow_catboost(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[str, Any]) -> Answer:
     return _churnflow(train, target, test, about, "catboost")
+
+
+def _churnflow_simplest(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[str, Any]) -> Answer:
+    """Fit as the workflow that `churnflow new` writes does: of the models that tie, the simplest."""
+    return _churnflow(train, target, test, about, prefer="simplest")
 
 
 def _autogluon(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[str, Any]) -> Answer:
@@ -87,7 +95,8 @@ def _catboost(train: pd.DataFrame, target: Any, test: pd.DataFrame, about: dict[
     from catboost import CatBoostClassifier  # noqa: PLC0415
 
     named = [name for name, kind in about["kinds"].items() if kind == "category"]
-    model = CatBoostClassifier(random_seed=about["seed"], verbose=0, thread_count=2, cat_features=named)
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    model = CatBoostClassifier(random_seed=about["seed"], thread_count=2, cat_features=named, **quiet)
     model.fit(_objects(train, about), target)
     return model.predict_proba(_objects(test, about))[:, 1], None
 
@@ -132,6 +141,7 @@ def _objects(table: pd.DataFrame, about: dict[str, Any]) -> pd.DataFrame:
 TOOLS = {
     "churnflow": _churnflow,
     "churnflow_catboost": _churnflow_catboost,
+    "churnflow_simplest": _churnflow_simplest,
     "autogluon": _autogluon,
     "flaml": _flaml,
     "catboost": _catboost,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from churnflow.errors import UsageError
 from churnflow.modelling.baselines import single_feature_rule
+from churnflow.modelling.bending import STRAIGHT
 from churnflow.modelling.calibration_error import calibration_line, expected_calibration_error
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.contest import IncomparableError, Opponent, compare, no_model, released_model
@@ -145,7 +146,7 @@ def calibrated(case: Case) -> Part:
     lines = {"calibration_slope": line.slope, "calibration_intercept": line.intercept}
     estimates = {"ece": ece, **{name: value for name, value in lines.items() if value is not None}}
     evaluation = {}
-    if case.model.calibration != (1.0, 0.0):
+    if case.model.calibration != (1.0, 0.0) or case.model.curve != STRAIGHT:
         raw = Scored.at(sigmoid(case.model.margin(case.matrix)), scored.target, case.model.threshold)
         evaluation["calibration_before"] = calibration_curve(raw)
     slope = "slope not determined" if line.slope is None else f"slope {shown(line.slope)}, 1 is right"

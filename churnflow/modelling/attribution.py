@@ -24,7 +24,7 @@ def explain(
     """Return the summary of the Shapley values of up to 200 test rows, and the three strongest reasons of each row.
 
     The background are up to 100 training rows. The reasons are a frame: row (from 1, as in `predictions`), feature, and
-    log odds added.
+    log odds added; where the model has a curve, these are the log odds before it bends them.
     """
     random = np.random.default_rng(seed)
     rows = np.sort(random.choice(len(test), min(EXPLAINED, len(test)), replace=False))

@@ -33,6 +33,7 @@ def candidate_files(
     """Return `model.bin`, `schema.json` (as `served_schema` says), `card.json`, and whom the model was trained on.
 
     Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
+    The card's `calibration`: slope and intercept of the line, and the knots of the curve, as PortableModel has them.
     """
     card = {
         "schema": "churnflow/card@1",
@@ -42,6 +43,7 @@ def candidate_files(
         "positive": model.positive,
         "negative": model.negative,
         "threshold": model.threshold,
+        "calibration": {"line": model.calibration, "curve": model.curve},
         "training_rows": leaderboard.get("rows"),
         "evaluation": {name: evaluation[name] for name in _EVALUATION if name in evaluation},
         "cross_validation": _cross_validation(leaderboard),

@@ -10,12 +10,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from churnflow.errors import UsageError
-from churnflow.modelling.calibration import apply
+from churnflow.modelling.bending import bend
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.encoding import as_columns, learn
 from churnflow.modelling.families import RECIPES
 from churnflow.modelling.fitting import Fitted, Params, Sample, Weighting, weighed
-from churnflow.modelling.margins import MEMBERS, Family
+from churnflow.modelling.margins import MEMBERS, Family, sigmoid
 from churnflow.modelling.model_file import MAX_MODEL_BYTES
 from churnflow.modelling.profit import Campaign
 from churnflow.modelling.scorer import PortableModel
@@ -33,13 +33,14 @@ _GROWN = 3
 
 @dataclass(frozen=True)
 class Settings:
-    """What a final fit is made of; labels: positive, negative."""
+    """What a final fit is made of; labels: positive, negative; groups: of each row, (n,), that of its customer."""
 
     contender: Contender
     objective: Objective
     labels: tuple[str, str]
     seed: int
     weighting: Weighting = "none"
+    groups: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def fit_final(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, made:
     """Fit the chosen contender on all training rows and measure the written model against its library."""
     contender = made.contender
     slope, intercept = contender.calibration
-    learned = learn(frame, kinds, target, made.seed)
+    learned = learn(frame, kinds, target, made.seed, made.groups)
     columns = as_columns(frame, learned.encoding)
     with threadpool_limits(limits=1):
         sample = weighed(learned.matrix, target, made.weighting)
@@ -80,13 +81,14 @@ def fit_final(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, made:
         threshold=choose_threshold(contender.probabilities, target, made.objective, worth(made.objective, frame)),
         positive=made.labels[0],
         negative=made.labels[1],
+        curve=contender.curve,
     )
     data = model.to_bytes()
     if len(data) > MAX_MODEL_BYTES:
         message = f"the model takes {len(data)} bytes, more than the {MAX_MODEL_BYTES} that can be served"
         raise UsageError(message, hint="leave extra_trees or random_forest out of models, or give blend: false")
     stored = PortableModel.from_bytes(data)
-    of_library = apply(calibration, margins)
+    of_library = sigmoid(bend(contender.curve, calibration[0] * margins + calibration[1]))
     return Final(stored, float(np.abs(stored.score(columns) - of_library).max()))
 
 

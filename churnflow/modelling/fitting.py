@@ -1,9 +1,10 @@
 """What every kind of model is fitted from, and what a fit gives: margins by its own library, and portable arrays."""
 
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.margins import Family
 from churnflow.modelling.split import Ints
+
+# scikit-learn sets the process's filters of warnings aside while it fits or predicts, and puts them back: two threads
+# would undo each other's, and show warnings or lose them ever after.
+WARNINGS: Final = threading.Lock()
 
 Params = Mapping[str, Any]
 Weighting = Literal["none", "balanced"]
@@ -74,6 +79,6 @@ def doubles(values: npt.NDArray[Any]) -> Floats:
 
 def fit_quietly(model: Any, matrix: Floats, sample: Sample) -> None:
     """Fit an estimator of scikit-learn; a search tries penalties that do not converge, and they lose by their score."""
-    with warnings.catch_warnings():
+    with WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(matrix, sample.target, sample_weight=sample.weights)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from churnflow.modelling.bending import STRAIGHT
 from churnflow.modelling.calibration import NONE
 from churnflow.modelling.comparison import gap, interval, p_value
 from churnflow.modelling.search import Folded, Outcome, plain
@@ -51,6 +52,7 @@ def _line(entry: Contender, best: Contender, trials: int) -> dict[str, Any]:
         "log_loss_gap": behind.mean,
         "log_loss_gap_error": behind.error,
         "calibrated": entry.calibration != NONE,
+        "curved": entry.curve != STRAIGHT,
         "p_value": p_value(best.candidate.scores, entry.candidate.scores),
         "trials": trials,
         "params": plain(entry.candidate.params),

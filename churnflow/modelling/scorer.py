@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from churnflow.modelling.bending import STRAIGHT, Curve, bend, is_curve
 from churnflow.modelling.columns import Column, Encoding, Floats
 from churnflow.modelling.margins import FAMILIES, LARGEST_WEIGHT, Arrays, Family, Margin, margin_of, refuse, sigmoid
 from churnflow.modelling.model_file import pack, unpack
 
-SCHEMA: Final = "churnflow/model@1"
+SCHEMA: Final = "churnflow/model@2"
+# Written before there were curves: everything else is the same.
+_WITHOUT_CURVE: Final = "churnflow/model@1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +22,8 @@ class PortableModel:
     """A trained binary classifier as plain values; immutable, and equal bytes for equal content.
 
     family: how `arrays` become a margin (log odds before calibration). calibration: slope and intercept of the Platt
-    scaling of the margin, (1, 0) for none. threshold: a probability at or above it is decided `positive`.
+    scaling of the margin, (1, 0) for none. curve: what bends the scaled margin before it becomes a probability, empty
+    for none. threshold: a probability at or above it is decided `positive`.
     """
 
     name: str
@@ -30,6 +34,7 @@ class PortableModel:
     threshold: float
     positive: str
     negative: str
+    curve: Curve = STRAIGHT
     _margin: Margin = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +56,7 @@ class PortableModel:
     def probability(self, matrix: Floats) -> Floats:
         """Return the probability for customers already encoded, (n, width), as (n,) float64."""
         slope, intercept = self.calibration
-        return sigmoid(slope * self._margin(matrix) + intercept)
+        return sigmoid(bend(self.curve, slope * self._margin(matrix) + intercept))
 
     def margin(self, matrix: Floats) -> Floats:
         """Return the log odds before calibration for customers already encoded, (n, width), as (n,) float64."""
@@ -65,6 +70,7 @@ class PortableModel:
             "family": self.family,
             "columns": [column.as_json() for column in self.encoding.columns],
             "calibration": list(self.calibration),
+            "curve": [list(side) for side in self.curve],
             "threshold": self.threshold,
             "positive": self.positive,
             "negative": self.negative,
@@ -75,7 +81,7 @@ class PortableModel:
     def from_bytes(cls, data: bytes) -> "PortableModel":
         """Return the model that `to_bytes` wrote. Raises ValueError for bytes that are corrupt or hostile."""
         header, arrays = unpack(data)
-        if header.get("schema") != SCHEMA or str(header.get("family")) not in FAMILIES:
+        if str(header.get("schema")) not in {SCHEMA, _WITHOUT_CURVE} or str(header.get("family")) not in FAMILIES:
             refuse(f"it is not of the form {SCHEMA}")
         texts = [header.get(key) for key in ("name", "positive", "negative")]
         columns, calibration = header.get("columns"), header.get("calibration")
@@ -87,16 +93,26 @@ class PortableModel:
         encoding = Encoding(tuple(map(Column.from_json, columns or [])))
         slope, intercept = map(_finite, calibration or [])
         threshold = _finite(header.get("threshold"))
-        return cls(name, header["family"], encoding, arrays, (slope, intercept), threshold, positive, negative)
+        curve = _curve(header.get("curve")) if header["schema"] == SCHEMA else STRAIGHT
+        return cls(name, header["family"], encoding, arrays, (slope, intercept), threshold, positive, negative, curve)
 
 
 def _check_values(model: PortableModel) -> None:
     if not all(abs(number) <= LARGEST_WEIGHT for number in model.calibration):
         refuse("its calibration is out of range")
+    if not is_curve(model.curve):
+        refuse("its curve does not rise")
     if not 0 <= model.threshold <= 1:
         refuse("its threshold is not a probability")
     if model.positive == model.negative:
         refuse("its two classes have one name")
+
+
+def _curve(value: object) -> Curve:
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(side, list) for side in value):  # noqa: PLR2004
+        refuse("it has no curve")
+    x, y = (tuple(map(_finite, side)) for side in value)
+    return x, y
 
 
 def _finite(value: object) -> float:

@@ -24,7 +24,7 @@ from churnflow.modelling.encoding import as_columns, learn
 from churnflow.modelling.families import RECIPES, ModelName
 from churnflow.modelling.fitting import Params, Sample, Weighting, weighed
 from churnflow.modelling.margins import sigmoid
-from churnflow.modelling.split import Ints
+from churnflow.modelling.split import Dealt, Ints
 from churnflow.modelling.workers import Workers
 
 Report = Callable[[int, int, str], None]
@@ -127,13 +127,13 @@ class Outcome:
 
 
 def deal(
-    frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, folds: Ints, weighting: Weighting = "none"
+    frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, dealt: Dealt, weighting: Weighting = "none"
 ) -> Folded:
-    """Part the training rows by the fold of each, (n,), and encode each fold by its own training rows alone."""
-    parts = []
+    """Part the training rows by the fold of each, and encode each fold by its own training rows alone."""
+    parts, folds = [], dealt.folds
     for fold in np.unique(folds):
         inside, rows = folds != fold, np.flatnonzero(folds == fold)
-        learned = learn(frame.loc[inside], kinds, target[inside], int(fold))
+        learned = learn(frame.loc[inside], kinds, target[inside], dealt.seed, dealt.groups[inside])
         left_out = learned.encoding.encode(as_columns(frame.iloc[rows], learned.encoding)).matrix
         train, valid = weighed(learned.matrix, target[inside], weighting), weighed(left_out, target[rows], weighting)
         parts.append(Part(train, valid, rows.astype(np.int64)))
@@ -302,8 +302,8 @@ def _note(study: optuna.Study, trial: _Trial, folded: Folded, outcome: Outcome) 
 def _said(trial: _Trial, outcome: Outcome) -> str:
     best = min(outcome.tried, key=lambda known: known.loss)
     ended = "ran out of time" if trial.out_of_time else "stopped early"
-    now = ended if trial.candidate is None else f"{trial.candidate.loss:.4f}"
-    return f"{trial.model} {now}; best {best.model} {best.loss:.4f}"
+    now = ended if trial.candidate is None else f"log loss {trial.candidate.loss:.4f}"
+    return f"{trial.model} {now}; best {best.model} log loss {best.loss:.4f}"
 
 
 def plain(params: Params) -> dict[str, Any]:

@@ -29,7 +29,7 @@ TREES: Final = ("boosted", "summed")
 
 @dataclass(frozen=True)
 class Contributions:
-    """What features add to the log odds of customers, calibration included.
+    """What features add to the log odds of customers, scaled as the model's are, before a curve bends them.
 
     base: the mean log odds of the background. values: (n, features), which with `base` add up to the log odds of each
     customer. exact: whether they are computed, not sampled.

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import xgboost
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from churnflow.errors import UsageError
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.fitting import Fitted, Params, Sample
+from churnflow.modelling.extras import no_catboost
+from churnflow.modelling.fitting import WARNINGS, Fitted, Params, Sample
 from churnflow.modelling.margins import log_odds
 from churnflow.modelling.split import Ints
 
@@ -51,7 +51,8 @@ def _fit_forest(model: RandomForestClassifier | ExtraTreesClassifier, sample: Sa
 
     Without that bound its probabilities of exactly 0 and 1 would rule the log loss, and any blend with it.
     """
-    model.fit(sample.matrix, sample.target, sample_weight=sample.weights)
+    with WARNINGS:
+        model.fit(sample.matrix, sample.target, sample_weight=sample.weights)
     bound = 0.5 / len(sample.target)
     trees: list[Tree] = []
     for estimator in model.estimators_:
@@ -60,7 +61,9 @@ def _fit_forest(model: RandomForestClassifier | ExtraTreesClassifier, sample: Sa
         trees.append((grown.children_left, grown.children_right, grown.feature, _round_down(grown.threshold), value))
 
     def margin(rows: Floats) -> Floats:
-        return log_odds(bound + (1 - 2 * bound) * model.predict_proba(rows)[:, 1])
+        with WARNINGS:
+            share = model.predict_proba(rows)[:, 1]
+        return log_odds(bound + (1 - 2 * bound) * share)
 
     return Fitted(margin, "forest", _tree_arrays(trees, 0.0))
 
@@ -114,9 +117,8 @@ def fit_catboost(sample: Sample, params: Params, seed: int, valid: Sample | None
     With `valid` it grows until the log loss there has not fallen for 50 rounds, else for `rounds` rounds. Raises
     UsageError where CatBoost is not installed.
     """
-    if not has_catboost():
-        message = "the model catboost needs a package that is not installed"
-        raise UsageError(message, hint="pip install 'churnflow[catboost]', or take catboost out of models")
+    if error := no_catboost():
+        raise error
     from catboost import CatBoostClassifier, Pool  # noqa: PLC0415 - an extra
 
     if not np.ptp(sample.matrix, axis=0).any():

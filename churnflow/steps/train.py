@@ -7,15 +7,17 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churnflow import InputError, Issue, Measure, Progress, StepResult, reports
+from churnflow import InputError, Issue, Measure, Progress, StepResult, precheck, reports
+from churnflow.modelling.bending import STRAIGHT
 from churnflow.modelling.comparison import interval
 from churnflow.modelling.families import RECIPES, ModelName
 from churnflow.modelling.final_fit import Final, Settings, fit_final, worth
 from churnflow.modelling.fitting import Weighting
+from churnflow.modelling.foresight import missing_extras
 from churnflow.modelling.leaderboard import leaderboard
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
 from churnflow.modelling.selection import Choice, Contender, Preference, choose, contenders_of
-from churnflow.modelling.split import Ints, folds_for
+from churnflow.modelling.split import Dealt, Ints, folds_for
 from churnflow.modelling.thresholds import Objective, as_json, described
 from churnflow.modelling.workers import open_workers
 
@@ -37,6 +39,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
     "parity_max_abs_diff",
     "model_bytes",
 )
+@precheck(missing_extras)
 def train(
     train: pd.DataFrame,
     schema: dict[str, Any],
@@ -45,7 +48,7 @@ def train(
     models: tuple[ModelName, ...] = DEFAULT_MODELS,
     trials: Annotated[int, Field(ge=1, le=10_000)] = 50,
     folds: Annotated[int, Field(ge=2, le=20)] = 5,
-    budget: Annotated[str, Field(pattern=r"^\d+[smh]$")] = "5m",
+    budget: Annotated[str, Field(pattern=r"^\d+[smh]$", description="a time such as 90s, 5m or 2h")] = "5m",
     objective: Objective = "f1",
     weights: Weighting = "none",
     blend: bool = True,  # noqa: FBT001, FBT002 - a switch of the workflow, given by name
@@ -57,11 +60,11 @@ def train(
 
     Outputs: `model`, a PortableModel with its threshold; `leaderboard`, a dict; `out_of_fold`, a frame. trials: in all,
     shared over the models. budget: time after which no trial begins. objective: what the threshold is chosen for.
-    weights: `balanced` lets both classes weigh the same in training; probabilities are corrected for it.
-    blend: whether a weighted sum of the models is one more to choose from. prefer: the simplest model whose out-of-fold
-    log loss is within noise of the best, or the best. cluster: address of a Dask scheduler; the result is the same.
-    cv_log_loss: out-of-fold, with `selection_optimism`, by which picking the best makes it too low, added. Raises
-    InputError when a class has too few rows for the folds.
+    weights: `balanced` lets both classes weigh the same in training; probabilities are corrected for it. blend: whether
+    a weighted sum of the models is one more to choose from. prefer: the simplest model whose out-of-fold log loss is
+    within noise of the best, or the best, which is the blend where that is within noise. cluster: address of a Dask
+    scheduler; the result is the same. cv_log_loss: out-of-fold, with `selection_optimism`, by which picking the best
+    makes it too low, added. Raises InputError when a class has too few rows for the folds.
     """
     target = train[schema["target"]].to_numpy(dtype=np.int64)
     kinds = {column["name"]: column["kind"] for column in features["features"]}
@@ -75,8 +78,8 @@ def train(
     contenders = contenders_of(outcome, folded, blend=blend)
     found = _Found(folded, plan, outcome, contenders, choose(contenders, outcome, folded, prefer))
     labels = (schema["positive"], schema["negative"])
-    final = fit_final(train, kinds, target, Settings(found.choice.contender, objective, labels, seed, weights))
-    return _result(found, final, objective)
+    made = Settings(found.choice.contender, objective, labels, seed, weights, dealt.groups)
+    return _result(found, fit_final(train, kinds, target, made), objective)
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,9 @@ def _check(target: np.typing.NDArray[np.int64], models: tuple[str, ...], folds: 
         raise InputError(message, hint=f"name at least one of {', '.join(RECIPES)}")
 
 
-def _checked(dealt: Ints, target: Ints, folds: int) -> Ints:
-    """Return the fold of each row, all of which hold both classes. Raises InputError when one does not."""
-    whole = sum(0 < target[dealt == fold].sum() < (dealt == fold).sum() for fold in range(folds))
+def _checked(dealt: Dealt, target: Ints, folds: int) -> Dealt:
+    """Return the rows as dealt, if all folds hold both classes. Raises InputError when one does not."""
+    whole = sum(0 < target[dealt.folds == fold].sum() < (dealt.folds == fold).sum() for fold in range(folds))
     if whole < folds:
         message = f"only {whole} of {folds} folds hold both classes, for equal rows stay together"
         raise InputError(message, hint="give fewer folds, or more customers that differ from each other")
@@ -176,11 +179,19 @@ def _facts(contenders: dict[str, Contender], choice: Choice, outcome: Outcome) -
         "tied": ", ".join(choice.tied) if len(choice.tied) > 1 else "no",
         "parameters": ", ".join(f"{key}={_listed(value)}" for key, value in plain(chosen.params).items()),
         "seconds": ", ".join(f"{name} {spent:.1f}" for name, spent in outcome.seconds.items()),
+        "calibrated by": _calibration(choice.contender),
         "selection": f"best of {len(outcome.tried)} candidates: {choice.optimism:.4f} added to its log loss for that",
     }
     if runner_up:
         facts["runner_up"] = f"{runner_up}, {_scores(contenders[runner_up])}"
     return facts
+
+
+def _calibration(contender: Contender) -> str:
+    lines = ["Platt's line"] if contender.calibration[0] != 1 else []
+    lines += ["the weights of the blend"] if contender.members else []
+    curves = ["a curve, which was better than noise"] if contender.curve != STRAIGHT else []
+    return " and ".join([*lines, *curves]) or "nothing: no calibration was better"
 
 
 def _scores(contender: Contender) -> str:
@@ -212,8 +223,7 @@ def _choice_issues(choice: Choice) -> list[Issue]:
     if len(choice.tied) == 1:
         return []
     others = ", ".join(name for name in choice.tied if name != chosen)
-    why = "the simplest" if chosen != choice.best else "the best"
-    return [Issue(text=f"tied: {chosen} and {others} differ by less than noise; {chosen} is {why} of them")]
+    return [Issue(text=f"tied: {chosen} and {others} differ by less than noise; {chosen} is {choice.why} of them")]
 
 
 def _parity_issues(parity: float) -> list[Issue]:

@@ -12,9 +12,8 @@ from churnflow.errors import UsageError
 from churnflow.modelling.api_requests import as_customers, bad_requests, encode, largest_batch
 from churnflow.modelling.card import candidate_files, served_schema
 from churnflow.modelling.columns import Column, Encoding
-from churnflow.modelling.encoding import fit_encoding
 from churnflow.modelling.scorer import PortableModel
-from tests.customers import make_customers, schema_of
+from tests.customers import encoding_of, make_customers, schema_of
 
 MODEL = PortableModel(
     "logistic_regression",
@@ -54,6 +53,7 @@ def test_a_candidate_is_the_model_its_schema_and_a_card_that_says_where_not_to_u
     assert (card["target"], card["positive"], card["threshold"], card["training_rows"]) == ("churn", "yes", 0.3, 480)
     assert card["evaluation"] == {"metrics": {"roc_auc": {"value": 0.8, "low": None}}, "n_test": 9}
     assert card["cross_validation"]["models"] == [LINE]
+    assert card["calibration"] == {"line": list(MODEL.calibration), "curve": [[], []]}
     assert card["limits_of_use"]
 
 
@@ -76,7 +76,7 @@ def test_features_that_the_model_does_not_use_are_not_asked_for_and_ids_have_no_
 def test_levels_and_ranges_of_requests_are_those_that_the_model_was_trained_on() -> None:
     frame = make_customers(200)
     train = frame[(frame["plan"] != "family") & (frame["tenure"] < 40)]
-    encoding = fit_encoding(train, {"tenure": "number", "plan": "category"})
+    encoding = encoding_of(train, {"tenure": "number", "plan": "category"})
     given = {field.name: getattr(MODEL, field.name) for field in fields(MODEL) if field.init}
     arrays = {**MODEL.arrays, "weights": np.ones(encoding.width)}
     model = PortableModel.from_bytes(PortableModel(**{**given, "encoding": encoding, "arrays": arrays}).to_bytes())

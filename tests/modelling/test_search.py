@@ -1,18 +1,21 @@
 """The search and the choice: repeatable, within its limits, and blind to rows that it must not see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from churnflow.modelling.bending import STRAIGHT, bend
 from churnflow.modelling.blending import cross_fit_mix
 from churnflow.modelling.calibration import NONE, mean_log_loss
 from churnflow.modelling.encoding import as_columns, learn
 from churnflow.modelling.families import RECIPES
 from churnflow.modelling.final_fit import Settings, fit_final
 from churnflow.modelling.leaderboard import leaderboard
-from churnflow.modelling.margins import sigmoid
+from churnflow.modelling.margins import log_odds, sigmoid
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, search
 from churnflow.modelling.selection import Preference, choose, contenders_of
-from churnflow.modelling.split import deal_folds, equal_rows
+from churnflow.modelling.split import Dealt, equal_rows
 from churnflow.modelling.workers import open_workers
 from tests.customers import make_customers
 
@@ -22,7 +25,7 @@ KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "num
 def make_folded(rows: int = 300, folds: int = 3) -> Folded:
     frame = make_customers(rows)
     target = frame["churn"].to_numpy()
-    return deal(frame, KINDS, target, deal_folds(equal_rows(frame, list(KINDS)), target, folds, 0))
+    return deal(frame, KINDS, target, Dealt.of(equal_rows(frame, list(KINDS)), target, folds, 0))
 
 
 def quiet(done: int, total: int, text: str) -> None:
@@ -38,9 +41,9 @@ def find(plan: Plan, folded: Folded | None = None) -> Outcome:
 def test_each_fold_is_encoded_by_its_own_training_rows_alone() -> None:
     frame = make_customers(300)
     target = frame["churn"].to_numpy()
-    for fold, part in enumerate(make_folded().parts):
+    for part in make_folded().parts:
         inside = np.setdiff1d(np.arange(300), part.rows)
-        learned = learn(frame.iloc[inside], KINDS, target[inside], fold)
+        learned = learn(frame.iloc[inside], KINDS, target[inside], 0)
         np.testing.assert_array_equal(part.train.matrix, learned.matrix)
         valid = learned.encoding.encode(as_columns(frame.iloc[part.rows], learned.encoding)).matrix
         np.testing.assert_array_equal(part.valid.matrix, valid)
@@ -150,12 +153,26 @@ def test_the_out_of_fold_predictions_of_a_blend_are_weighed_without_their_fold()
     assert blend.log_loss == pytest.approx(mean_log_loss(blend.probabilities, folded.target))
 
 
+def test_a_curve_is_shipped_with_the_model_and_bends_what_it_says() -> None:
+    frame = make_customers(300)
+    target = frame["churn"].to_numpy()
+    folded = deal(frame, KINDS, target, Dealt.of(equal_rows(frame, list(KINDS)), target, 3, 0), "balanced")
+    contender = contenders_of(find(Plan(("xgboost",), 1, 600, 0), folded), folded)["xgboost"]
+    curve = ((-2.0, 0.0, 3.0), (-1.0, -0.5, 4.0))
+    plain, bent = (
+        fit_final(frame, KINDS, target, Settings(replace(contender, curve=given), "f1", ("yes", "no"), 0, "balanced"))
+        for given in (STRAIGHT, curve)
+    )
+    assert bent.parity <= 1e-6
+    before, after = (found.model.score(as_columns(frame, found.model.encoding)) for found in (plain, bent))
+    np.testing.assert_allclose(log_odds(after), bend(curve, log_odds(before)), atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["logistic_regression", "xgboost", "extra_trees", "blend"])
 def test_balanced_weights_leave_probabilities_at_the_rate_of_the_rows(name: str) -> None:
     frame = make_customers(800)
     target = (frame["churn"].to_numpy() & (np.random.default_rng(0).random(800) < 0.3)).astype(np.int64)
-    folds = deal_folds(equal_rows(frame, list(KINDS)), target, 3, 0)
-    weighed = deal(frame, KINDS, target, folds, "balanced")
+    weighed = deal(frame, KINDS, target, Dealt.of(equal_rows(frame, list(KINDS)), target, 3, 0), "balanced")
     assert weighed.parts[0].train.rate == pytest.approx(0.5)
     contender = contenders_of(
         find(Plan(("logistic_regression", "xgboost", "extra_trees"), 3, 600, 0), weighed), weighed

@@ -13,7 +13,7 @@ from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.families import RECIPES
 from churnflow.modelling.margins import sigmoid
 from churnflow.modelling.search import deal
-from churnflow.modelling.split import deal_folds, equal_rows
+from churnflow.modelling.split import Dealt, equal_rows
 from churnflow.modelling.thresholds import choose_threshold, parse_objective
 from churnflow.steps.features import features
 from churnflow.steps.train import _parity_issues, train
@@ -86,6 +86,29 @@ def test_a_tie_is_said_and_the_simplest_is_chosen(trained: tuple[StepResult, Ste
     assert board["chosen"] == "logistic_regression"
     assert any(issue.text.startswith("tied: logistic_regression and") for issue in result.issues)
     assert "logistic_regression" in result.facts["chosen"]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [("svm", "Platt's line"), ("logistic_regression", "nothing: no calibration was better")],
+)
+def test_it_is_said_by_what_the_model_is_calibrated(model: str, said: str) -> None:
+    _, result = run(make_customers(400), models=(model,), trials=1)
+    assert result.facts["calibrated by"] == said
+    served: Any = result.outputs["model"]
+    assert (served.calibration == (1.0, 0.0)) == said.startswith("nothing")
+
+
+def test_who_prefers_the_best_gets_the_blend_where_it_ties(trained: tuple[StepResult, StepResult]) -> None:
+    schema, prepared = schema_of(make_customers(400), "churn", "customer_id"), trained[0]
+    given = {"models": ("logistic_regression", "svm", "xgboost"), "trials": 4, "folds": 3}
+    outputs = prepared.outputs
+    board: Any = train(outputs["train"], schema, outputs["features"], quiet, prefer="best", **given).outputs[
+        "leaderboard"
+    ]
+    simplest: Any = trained[1].outputs["leaderboard"]
+    assert board["tied"] == simplest["tied"]
+    assert (board["chosen"], simplest["chosen"]) == ("blend", "logistic_regression")
 
 
 def test_the_test_part_changes_nothing_that_is_learned() -> None:
@@ -180,7 +203,7 @@ def test_the_threshold_is_chosen_on_rows_that_the_judging_model_had_not_seen(
     part: Any = prepared.outputs["train"]
     kinds = {column["name"]: column["kind"] for column in prepared.outputs["features"]["features"]}  # type: ignore[index]
     target = part[schema["target"]].to_numpy()
-    folded = deal(part, kinds, target, deal_folds(equal_rows(part, list(kinds)), target, 3, 0))
+    folded = deal(part, kinds, target, Dealt.of(equal_rows(part, list(kinds)), target, 3, 0))
     line: Any = next(line for line in result.outputs["leaderboard"]["models"] if line["model"] == "logistic_regression")  # type: ignore[index]
     chosen = RECIPES["logistic_regression"]
     probabilities = np.zeros(len(target))
@@ -206,8 +229,8 @@ def test_what_picking_the_best_is_worth_is_added_to_the_claimed_log_loss() -> No
     frame["churn"] = (np.random.default_rng(0).random(300) < 0.4).astype(np.int64)
     _, result = run(frame, models=("logistic_regression", "xgboost", "extra_trees"), trials=12, prefer="best")
     board: Any = result.outputs["leaderboard"]
-    claimed = board["models"][0]["log_loss"] + board["optimism"]
-    assert number(result, "cv_log_loss") == pytest.approx(claimed)
+    chosen = next(line for line in board["models"] if line["model"] == board["chosen"])
+    assert number(result, "cv_log_loss") == pytest.approx(chosen["log_loss"] + board["optimism"])
     assert number(result, "selection_optimism") > 0.0005
 
 
