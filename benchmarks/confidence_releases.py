@@ -16,6 +16,7 @@ from churnflow.modelling.assurance import (
     Requirement,
     agreement,
     draw,
+    pooled,
     value_of,
     weigh,
 )
@@ -151,13 +152,14 @@ def _draws(model: Training) -> dict[str, dict[str, Floats]]:
     """Return the drawn values of every metric by what they are drawn from: as the step does, and in simpler ways."""
     test, seen = labelled(model.test), labelled(model.out_of_fold)
     unlike = agreement(seen.scored, test.scored) < UNLIKE
-    pooled = test if unlike else labelled(model.out_of_fold.joined(model.test))
+    corrected, as_they_are = (test if unlike else pooled(seen, test, found) for found in (model.optimism, 0.0))
     known, batch = [known_of(name) for name in METRICS], len(model.test)
     kinds = {
         "test, endless batch": (test, ENDLESS),
         "test": (test, batch),
-        "pooled, endless batch": (pooled, ENDLESS),
-        "pooled": (pooled, batch),
+        "corrected, endless batch": (corrected, ENDLESS),
+        "as they are": (as_they_are, batch),
+        "corrected": (corrected, batch),
     }
     return {
         kind: dict(zip(METRICS, draw(known, rows, Drawing(size, DRAWS, model.number)), strict=True))

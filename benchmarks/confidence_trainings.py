@@ -14,16 +14,18 @@ import numpy.typing as npt
 import pandas as pd
 
 import churnflow
+from churnflow.engine.parse import read
 from churnflow.modelling.encoding import as_columns
 from churnflow.steps.features import features
 from churnflow.steps.train import train
-from confidence_sets import Customers, at_hand
+from confidence_sets import ROOT, Customers, at_hand
 from measure import BUILD
 
 SMALLEST, LARGEST = 600, 2400
 POOL = 4000
 OBJECTIVES = ("f1", "recall_0.7", "recall_0.8")
 WORKERS = 2
+WORKFLOW = ROOT / "workflows" / "churn.yaml"
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,18 +46,18 @@ class Rows:
         """Return the rows at these positions."""
         return Rows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
-    def joined(self, other: "Rows") -> "Rows":
-        """Return these rows and those of `other`."""
-        return Rows(*(np.concatenate([getattr(part, field.name) for part in (self, other)]) for field in fields(self)))
-
 
 @dataclass(frozen=True)
 class Training:
-    """One model: the training rows as scored out of fold, the test rows, and rows that nothing has seen."""
+    """One model: the training rows as scored out of fold, the test rows, and rows that nothing has seen.
+
+    optimism: by how much the log loss out of fold is too low for the model having been picked, as `train` says.
+    """
 
     source: str
     number: int
     objective: str
+    optimism: float
     out_of_fold: Rows
     test: Rows
     unseen: Rows
@@ -85,20 +87,25 @@ def train_once(customers: Customers, number: int) -> Training:
     size = int(np.exp(random.uniform(np.log(SMALLEST), np.log(min(LARGEST, len(order) // 2)))))
     sample, unseen = (customers.frame.iloc[rows].reset_index(drop=True) for rows in (order[:size], order[size:]))
     objective = OBJECTIVES[random.integers(len(OBJECTIVES))]
-    models = (("logistic_regression",), ("logistic_regression", "xgboost"))[random.integers(2)]
     made = features(sample, customers.schema, seed=number)
-    told: dict[str, Any] = {"models": models, "trials": 3, "objective": objective, "seed": number}
+    told: dict[str, Any] = {**as_the_workflow_does(), "objective": objective, "seed": number}
     parts: dict[str, Any] = dict(made.outputs)
-    done: dict[str, Any] = dict(
-        train(parts["train"], customers.schema, parts["features"], lambda *_: None, **told).outputs
-    )
-    model, oof = done["model"], done["out_of_fold"]
+    done = train(parts["train"], customers.schema, parts["features"], lambda *_: None, **told)
+    model: Any = done.outputs["model"]
+    oof: Any = done.outputs["out_of_fold"]
+    optimism: Any = done.metrics["selection_optimism"]
     scored = [
         _rows(customers, part, model.score(as_columns(part, model.encoding)), model.threshold)
         for part in (parts["test"], unseen.iloc[:POOL])
     ]
     seen = _rows(customers, parts["train"], oof["probability"].to_numpy(), model.threshold)
-    return Training(customers.name, number, objective, seen, *scored)
+    return Training(customers.name, number, objective, optimism.value, seen, *scored)
+
+
+def as_the_workflow_does() -> dict[str, Any]:
+    """Return the models that the project's workflow tries, and how often: what was picked from many looks best."""
+    step = next(step for step in read(WORKFLOW, WORKFLOW.name).workflow.steps() if step.uses == "churn.train")
+    return {"models": tuple(step.params["models"]), "trials": step.params["trials"]}
 
 
 def _rows(customers: Customers, frame: pd.DataFrame, probability: Floats, threshold: float) -> Rows:
@@ -125,7 +132,8 @@ def _keep(place: int, number: int) -> None:
     }
     beside = path.with_suffix(f".{os.getpid()}")
     with beside.open("wb") as file:
-        np.savez_compressed(file, objective=np.array(trained.objective), **arrays)
+        told = {"objective": np.array(trained.objective), "optimism": np.array(trained.optimism)}
+        np.savez_compressed(file, **told, **arrays)
     beside.replace(path)
 
 
@@ -135,7 +143,7 @@ def _load(path: Path, name: str, number: int) -> Training:
             Rows(*(kept[f"{part}_{field.name}"] for field in fields(Rows)))
             for part in ("out_of_fold", "test", "unseen")
         ]
-        return Training(name, number, str(kept["objective"]), *parts)
+        return Training(name, number, str(kept["objective"]), float(kept["optimism"]), *parts)
 
 
 def _path(folder: Path, customers: Customers, number: int) -> Path:
@@ -143,11 +151,12 @@ def _path(folder: Path, customers: Customers, number: int) -> Path:
 
 
 def _code_digest() -> str:
-    """Return a digest of the code that the models are made by; the score itself is none of it."""
+    """Return a digest of what the models are made by; the score itself is none of it."""
     package = Path(churnflow.__file__).parent
     named = ("ingest", "features", "train")
     files: Iterator[Path] = iter(
         [
+            WORKFLOW,
             *sorted(path for path in (package / "modelling").glob("*.py") if path.name != "assurance.py"),
             *(package / "steps" / f"{name}.py" for name in named),
             *(Path(__file__).with_name(name) for name in ("confidence_sets.py", "confidence_trainings.py")),

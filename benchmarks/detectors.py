@@ -14,7 +14,10 @@ from churnflow.modelling.contamination import contamination, traces
 from churnflow.modelling.drift import measure_drift
 from churnflow.modelling.inspection import Parts, inspect_parts
 from churnflow.modelling.leakage import Labelled, find_leaks
+from churnflow.modelling.metrics import wilson
 from churnflow.modelling.order import id_order, row_order
+from churnflow.modelling.since_release import Change, change_since
+from churnflow.modelling.since_release import Customers as Now
 from churnflow.modelling.split import bound_rows, deal_folds, hold_out
 from plants import LEAKS, Customers, sorted_rows
 
@@ -22,6 +25,8 @@ SEEDS = 20
 ROWS = 2_000
 SECONDS = {(7_000, 20): 3.0, (50_000, 60): 20.0}
 FOUND = ("critical", "warning")
+SOURCES = 50
+MOST_FALSE = 0.02
 
 Sets = Sequence[tuple[str, Customers]]
 
@@ -34,7 +39,8 @@ def main() -> bool:
     known = _real(names)
     _hits(sets)
     clean = _false_alarms(sets)
-    return _speed() and clean and known
+    quiet = _quiet_since(sets)
+    return _speed() and clean and known and quiet
 
 
 def _real(names: dict[str, tuple[Path, str, str | None]]) -> bool:
@@ -67,6 +73,8 @@ def _hits(sets: Sets) -> None:
         "scaled over all rows": (_scaled, (0,)),
         "test part shifted by deviations": (_shifted, (1.0, 0.5, 0.25, 0.1)),
         "share of a level replaced in the test part": (_relabelled, (0.5, 0.25, 0.1)),
+        "source shifted since a release by deviations": (_since_shifted, (1.0, 0.5, 0.25, 0.1)),
+        "the same in a fifth of a source that grew": (_since_grown, (1.0, 0.5, 0.25, 0.1)),
     }
     for words, (test, strengths) in tests.items():
         for strength in strengths:
@@ -103,6 +111,68 @@ def _false_alarms(sets: Sets) -> bool:
                 print(f"{label:36} {rows:>6} {shares[0]:>9.0%} {shares[1]:>9.0%}  {shown}", flush=True)
                 clean = clean and not count["critical"]
     return clean
+
+
+def _quiet_since(sets: Sets) -> bool:
+    """Print how often a run on customers of the released run's own source is told that they have changed."""
+    print(f"\n{'same source as the release':36} {'rows':>6} {'warning':>9}")
+    alarms = runs = 0
+    for name, customers in sets:
+        for rows in (100, 300, 1_000, 3_000):
+            told = [_since(*_halves(customers, rows, seed), seed) for seed in range(SOURCES)]
+            count = sum(_warns(change) for change in told)
+            print(f"{name:36} {rows:>6} {count / len(told):>9.0%}", flush=True)
+            alarms, runs = alarms + count, runs + len(told)
+    rate = wilson(alarms, runs)
+    print(f"{'all':36} {'':>6} {rate.value:>9.1%}  95% interval [{rate.low:.1%}, {rate.high:.1%}], {runs} runs")
+    return rate.value <= MOST_FALSE
+
+
+def _halves(customers: Customers, rows: int, seed: int) -> tuple[Customers, Customers]:
+    """Return the customers of a release's run and those of a later one, as many, drawn from one source."""
+    order = np.random.default_rng(seed).permutation(len(customers.target))
+    rows = min(rows, len(order) // 2)
+    return customers.part(order[:rows]), customers.part(order[rows : 2 * rows])
+
+
+def _since(before: Customers, now: Customers, seed: int) -> Change:
+    kept, parts = (_parts(customers, seed) for customers in (before, now))
+    found = change_since(
+        "v1.0.0", {"train": kept.train, "test": kept.test}, Now([parts.train, parts.test], parts.kinds), seed
+    )
+    assert found is not None
+    return found
+
+
+def _warns(change: Change) -> bool:
+    return any(notice.severity == "warning" for notice in change.notices())
+
+
+def _moved(customers: Customers, deviations: float) -> tuple[Customers, str]:
+    """Return the customers with the number of most values moved by so many of its deviations, and its name."""
+    frame = customers.frame
+    widest = max((n for n, kind in customers.kinds.items() if kind == "number"), key=lambda n: frame[n].nunique())
+    moved = frame.assign(**{widest: frame[widest] + deviations * frame[widest].std()})
+    return Customers(moved, customers.kinds, customers.target), widest
+
+
+def _named(change: Change, name: str) -> str:
+    return "warning" if _warns(change) and name in [shift.feature for shift in change.moved] else "none"
+
+
+def _since_shifted(customers: Customers, deviations: float, _: np.random.Generator, seed: int) -> str:
+    before, after = _halves(customers, ROWS, seed)
+    now, name = _moved(after, deviations)
+    return _named(_since(before, now, seed), name)
+
+
+def _since_grown(customers: Customers, deviations: float, _: np.random.Generator, seed: int) -> str:
+    before, after = _halves(customers, ROWS, seed)
+    new, name = _moved(after.part(np.arange(len(after.target) // 4)), deviations)
+    grown = Customers(
+        pd.concat([before.frame, new.frame], ignore_index=True), new.kinds, np.append(before.target, new.target)
+    )
+    return _named(_since(before, grown, seed), name)
 
 
 def _speed() -> bool:

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churnflow.modelling.columns import Encoding
+from churnflow.modelling.encoding import learn
+
 BUNDLED = Path(str(files("churnflow.data") / "telco.csv.gz"))
 PLANS = np.array(["basic", "plus", "family"])
 
@@ -49,6 +52,11 @@ def make_customers(rows: int = 600, seed: int = 0) -> pd.DataFrame:
         }
     )
     return frame.astype({"customer_id": "str", "plan": "str"})
+
+
+def encoding_of(frame: pd.DataFrame, kinds: dict[str, str]) -> Encoding:
+    """Return the encoding that a model of these customers would have."""
+    return learn(frame, kinds, frame["churn"].to_numpy(), 0).encoding
 
 
 def read_telco() -> tuple[pd.DataFrame, dict[str, Any]]:

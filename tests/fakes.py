@@ -201,6 +201,8 @@ class FakeCheckpoints:
         for chain in self.chains.values():
             for checkpoint in chain:
                 if checkpoint.tag == tag:
+                    if checkpoint is chain[-1]:
+                        self.head(checkpoint.run.id)
                     return checkpoint
         message = f"no checkpoint {tag}"
         raise UsageError(message, hint="`churnflow log` lists them")

@@ -44,6 +44,14 @@ class Standing(Frozen):
     brier: float | None = None
 
 
+class PastRun(Frozen):
+    """What an earlier run of the same workflow came to: its final score, and whether its release was shipped."""
+
+    run: str
+    score: Score
+    shipped: bool
+
+
 def standings(claims: Iterable[Claim]) -> tuple[Standing, ...]:
     """Return how each author fared, those with the most settled claims first."""
     by_author: dict[str, list[Claim]] = {}

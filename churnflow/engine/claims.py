@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
-from churnflow.domain.claims import Claim, Outcome, Standing, standings
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.claims import Claim, Outcome, PastRun, Standing, standings
 from churnflow.domain.evidence import Check, Confidence
 from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.engine.judge import requirement_checks
+from churnflow.engine.judge import final_confidence, requirement_checks
 from churnflow.engine.ports import CheckpointStore
 from churnflow.errors import IntegrityError
 
@@ -23,13 +25,35 @@ def track_record(
     A kept run that does not prove whole counts for nothing; `churnflow verify` names it.
     """
     found = list(claims_of(run, outcomes))
-    for run_id in list(checkpoints.runs())[-NEWEST:]:
-        if run_id == run.id:
-            continue
-        with suppress(IntegrityError):
-            head = checkpoints.head(run_id)
-            found += claims_of(head.run, outcomes) if head else ()
+    for head in reversed(list(islice(_kept(run, checkpoints), NEWEST))):
+        found += claims_of(head.run, outcomes)
     return tuple(found), standings(found)
+
+
+def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
+    """Return what those of the NEWEST runs kept before `run` came to that a plan of it could know of, oldest first.
+
+    They are runs of a workflow of its name that had been reviewed when `run` began. What has come of them since is
+    left out, and so are later runs, so that what a plan was told can be told again.
+    """
+    found = []
+    before = (head for head in _kept(run, checkpoints) if head.created_at <= run.started_at)
+    for head in reversed(list(islice(before, NEWEST))):
+        final = final_confidence(head.run)
+        if final is not None and head.run.declared.name == run.declared.name:
+            decisions = (entry for entry in head.run.entries if isinstance(entry, Decision))
+            shipped = any(decision.verdict == "ship" for decision in decisions)
+            found.append(PastRun(run=head.run.id, score=final.score, shipped=shipped))
+    return tuple(found)
+
+
+def _kept(run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:
+    """Yield the newest checkpoint of each run kept beside `run` that proves whole, the newest run first."""
+    for run_id in reversed(checkpoints.runs()):
+        if run_id != run.id:
+            with suppress(IntegrityError):
+                head = checkpoints.head(run_id)
+                yield from [head] if head else []
 
 
 def claims_of(run: Run, outcomes: Collection[Outcome] = ()) -> Iterator[Claim]:

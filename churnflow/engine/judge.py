@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
+from churnflow.domain.claims import PastRun
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure, Part
 from churnflow.domain.journal import Approval, Run, StepRecord, Verdict
 from churnflow.domain.ledger import LedgerLine, ledger, open_issues
@@ -19,6 +20,8 @@ WARNINGS_AT_MOST = 20
 PER_CRITICAL = 30
 PER_NOISE = 10
 MOST_UNPROVEN = 55
+# How many runs a plan by itself counts for, beside what earlier runs came to.
+PLAN_COUNTS = 4
 
 
 def step_confidence(
@@ -48,15 +51,33 @@ def raised_confidence(text: str) -> Confidence:
     return Confidence(score=0, because="it did not run to its end", parts=(Part(points=0, text=text),))
 
 
-def initial_confidence(run: Run) -> Confidence | None:
-    """Return the confidence that the plan states: the lowest of what its steps say and what their evidence gives."""
+def initial_confidence(run: Run, past: Sequence[PastRun] = ()) -> Confidence | None:
+    """Return the confidence that the plan states: a prior of the final one.
+
+    By itself it is the lowest of what the plan's steps say and what their evidence gives. That is the mean of a beta
+    distribution that counts as PLAN_COUNTS runs; each of the `past` runs counts as one more, by its final score, for
+    that is a probability itself. However well those went, it is never above what the evidence of the plan gives.
+    """
     first = next(iter(run.declared.phases))
-    scores = [
+    records = [record for record in run.steps() if record.phase == first]
+    plans = [
         min(filter(None, (record.stated, record.confidence)), key=lambda confidence: confidence.score)
-        for record in run.steps()
-        if record.phase == first
+        for record in records
     ]
-    return min(scores, key=lambda confidence: confidence.score, default=None)
+    alone = min(plans, key=lambda confidence: confidence.score, default=None)
+    if alone is None or not past:
+        return alone
+    tally = Tally()
+    tally.add(alone.score, f"the plan by itself, which counts as {PLAN_COUNTS} runs: {alone.because}")
+    for one in past:
+        came_to = f"{'shipped' if one.shipped else 'was not shipped'}, final score {one.score}"
+        points = (one.score - alone.score) / (PLAN_COUNTS + len(past))
+        tally.add(points, f"run {one.run} {came_to}: 1 of {PLAN_COUNTS + len(past)} counted")
+    weakest = min(records, key=lambda record: record.confidence.score)
+    tally.cap(weakest.confidence.score, f"what the evidence of {weakest.name} gives, whatever went before")
+    runs = f"{len(past)} earlier runs" if len(past) > 1 else "an earlier run"
+    ended = ", ".join(f"{one.run} {one.score}{' shipped' if one.shipped else ''}" for one in past)
+    return tally.confidence(f"{alone.because}; with {runs} of {run.declared.name}: {ended}")
 
 
 def build_confidence(run: Run) -> Confidence | None:

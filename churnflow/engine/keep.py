@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
-from churnflow.domain.evidence import Artifact
+from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Mark, Run
 from churnflow.domain.ledger import open_issues
 from churnflow.domain.release import Release, next_version
+from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
 from churnflow.errors import UsageError
@@ -42,7 +43,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
         number=number,
         created_at=ports.clock.now(),
         phase="",
-        confidence=final_confidence(run) or build_confidence(run) or initial_confidence(run),
+        confidence=_confidence(run, ports),
         issues_open=tuple(f"{line.id} ({line.severity}): {line.text}" for line in open_issues(run)),
         restore=Restore(command=f"churnflow rollback {tag}", git=f"git checkout {tag}"),
         release=ports.pointer.read(),
@@ -53,6 +54,12 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
         environment=ports.checkpoints.environment(),
         parent=Parent(tag=head.tag, sha256=digest(head)) if head else None,
     )
+
+
+def _confidence(run: Run, ports: Ports) -> Confidence | None:
+    """Return the confidence of the phase that the run has reached."""
+    later = final_confidence(run) or build_confidence(run)
+    return later or initial_confidence(run, past_runs(run, ports.checkpoints))
 
 
 def source_files(run: Run, ports: Ports) -> dict[str, Artifact]:

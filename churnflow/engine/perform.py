@@ -18,6 +18,7 @@ from churnflow.engine.claims import track_record
 from churnflow.engine.judge import approvals_before, raised_confidence, step_confidence, verdict
 from churnflow.engine.keep import keep_checkpoint
 from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subject
+from churnflow.engine.past_artifacts import artifacts_of
 from churnflow.engine.ports import Brief, Ports
 from churnflow.engine.refs import named_release
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
@@ -241,7 +242,7 @@ class _Call:
         if release is None:
             return Released("", {})
         files = cast("Mapping[str, bytes]", self._ports.store.get(release.artifact))
-        return Released(release.version, files)
+        return Released(release.version, files, artifacts_of(release, self._ports))
 
     def _artifact(self, name: str, artifacts: Mapping[str, Artifact]) -> Artifact:
         if name not in artifacts:

@@ -2,8 +2,10 @@
 
 Two kinds of chance are drawn. The labelled rows at hand are a sample: their weights are drawn from a Bayesian bootstrap
 (Rubin 1981), with four pseudo rows of weight 1/2, one for each cell of the confusion matrix, so that no cell is
-impossible (Jeffreys' prior of a multinomial). The next batch is a sample too: how often each row occurs in it is drawn
-from a Poisson law. All requirements are tested on the same drawn batches, so that what fails together counts once.
+impossible (Jeffreys' prior of a multinomial). Rows scored out of fold have also chosen the model: they are weighed so
+that they show it without what it owes to having been chosen. The next batch is a sample too: how often each row occurs
+in it is drawn from a Poisson law. All requirements are tested on the same drawn batches, so that what fails together
+counts once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2_contingency
 
+from churnflow.modelling.calibration import log_losses
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.fairness import MIN_ROWS
 from churnflow.modelling.metrics import DRAWN, Ranked, Scored, Statistic, confusion, ks, log_loss
+from churnflow.modelling.optimism import tilted
 
 DRAWS: Final = 1000
 MOST_CELLS: Final = 4000
@@ -39,10 +43,14 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows whose outcome is known: what a model that has not seen them says, and by column the group of each, (n,)."""
+    """Rows whose outcome is known: what a model that has not seen them says, and by column the group of each, (n,).
+
+    weights: how many rows each counts for, (n,); one each by default.
+    """
 
     scored: Scored
     groups: Mapping[str, npt.NDArray[np.str_]]
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.scored.target)
@@ -183,13 +191,31 @@ def agreement(out_of_fold: Scored, tested: Scored) -> float:
     return float(chi2_contingency(occurring, correction=False).pvalue)
 
 
+def pooled(seen: Labelled, tested: Labelled, optimism: float) -> Labelled:
+    """Return rows scored out of fold joined with test rows, the former weighed for the optimism of having been chosen.
+
+    optimism: by how much the log loss out of fold is too low for that; see `tilted` and `selection_optimism`.
+    """
+    parts = (seen.scored, tested.scored)
+    losses = log_losses(seen.scored.probabilities, seen.scored.target)
+    joined = Scored(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.decisions for part in parts]),
+    )
+    groups = {name: np.concatenate([labels, tested.groups[name]]) for name, labels in seen.groups.items()}
+    weights = np.append(tilted(losses, seen.scored.target, optimism), np.ones(len(tested)))
+    return Labelled(joined, groups, weights)
+
+
 def value_of(known: Predicted | Gap, rows: Labelled) -> float:
-    """Return the metric on the rows as they are, not a number where they do not tell it."""
+    """Return the metric on the rows by their weights, not a number where they do not tell it."""
     scored = rows.scored
     order = np.argsort(-scored.probabilities, kind="stable")
-    cells = _Cells(Ranked.of(scored), np.ones(len(rows)), {name: label[order] for name, label in rows.groups.items()})
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights[order]
+    cells = _Cells(Ranked.of(scored), weights, {name: label[order] for name, label in rows.groups.items()})
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(_value(known, cells, np.ones((1, len(rows))))[0])
+        return float(_value(known, cells, weights[None, :])[0])
 
 
 def _alone(known: Share | Spread | Exact, drawing: Drawing, random: np.random.Generator) -> Floats:
@@ -261,9 +287,10 @@ def _cells(rows: Labelled) -> _Cells:
         key = key * (int(part.max()) + 1) + part.astype(np.int64)
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     means = np.bincount(rank, scored.probabilities[order]) / np.bincount(rank)
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights[order]
     rounded = Scored(means[rank[first]], scored.target[order][first], scored.decisions[order][first])
     whole, nobody = _with_pseudo(rounded, scored), np.full(_CORNERS, "")
-    counts = np.append(np.bincount(inverse), np.full(_CORNERS, PSEUDO))
+    counts = np.append(np.bincount(inverse, weights), np.full(_CORNERS, PSEUDO))
     place = np.argsort(-whole.probabilities, kind="stable")
     groups = {name: np.append(label[order][first], nobody)[place] for name, label in rows.groups.items()}
     return _Cells(Ranked.of(whole), counts[place], groups)

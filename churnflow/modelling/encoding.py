@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import TargetEncoder
 
 from churnflow.modelling.columns import LARGEST, SMALLEST_SCALE, Column, Encoding, Floats
-from churnflow.modelling.split import Ints
+from churnflow.modelling.split import Ints, deal_folds
 from churnflow.modelling.texts import MAX_LEVELS
 
 # Up to so many levels a category becomes one column per level; with more, one column of the target's rate by level.
@@ -32,16 +32,20 @@ class Learned:
     matrix: Floats
 
 
-def learn(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, seed: int) -> Learned:
+def learn(
+    frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, seed: int, groups: Ints | None = None
+) -> Learned:
     """Learn the encoding of the columns in `kinds` (name to `number` or `category`), target (n,) of 0 and 1.
 
     A category of more than 15 levels becomes the rate of the target by level, shrunk by empirical Bayes and
     cross-fitted over five folds (Micci-Barreca 2001, as in scikit-learn's TargetEncoder); its 1,000 most frequent
     levels are kept. Others become a column per level. What is rarer is encoded as unseen values are. A column that
-    has missing values gets an indicator.
+    has missing values gets an indicator. groups: of each row, (n,), that of its customer, so that no row's rate holds
+    an outcome of its own customer; by default each row is a customer.
     """
-    rated = [name for name, kind in kinds.items() if kind == "category" and _is_rated(frame[name], target)]
-    rates = {name: _rates(frame[name], target, seed) for name in rated}
+    dealt = deal_folds(np.arange(len(target)) if groups is None else _dense(groups), target, _FOLDS, seed)
+    rated = [name for name, kind in kinds.items() if kind == "category" and _is_rated(frame[name], target, dealt)]
+    rates = {name: _rates(frame[name], target, dealt) for name in rated}
     columns = [rates[name][0] if name in rates else _column(frame[name], name, kind) for name, kind in kinds.items()]
     encoding = Encoding(tuple(columns))
     matrix = encoding.encode(as_columns(frame, encoding)).matrix
@@ -49,11 +53,6 @@ def learn(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, seed: int
     for name, (column, fitted) in rates.items():
         matrix[:, places[name][0]] = (fitted - column.mean) / column.scale
     return Learned(encoding, matrix)
-
-
-def fit_encoding(frame: pd.DataFrame, kinds: Mapping[str, str]) -> Encoding:
-    """Learn an encoding without looking at an outcome: every category becomes a column per level, at most 100."""
-    return Encoding(tuple(_column(frame[name], name, kind) for name, kind in kinds.items()))
 
 
 def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Any]:
@@ -66,19 +65,24 @@ def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _is_rated(values: pd.Series, target: Ints) -> bool:
+def _is_rated(values: pd.Series, target: Ints, dealt: Ints) -> bool:
     rarer = min(int(target.sum()), len(target) - int(target.sum()))
-    return values.nunique() > ONE_HOT_LEVELS and rarer >= _FEW_ROWS
+    # The outcomes of one customer alone can not be kept out of their own rates.
+    return values.nunique() > ONE_HOT_LEVELS and rarer >= _FEW_ROWS and len(np.unique(dealt)) > 1
 
 
-def _rates(values: pd.Series, target: Ints, seed: int) -> tuple[Column, Floats]:
-    """Return the column of a category's rates, and the cross-fitted rate of each row, (n,)."""
+def _dense(groups: Ints) -> Ints:
+    """Return groups renumbered without gaps, as some of the rows leave them."""
+    return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+
+
+def _rates(values: pd.Series, target: Ints, folds: Ints) -> tuple[Column, Floats]:
+    """Return the column of a category's rates, and the rate of each row, (n,), cross-fitted over `folds` (n,)."""
     levels = _frequent(values, RATED_LEVELS)
     known = values.isin(levels).to_numpy()
     missing = values.isna().to_numpy()
     texts = values.astype(object).where(~missing, None).to_numpy()[:, None]
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
-    encoder = TargetEncoder(target_type="binary", smooth="auto", cv=folds)
+    encoder = TargetEncoder(target_type="binary", smooth="auto", cv=PredefinedSplit(folds))
     fitted: Floats = encoder.fit_transform(texts, target)[:, 0]
     prior = float(encoder.target_mean_)
     fitted[~known & ~missing] = prior

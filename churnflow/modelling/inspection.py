@@ -27,10 +27,11 @@ _DAY: Final = 86_400
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a person should know, in words, and how grave it is."""
+    """Something that a person should know, in words, and how grave it is. about: the same whichever step says it."""
 
     text: str
     severity: Literal["note", "warning", "critical"]
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,15 @@ class Inspection:
             "drifted_features": len(self.drift.drifted_features) if self.drift else 0,
         }
 
+    def drifts(self) -> dict[str, dict[str, float]]:
+        """Return how far rows can be told apart, by the name of a metric: its value, interval and rows."""
+        found = {"drift_auc": self.drift, "newest_drift_auc": self.aged}
+        return {
+            name: {"value": drift.auc, "low": drift.low, "high": drift.high, "n": sum(drift.rows)}
+            for name, drift in found.items()
+            if drift
+        }
+
     def beyond(self, known: Collection[str]) -> "Inspection":
         """Return it without the leaks that are known, and without what makes features superfluous."""
         leaks = tuple(leak for leak in self.leaks if leak.feature not in known)
@@ -105,6 +115,7 @@ class Inspection:
             "suspect_features": [asdict(leak) for leak in self.leaks if leak.severity != "critical"],
             "contamination": asdict(self.contaminated),
             "drift": asdict(self.drift) if self.drift else None,
+            "aged": asdict(self.aged) if self.aged else None,
         }
 
     def notices(self) -> list[Notice]:
@@ -223,15 +234,7 @@ def _aged(parts: Parts, seed: int) -> Drift | None:
 
 
 def _of_leaks(leaks: tuple[Leak, ...]) -> Iterator[Notice]:
-    for leak in leaks:
-        if leak.severity == "critical":
-            remedy = f"leave it out: drop: [{leak.feature}]; if it is known before, a person may waive this issue"
-            text = (
-                f"{leak.feature} gives the target away: {leak.reason}. If it is known only after the outcome, {remedy}"
-            )
-        else:
-            text = f"{leak.feature} may give the target away: {leak.reason}"
-        yield Notice(text, leak.severity)
+    yield from (Notice(leak.warned(), leak.severity, leak.about) for leak in leaks)
 
 
 def _of_contamination(found: Contamination) -> Iterator[Notice]:

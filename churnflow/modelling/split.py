@@ -5,6 +5,7 @@ A part is dealt by groups of rows: equal rows form one, and so do several rows o
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,20 @@ Ints = npt.NDArray[np.int64]
 # make the parts as unlike as a handful of big groups are. Measured on 3 columns of 4 levels, 2,000 rows, 60 seeds: a
 # 95% interval of the ROC AUC held in 73% of the splits with equal rows bound, in 92% without.
 COARSE = 0.5
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """Rows as dealt into folds: the fold of each, (n,), the group of each, (n,), which no fold parts, and the seed."""
+
+    folds: Ints
+    groups: Ints
+    seed: int
+
+    @classmethod
+    def of(cls, groups: Ints, target: Ints, folds: int, seed: int) -> "Dealt":
+        """Deal rows into folds as `deal_folds` does."""
+        return cls(deal_folds(groups, target, folds, seed), groups, seed)
 
 
 def equal_rows(frame: pd.DataFrame, features: Sequence[str]) -> Ints:
@@ -78,8 +93,8 @@ def deal_folds(groups: Ints, target: Ints, folds: int, seed: int) -> Ints:
     return fold[groups]
 
 
-def folds_for(frame: pd.DataFrame, schema: Mapping[str, Any], target: Ints, folds: int, seed: int) -> Ints:
-    """Return the fold, 0 to `folds` - 1, of each training row, (n,), for a choice between models.
+def folds_for(frame: pd.DataFrame, schema: Mapping[str, Any], target: Ints, folds: int, seed: int) -> Dealt:
+    """Deal the training rows into folds 0 to `folds` - 1, for a choice between models.
 
     frame: the training part as `churn.features` hands it on; schema: as recorded, of which `id`, `time` and `target`
     are read. Rows of one customer share a fold, whatever their times, and so do equal rows of one time.
@@ -99,7 +114,7 @@ def folds_for(frame: pd.DataFrame, schema: Mapping[str, Any], target: Ints, fold
     features = [name for name in frame.columns if name not in roles]
     time = schema.get("time")
     groups = bound_rows(frame, features, schema.get("id"), time if time in frame.columns else None)
-    return deal_folds(groups, target, folds, seed)
+    return Dealt.of(groups, target, folds, seed)
 
 
 def digest_rows(frame: pd.DataFrame) -> str:

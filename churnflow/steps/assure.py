@@ -24,7 +24,9 @@ from churnflow.modelling.assurance import (
     Spread,
     agreement,
     gain_over,
+    pooled,
     probability,
+    value_of,
 )
 from churnflow.modelling.fairness import group_labels
 from churnflow.modelling.metrics import Scored, Statistic, brier_skill
@@ -64,7 +66,8 @@ def assure(
     out-of-fold rows, unless their decisions differ from those on the test part by more than chance. Customers are taken
     to come from the same source as these: drift is no part of it. Requirements on metrics of predictions are tested on
     the batches, shares of events by a beta-binomial law, other numbers by their interval, exact ones as they are.
-    Out-of-fold rows also chose the model, which makes them a little kind to it; that is not corrected for.
+    Out-of-fold rows also chose the model: they are weighed so that their log loss is higher by the optimism that
+    `train` has estimated for that, its `selection_optimism`.
     batch: customers in the next batch; default as many as in the test part. Output `assurance`: a dict with what each
     requirement contributes. `requirement_K_takes`: the share of batches that the K-th requirement fails, and none that
     was counted before it, so that these and `requirements_hold` add up to one. Raises InputError when predictions and
@@ -75,11 +78,13 @@ def assure(
     chance = 1.0 if seen is None else agreement(seen.scored(), tested.scored())
     parts = [tested] if seen is None or chance < UNLIKE else [seen, tested]
     drawing = Drawing(batch or len(test), draws, seed)
-    found = _weighed(evidence, _Predictions(evaluation, parts), drawing)
+    predictions_of = _Predictions(evaluation, parts, _optimism(evidence) if len(parts) > 1 else 0.0)
+    found = _weighed(evidence, predictions_of, drawing)
     return StepResult(
-        outputs={"assurance": _described(found, drawing)},
+        outputs={"assurance": {**_described(found, drawing), "optimism": predictions_of.optimism}},
         metrics=_metrics(found, drawing, sum(len(part.customers) for part in parts)),
-        facts={f"requirement_{line.place}": line.text() for line in found.lines} | {"drawn": _drawn(drawing, parts)},
+        facts={f"requirement_{line.place}": line.text() for line in found.lines}
+        | {"drawn": _drawn(drawing, predictions_of)},
         issues=[*_issues(evidence, chance)],
     )
 
@@ -92,10 +97,24 @@ def _weighed(evidence: Evidence, predictions: "_Predictions", drawing: Drawing) 
     rows = predictions.rows({basis.known.column for basis in bases if isinstance(basis.known, Gap)})
     found = probability(required, rows, drawing)
     lines = [
-        _Line(place, str(rule), basis, prospect)
+        _Line(place, str(rule), basis, prospect, _seen(basis.known, rows))
         for (place, rule), basis, prospect in zip(asked, bases, found.prospects, strict=True)
     ]
     return _Found(found.probability, lines)
+
+
+def _seen(known: Known, rows: Labelled) -> float | None:
+    """Return a metric on the rows that batches are drawn from, None where they do not tell it."""
+    value = value_of(known, rows) if isinstance(known, Predicted | Gap) else float("nan")
+    return value if np.isfinite(value) else None
+
+
+def _optimism(evidence: Evidence) -> float:
+    """Return by how much the log loss out of fold is too low, as the step that trained has estimated it; else 0."""
+    found = [
+        record.metrics["selection_optimism"] for record in evidence.steps if "selection_optimism" in record.metrics
+    ]
+    return max(0.0, found[-1].value) if found else 0.0
 
 
 @dataclass(frozen=True)
@@ -128,12 +147,16 @@ class _Basis:
 
 @dataclass(frozen=True)
 class _Line:
-    """A requirement by its place in the workflow, with what became of it in the drawn batches."""
+    """A requirement by its place in the workflow, with what became of it in the drawn batches.
+
+    seen: its metric on the rows that they are drawn from, None where these do not tell it.
+    """
 
     place: int
     claim: str
     basis: _Basis
     prospect: Prospect
+    seen: float | None
 
     def text(self) -> str:
         """Return the line as the sum of the score shows it."""
@@ -141,7 +164,9 @@ class _Line:
         values = "no batch tells it"
         if low is not None and high is not None:
             values = f"95% of its values within [{low:.4g}, {high:.4g}]"
-        return f"{self.claim} holds in {self.prospect.holds:.1%} of the batches, {values}; drawn from {self.basis.text}"
+        seen = "" if self.seen is None else f", {self.seen:.4g} over all rows"
+        held = f"{self.claim} holds in {self.prospect.holds:.1%} of the batches"
+        return f"{held}{seen}, {values}; drawn from {self.basis.text}"
 
 
 @dataclass(frozen=True)
@@ -154,17 +179,27 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Predictions:
-    """The evaluation, which says how metrics follow from predictions, and the parts whose predictions count."""
+    """The evaluation, which says how metrics follow from predictions, and the parts whose predictions count.
+
+    optimism: by how much the log loss of the out-of-fold part is too low.
+    """
 
     evaluation: Mapping[str, Any]
     parts: Sequence[_Part]
+    optimism: float
 
     def rows(self, columns: set[str]) -> Labelled:
-        """Return the rows of all parts, each with its group in `columns`."""
-        predictions = pd.concat([part.predictions for part in self.parts], ignore_index=True)
+        """Return the rows of all parts, each with its group in `columns`, those out of fold weighed for optimism."""
         customers = pd.concat([part.customers for part in self.parts], ignore_index=True)
         groups = {column: group_labels(customers[column]).to_numpy(dtype=np.str_) for column in sorted(columns)}
-        return Labelled(_Part(predictions, customers, self.parts[0].positive).scored(), groups)
+        first = len(self.parts[0].customers)
+        if len(self.parts) == 1:
+            return Labelled(self.parts[0].scored(), groups)
+        seen, tested = (
+            Labelled(part.scored(), {name: labels[place] for name, labels in groups.items()})
+            for part, place in zip(self.parts, (slice(first), slice(first, None)), strict=True)
+        )
+        return pooled(seen, tested, self.optimism)
 
     @property
     def origin(self) -> str:
@@ -223,10 +258,14 @@ def _metrics(found: _Found, drawing: Drawing, rows: int) -> dict[str, float | Me
     }
 
 
-def _drawn(drawing: Drawing, parts: Sequence[_Part]) -> str:
+def _drawn(drawing: Drawing, predictions: _Predictions) -> str:
+    parts = predictions.parts
     rows = " and ".join(f"{len(part.predictions):,}" for part in parts)
     which = "test rows" if len(parts) == 1 else "out-of-fold and test rows"
-    return f"{drawing.draws:,} batches of {drawing.batch:,} customers, from {rows} {which}"
+    drawn = f"{drawing.draws:,} batches of {drawing.batch:,} customers, from {rows} {which}"
+    if not predictions.optimism:
+        return drawn
+    return f"{drawn}, the former weighed so that their log loss is {predictions.optimism:.4f} higher, for choosing"
 
 
 def _described(found: _Found, drawing: Drawing) -> dict[str, Any]:
@@ -239,6 +278,7 @@ def _described(found: _Found, drawing: Drawing) -> dict[str, Any]:
                 "claim": line.claim,
                 "from": line.basis.text,
                 "law": _LAWS[type(line.basis.known)],
+                "value": line.seen,
                 **asdict(line.prospect),
             }
             for line in found.lines

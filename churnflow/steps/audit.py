@@ -1,12 +1,15 @@
 """The step `audit`: the detectors again, on parts that a step of the user's own has changed after the split."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
-from churnflow import InputError, Issue, Measure, StepResult, reports
+from churnflow import InputError, Issue, Measure, Released, StepResult, reports
 from churnflow.modelling.inspection import Inspection, Parts, date_offsets, inspect_parts
+from churnflow.modelling.since_release import Customers, change_since, is_as_split
+
+_OF_REDUNDANCY: Final = ("correlated_pairs", "redundant_features")
 
 
 @reports(
@@ -15,28 +18,36 @@ from churnflow.modelling.inspection import Inspection, Parts, date_offsets, insp
     "contaminated_rows",
     "near_rows",
     "drift_auc",
+    "newest_drift_auc",
     "drifted_features",
+    "vs_released_*",
 )
 def audit(
-    train: pd.DataFrame, test: pd.DataFrame, schema: dict[str, Any], features: dict[str, Any], seed: int = 0
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    schema: dict[str, Any],
+    features: dict[str, Any],
+    against: Released | None = None,
+    seed: int = 0,
 ) -> StepResult:
     """Look for leaks, contamination and drift in the parts as they are handed on, beyond what `features` has found.
 
     For workflows with steps of their own between `features` and `train`: rows copied into the training part, columns
     fitted on all rows, or filled from the outcome. Each is an issue, critical where the test part is no longer unseen
-    or a feature gives the target away. Raises InputError when a part lacks a feature, the target, or a class.
+    or a feature gives the target away. against: a release such as `served`, with whose customers these are compared, as
+    `features` does. Raises InputError when a part lacks a feature, the target, or a class.
     """
     parts = _parts(train, test, schema, features)
     found = inspect_parts(parts, seed).beyond(_known(features))
-    metrics: dict[str, float | Measure] = dict(found.counts())
-    for name in ("correlated_pairs", "redundant_features"):
-        metrics.pop(name)
-    if drift := found.drift:
-        metrics["drift_auc"] = Measure(value=drift.auc, low=drift.low, high=drift.high, n=sum(drift.rows))
+    now = Customers([train, test], parts.kinds, parts.time, is_as_split(train, features))
+    change = None if against is None else change_since(against.version, against.artifacts, now, seed)
+    counts = {name: count for name, count in found.counts().items() if name not in _OF_REDUNDANCY}
+    measured = {**found.drifts(), **(change.measured() if change else {})}
+    notices = [*found.notices(), *(change.notices() if change else [])]
     return StepResult(
-        metrics=metrics,
-        facts={"looked at": _looked_at(parts, found)},
-        issues=[Issue(text=notice.text, severity=notice.severity) for notice in found.notices()],
+        metrics={**counts, **{name: Measure.model_validate(values) for name, values in measured.items()}},
+        facts={"looked at": _looked_at(parts, found), **(change.facts() if change else {})},
+        issues=[Issue(text=notice.text, severity=notice.severity, about=notice.about) for notice in notices],
     )
 
 

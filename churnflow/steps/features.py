@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churnflow import InputError, Issue, Measure, StepResult, reports
-from churnflow.modelling.encoding import fit_encoding
+from churnflow import InputError, Issue, Measure, Released, StepResult, reports
 from churnflow.modelling.inspection import DAY_NOUGHT, Inspection, Parts, date_offsets, inspect_parts
 from churnflow.modelling.parting import MIN_PER_CLASS, Kind, Parting, Rows, part, rate_shift
+from churnflow.modelling.since_release import Change, Customers, change_since
 from churnflow.modelling.split import COARSE, Ints, digest_rows, equal_rows, repeated_rows
 
 SCHEMA = "churnflow/features@1"
@@ -39,7 +39,9 @@ TOO_UNLIKE = 3.0
     "contaminated_rows",
     "near_rows",
     "drift_auc",
+    "newest_drift_auc",
     "drifted_features",
+    "vs_released_*",
     "repeated_rows",
 )
 def features(
@@ -50,17 +52,19 @@ def features(
     drop: tuple[str, ...] = (),
     split: Kind = "auto",
     as_of: date | None = None,
+    against: Released | None = None,
 ) -> StepResult:
     """Split customers into a training and a test part and describe the features.
 
     Outputs: `train` and `test`, frames with id, features and target as ingested; `features`, a dict with the feature
-    list, the encoding learned on training rows, what the detectors found and the split. A feature that gives the target
-    away is a critical issue, which keeps the gate shut until the feature is dropped or the issue waived. Rows of one
-    id, or equal in all features unless most are, fall into one part, stratified by target. split: random, grouped (by
-    id), time (the newest are tested; a customer may be on both sides) or auto: where rows have times, the newest of
-    customers who are not trained on. test_share: of rows held out. drop: features to leave out. as_of: a day on which
-    no outcome was known; later dates among the features give the target away. Raises InputError when `drop` names no
-    feature, none remains, a class is too rare, or no such split is possible.
+    list, what the detectors found in training rows, and the split. A feature that gives the target away is critical: it
+    keeps the gate shut until it is dropped or the issue waived. Rows of one id, or equal in all features unless most
+    are, fall into one part, stratified by target. split: random, grouped (by id), time (the newest are tested; a
+    customer may be on both sides) or auto: where rows have times, the newest of customers who are not trained on.
+    test_share: of rows held out. drop: features to leave out. as_of: a day on which no outcome was known; later dates
+    among features give the target away. against: a release such as `served` to compare customers with;
+    `vs_released_drift_auc`: how well they are told apart (where a later step changes the parts, name it to `audit`).
+    Raises InputError when `drop` names no feature, none remains, a class is too rare, or no split is possible.
     """
     kinds = _kinds(schema, drop)
     rows = Rows.of(customers, list(kinds), schema)
@@ -70,15 +74,20 @@ def features(
     train, test = _parted(customers, parting, schema, list(kinds))
     inspection = _inspected(train, test, kinds, schema, parting, as_of, seed)
     dealt = {"test_share": test_share, "seed": seed, **parting.described(), **_sizes(train, test, schema)}
-    described = {**_described(train, kinds, inspection), "dropped": sorted(drop), "split": dealt}
     counts = {**_counts(train, test, list(kinds)), **_split_counts(train, test, rows, parting)}
     repeated = repeated_rows(equal_rows(customers, rows.observation))
+    change = _changed(against, Customers([train, test], kinds, schema.get("time")), seed)
+    # Nothing of a release enters an output, or whatever is made from these would be made anew after each.
     return StepResult(
-        outputs={"train": train, "test": test, "features": described},
-        metrics={**counts, **_found(inspection), "repeated_rows": repeated},
-        facts={**_facts(kinds, drop), **_split_facts(rows, parting)},
-        issues=[*_noticed(inspection), *_split_issues(rows, parting, repeated)],
+        outputs={"train": train, "test": test, "features": _described(kinds, inspection, drop, dealt)},
+        metrics={**counts, **_found(inspection, change), "repeated_rows": repeated},
+        facts={**_facts(kinds, drop), **_split_facts(rows, parting), **(change.facts() if change else {})},
+        issues=[*_noticed(inspection, change), *_split_issues(rows, parting, repeated)],
     )
+
+
+def _changed(against: Released | None, now: Customers, seed: int) -> Change | None:
+    return None if against is None else change_since(against.version, against.artifacts, now, seed)
 
 
 def _inspected(
@@ -106,12 +115,15 @@ def _parted(
     return table[parting.train].reset_index(drop=True), table[parting.test].reset_index(drop=True)
 
 
-def _described(train: pd.DataFrame, kinds: Mapping[str, str], inspection: Inspection) -> dict[str, Any]:
+def _described(
+    kinds: Mapping[str, str], inspection: Inspection, drop: Sequence[str], dealt: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "features": [{"name": name, "kind": kind} for name, kind in kinds.items()],
-        "encoding": [column.as_json() for column in fit_encoding(train, kinds).columns],
         **inspection.described(),
+        "dropped": sorted(drop),
+        "split": dealt,
     }
 
 
@@ -215,7 +227,7 @@ def _facts(kinds: Mapping[str, str], drop: Sequence[str]) -> dict[str, str]:
     numbers = sum(kind == "number" for kind in kinds.values())
     facts = {
         "features": f"{numbers} numbers, {len(kinds) - numbers} categories",
-        "imputation": "medians, means and levels learned on training rows only, and again inside each fold",
+        "imputation": "medians, means and levels are learned by `train`, from training rows only, anew in each fold",
     }
     return {**facts, "dropped": ", ".join(drop)} if drop else facts
 
@@ -232,12 +244,11 @@ def _split_facts(rows: Rows, parting: Parting) -> dict[str, str]:
     }
 
 
-def _found(inspection: Inspection) -> dict[str, float | Measure]:
-    counts: dict[str, float | Measure] = dict(inspection.counts())
-    if drift := inspection.drift:
-        counts["drift_auc"] = Measure(value=drift.auc, low=drift.low, high=drift.high, n=sum(drift.rows))
-    return counts
+def _found(inspection: Inspection, change: Change | None) -> dict[str, float | Measure]:
+    measured = {**inspection.drifts(), **(change.measured() if change else {})}
+    return {**inspection.counts(), **{name: Measure.model_validate(values) for name, values in measured.items()}}
 
 
-def _noticed(inspection: Inspection) -> list[Issue]:
-    return [Issue(text=notice.text, severity=notice.severity) for notice in inspection.notices()]
+def _noticed(inspection: Inspection, change: Change | None) -> list[Issue]:
+    notices = [*inspection.notices(), *(change.notices() if change else [])]
+    return [Issue(text=notice.text, severity=notice.severity, about=notice.about) for notice in notices]

@@ -1,13 +1,14 @@
 """Who claimed what, and what came true: settled by the newest evidence, counted by author."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from churnflow.domain.claims import Claim, Outcome, Standing, in_words, standings
-from churnflow.domain.evidence import Check, Confidence, Issue, Measure
+from churnflow.domain.claims import Claim, Outcome, PastRun, Standing, in_words, standings
+from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.engine.claims import claims_of, track_record
+from churnflow.engine.claims import NEWEST, claims_of, past_runs, track_record
 from churnflow.engine.keep import compose
 from tests.fakes import START, World
 
@@ -143,3 +144,64 @@ def test_runs_kept_before_count_and_one_that_is_broken_does_not() -> None:
     claims, found = track_record(run, world.checkpoints)
     assert [(claim.run, claim.came_true) for claim in claims] == [("261123-cccc", False), ("261121-aaaa", True)]
     assert (found[0].settled, found[0].came_true) == (2, 0.5)
+
+
+REVIEWED = Finding(topic="quality", claim="tested", state="pass", evidence="x")
+
+
+def test_a_plan_is_told_of_the_runs_of_its_workflow_that_were_reviewed_before_it_began() -> None:
+    world = World()
+    review = step("tidy", findings=(REVIEWED,))
+    good, bad = (step("evaluate", metrics={"roc_auc": measure}) for measure in (GOOD, BAD))
+    kept = {
+        "261119-aaaa": (good,),
+        "261120-bbbb": (good, review, decision(90)),
+        "261121-cccc": (bad, review),
+        "261122-dddd": (good, review),
+        "261123-eeee": (good, review, decision(90)),
+    }
+    for run_id, entries in kept.items():
+        text = WORKFLOW.replace("name: small", "name: other") if run_id.endswith("dddd") else WORKFLOW
+        run = world.begin(text, run_id)
+        for entry in entries:
+            run = run.add(entry)
+        world.checkpoints.save(compose(run, "built", None, world.ports))
+    later = START + timedelta(days=1)
+    new = world.begin(WORKFLOW, "261124-ffff")
+    assert past_runs(new, world.checkpoints) == ()
+    world.checkpoints.broken.add("261123-eeee")
+    found = past_runs(new.model_copy(update={"started_at": later}), world.checkpoints)
+    assert [(one.run, one.shipped) for one in found] == [("261120-bbbb", True), ("261121-cccc", False)]
+    assert found[0].score > found[1].score == 59
+    assert isinstance(found[0], PastRun)
+
+
+def test_what_a_plan_was_told_of_earlier_runs_is_told_again_however_many_ran_since() -> None:
+    world = World()
+    for number in range(1, NEWEST + 5):
+        run = world.begin(WORKFLOW, f"2611{number:02d}-aaaa").add(step("evaluate", metrics={"roc_auc": GOOD}))
+        world.checkpoints.save(compose(run.add(step("tidy", findings=(REVIEWED,))), "built", None, world.ports))
+    later = START + timedelta(days=1)
+    new = world.begin(WORKFLOW, "261125-ffff").model_copy(update={"started_at": later})
+    told = past_runs(new, world.checkpoints)
+    assert [one.run for one in told] == [f"2611{number:02d}-aaaa" for number in range(5, NEWEST + 5)]
+    for number in range(NEWEST):
+        run = world.begin(WORKFLOW, f"2612{number:02d}-aaaa").add(step("tidy", findings=(REVIEWED,)))
+        since = compose(run, "built", None, world.ports)
+        world.checkpoints.save(since.model_copy(update={"created_at": later + timedelta(days=1)}))
+    assert past_runs(new, world.checkpoints) == told
+
+
+def test_the_first_checkpoint_of_a_plan_holds_the_confidence_that_knows_of_earlier_runs() -> None:
+    world = World()
+    run = world.begin(WORKFLOW, "261121-aaaa").add(step("evaluate", metrics={"roc_auc": BAD}))
+    world.checkpoints.save(compose(run.add(step("tidy", findings=(REVIEWED,))), "built", None, world.ports))
+    plan = world.begin(WORKFLOW, "261122-bbbb").add(step("scope", 85))
+    alone, informed = (
+        compose(plan.model_copy(update={"started_at": at}), "planned", None, world.ports).confidence
+        for at in (START, START + timedelta(days=1))
+    )
+    assert alone is not None
+    assert informed is not None
+    assert (alone.score, informed.score) == (85, 80)
+    assert "261121-aaaa 59" in informed.because

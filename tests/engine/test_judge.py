@@ -2,7 +2,8 @@
 
 import pytest
 
-from churnflow.domain.evidence import Check, Finding, Issue, Measure
+from churnflow.domain.claims import PastRun
+from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.journal import Run, StepRecord
 from churnflow.domain.workflow import Gate
 from churnflow.engine.judge import (
@@ -155,6 +156,48 @@ def test_the_initial_confidence_is_the_lower_of_stated_and_computed() -> None:
     assert initial_confidence(run) == scope.confidence
     stated = raised_confidence("unsure")
     assert initial_confidence(run.add(scope.model_copy(update={"stated": stated}))) == stated
+
+
+def planned(stated: int, computed: int, past: list[PastRun]) -> Confidence:
+    """Return the initial confidence of a plan that says `stated` of itself, for which its evidence gives `computed`."""
+    run = run_with(roc=None)
+    scores = {
+        "stated": Confidence(score=stated, because="few rows"),
+        "confidence": Confidence(score=computed, because="x"),
+    }
+    found = initial_confidence(run.add(run.steps()[0].model_copy(update=scores)), past)
+    assert found is not None
+    return found
+
+
+def ran(number: int, score: int, shipped: bool) -> PastRun:
+    return PastRun(run=f"26112{number}-aaaa", score=score, shipped=shipped)
+
+
+def test_what_earlier_runs_came_to_moves_a_plan_by_a_stated_weight_and_is_named_line_by_line() -> None:
+    found = planned(80, 100, [ran(1, 50, shipped=False), ran(2, 90, shipped=True)])
+    # (4 x 80 + 50 + 90) / 6
+    assert found.score == 77
+    assert [(round(part.points, 4), part.text) for part in found.parts] == [
+        (80, "the plan by itself, which counts as 4 runs: few rows"),
+        (-5, "run 261121-aaaa was not shipped, final score 50: 1 of 6 counted"),
+        (1.6667, "run 261122-aaaa shipped, final score 90: 1 of 6 counted"),
+        (0, "cap at 100: what the evidence of scope gives, whatever went before"),
+    ]
+    assert found.because == "few rows; with 2 earlier runs of small: 261121-aaaa 50, 261122-aaaa 90 shipped"
+
+
+def test_no_run_of_luck_lifts_a_plan_above_what_its_evidence_gives() -> None:
+    lucky = [ran(number, 99, shipped=True) for number in range(9)]
+    assert planned(60, 70, lucky).score == 70
+    assert planned(60, 95, lucky).score == 87
+    assert planned(90, 70, lucky).score == 70
+    assert planned(60, 70, lucky).parts[-1].text == "cap at 70: what the evidence of scope gives, whatever went before"
+    assert "with an earlier run of small: 261120-aaaa 99 shipped" in planned(60, 70, lucky[:1]).because
+
+
+def test_a_plan_that_nothing_was_measured_for_stays_without_confidence_whatever_went_before() -> None:
+    assert initial_confidence(World().begin(WORKFLOW), [ran(1, 99, shipped=True)]) is None
 
 
 def test_without_a_build_phase_every_step_that_does_not_review_counts() -> None:

@@ -6,18 +6,18 @@ import pytest
 
 from churnflow.modelling.card import KNOWN_ROWS
 from churnflow.modelling.contest import IncomparableError, compare, no_model, released_model
-from churnflow.modelling.encoding import as_columns, fit_encoding
+from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.known_rows import KnownRows
 from churnflow.modelling.metrics import Scored
 from churnflow.modelling.scorer import PortableModel
-from tests.customers import make_customers
+from tests.customers import encoding_of, make_customers
 
 KINDS = {"tenure": "number", "bill": "number"}
 
 
 def bundle(tenure: float = -1.5, train: pd.DataFrame | None = None, kinds: dict[str, str] = KINDS) -> dict[str, bytes]:
     """Return the files of a release that trusts tenure so much."""
-    encoding = fit_encoding(make_customers(500), kinds)
+    encoding = encoding_of(make_customers(500), kinds)
     weights = np.array([tenure, 0.3, *[0.0] * (encoding.width - 2)])
     arrays = {"weights": weights, "bias": np.zeros(1)}
     made = PortableModel("lr", "linear", encoding, arrays, (1.0, 0.0), 0.5, "yes", "no")

@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from churnflow.modelling.columns import Column, Encoding, Floats
-from churnflow.modelling.encoding import ONE_HOT_LEVELS, as_columns, fit_encoding, learn
+from churnflow.modelling.encoding import ONE_HOT_LEVELS, as_columns, learn
 from churnflow.modelling.texts import MAX_LEVELS
-from tests.customers import make_customers
+from tests.customers import encoding_of, make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
 
@@ -33,12 +33,12 @@ def test_numbers_and_levels_are_encoded_as_scikit_learn_does() -> None:
         ]
     ).fit(train)
     assert numbers is not None
-    ours = encode(fit_encoding(train, KINDS), test)
+    ours = encode(encoding_of(train, KINDS), test)
     theirs = oracle.transform(test)
     np.testing.assert_allclose(ours[:, :3], theirs[:, :3], atol=1e-12)
     np.testing.assert_array_equal(ours[:, 3], test["bill"].isna())
     levels = [name for name in oracle.named_transformers_["plan"].categories_[0] if isinstance(name, str)]
-    assert list(fit_encoding(train, KINDS).columns[2].levels) == levels
+    assert list(encoding_of(train, KINDS).columns[2].levels) == levels
     np.testing.assert_array_equal(ours[:, 4:7], theirs[:, 3:6])
     np.testing.assert_array_equal(ours[:, 7], test["plan"].isna())
 
@@ -57,7 +57,7 @@ def test_the_encoding_is_learned_from_the_rows_given_and_no_others() -> None:
 
 def test_one_customer_is_encoded_as_among_many() -> None:
     frame = make_customers(50)
-    encoding = fit_encoding(frame, KINDS)
+    encoding = encoding_of(frame, KINDS)
     columns = as_columns(frame, encoding)
     whole = encoding.encode(columns).matrix
     for row in range(50):
@@ -74,15 +74,17 @@ def test_unseen_and_missing_values_are_counted_and_encoded_as_nought() -> None:
 
 def test_only_the_most_frequent_levels_of_many_are_kept() -> None:
     values = [f"level{number:03d}" for number in range(150)] * 2 + ["level149"]
-    column = fit_encoding(pd.DataFrame({"x": pd.Series(values, dtype="str")}), {"x": "category"}).columns[0]
+    # So few churners that a rate by level would say nothing: each level is a column.
+    frame = pd.DataFrame({"x": pd.Series(values, dtype="str"), "churn": [1] * 15 + [0] * (len(values) - 15)})
+    column = encoding_of(frame, {"x": "category"}).columns[0]
     assert len(column.levels) == MAX_LEVELS
     assert {"level000", "level149"} <= set(column.levels)
     assert "level148" not in column.levels
 
 
 def test_constant_and_empty_columns_do_not_divide_by_nought() -> None:
-    frame = pd.DataFrame({"same": [3.0] * 20, "none": [np.nan] * 20})
-    matrix = encode(fit_encoding(frame, {"same": "number", "none": "number"}), frame)
+    frame = pd.DataFrame({"same": [3.0] * 20, "none": [np.nan] * 20, "churn": [0, 1] * 10})
+    matrix = encode(encoding_of(frame, {"same": "number", "none": "number"}), frame)
     assert np.isfinite(matrix).all()
     assert not matrix.any()
 
@@ -92,7 +94,7 @@ def test_constant_and_empty_columns_do_not_divide_by_nought() -> None:
 def test_whatever_the_number_the_encoding_is_finite(values: list[float | None]) -> None:
     frame = make_customers(60)
     table = {"tenure": values, "bill": values, "noise": values, "plan": ["basic"] * len(values)}
-    assert np.isfinite(fit_encoding(frame, KINDS).encode(table).matrix).all()
+    assert np.isfinite(encoding_of(frame, KINDS).encode(table).matrix).all()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_a_table_that_does_not_fit_is_refused(table: dict[str, list[object]]) ->
 
 
 def test_slices_name_every_encoded_column_once() -> None:
-    encoding = fit_encoding(make_customers(200), KINDS)
+    encoding = encoding_of(make_customers(200), KINDS)
     places = encoding.slices()
     assert sorted(place for group in places.values() for place in group) == list(range(encoding.width))
     assert len(places["plan"]) == 4
@@ -153,6 +155,38 @@ def test_no_row_is_encoded_by_its_own_outcome_when_a_model_learns() -> None:
     assert abs(np.corrcoef(served[:, 0], target)[0, 1]) > 0.15
     assert abs(np.corrcoef(learned.matrix[:, 0], target)[0, 1]) < 0.1
     np.testing.assert_array_equal(learned.matrix[:, 1], frame["town"].isna())
+
+
+def panel() -> tuple[pd.DataFrame, np.ndarray]:
+    """Return five rows each of 600 customers who stay in their town and keep their outcome, and the row's customer."""
+    customers = np.repeat(np.arange(600), 5)
+    return towns(600).iloc[customers].reset_index(drop=True), customers
+
+
+def test_no_row_of_a_panel_is_encoded_by_an_outcome_of_its_own_customer() -> None:
+    frame, customers = panel()
+    target = frame["churn"].to_numpy()
+    by_row, by_customer = (
+        learn(frame, {"town": "category"}, target, 0, groups).matrix[:, 0] for groups in (None, customers)
+    )
+    assert np.corrcoef(by_row, target)[0, 1] > 0.2
+    assert np.corrcoef(by_customer, target)[0, 1] < 0.1
+
+
+def test_the_rates_of_rows_are_cross_fitted_by_the_seed() -> None:
+    frame, customers = panel()
+    target = frame["churn"].to_numpy()
+    one, again, other = (learn(frame, {"town": "category"}, target, seed, customers) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.matrix, again.matrix)
+    assert (one.matrix[:, 0] != other.matrix[:, 0]).mean() > 0.5
+    np.testing.assert_allclose(one.encoding.columns[0].rates, other.encoding.columns[0].rates)
+
+
+def test_rows_of_one_customer_alone_have_no_rates() -> None:
+    frame, _ = panel()
+    alone = learn(frame, {"town": "category"}, frame["churn"].to_numpy(), 0, np.full(len(frame), 7))
+    assert alone.encoding.columns[0].rates == ()
+    assert alone.encoding.width > 60
 
 
 def test_an_unseen_level_gets_the_rate_of_all_and_a_missing_one_its_own() -> None:

@@ -7,19 +7,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from churnflow.modelling import explain
-from churnflow.modelling.encoding import as_columns, fit_encoding
+from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.explain import permutation_importance
 from churnflow.modelling.fairness import group_labels, group_rates, largest_gap
 from churnflow.modelling.metrics import Scored
 from churnflow.modelling.scorer import PortableModel
-from tests.customers import make_customers
+from tests.customers import encoding_of, make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}
 
 
 def fitted() -> tuple[PortableModel, np.ndarray, np.ndarray]:
     frame = make_customers(800)
-    encoding = fit_encoding(frame, KINDS)
+    encoding = encoding_of(frame, KINDS)
     matrix, target = encoding.encode(as_columns(frame, encoding)).matrix, frame["churn"].to_numpy()
     learned = LogisticRegression().fit(matrix, target)
     arrays = {"weights": learned.coef_[0], "bias": learned.intercept_}

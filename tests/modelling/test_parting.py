@@ -156,10 +156,10 @@ def test_folds_keep_a_customer_together_whatever_the_time_and_balance_the_classe
     frame = make_panel()
     schema = {"target": "churn", "id": "id", "time": "cut"}
     target = frame["churn"].to_numpy()
-    folds = folds_for(frame, schema, target, 5, 0)
+    folds = folds_for(frame, schema, target, 5, 0).folds
     assert frame.assign(fold=folds).groupby("id")["fold"].nunique().max() == 1
     assert set(folds) == set(range(5))
     assert all(abs(target[folds == fold].mean() - target.mean()) < 0.08 for fold in range(5))
-    assert (folds == folds_for(frame, schema, target, 5, 0)).all()
+    assert (folds == folds_for(frame, schema, target, 5, 0).folds).all()
     plain = frame.drop(columns=["id", "cut"])
-    assert set(folds_for(plain, {"target": "churn"}, target, 3, 0)) == {0, 1, 2}
+    assert set(folds_for(plain, {"target": "churn"}, target, 3, 0).folds) == {0, 1, 2}

@@ -15,7 +15,7 @@ from distributed import LocalCluster
 
 from churnflow.errors import UsageError
 from churnflow.modelling.search import Folded, Plan, deal, search
-from churnflow.modelling.split import deal_folds, equal_rows
+from churnflow.modelling.split import Dealt, equal_rows
 from churnflow.modelling.workers import open_workers
 from tests.customers import make_customers
 
@@ -32,7 +32,7 @@ def cluster() -> Iterator[str]:
 def make_folded() -> Folded:
     frame = make_customers(300)
     target = frame["churn"].to_numpy()
-    return deal(frame, KINDS, target, deal_folds(equal_rows(frame, list(KINDS)), target, 3, 0))
+    return deal(frame, KINDS, target, Dealt.of(equal_rows(frame, list(KINDS)), target, 3, 0))
 
 
 def test_a_search_on_two_worker_processes_finds_what_it_finds_on_threads(cluster: str) -> None:
