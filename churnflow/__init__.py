@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from churnflow.domain.contract import Evidence, Progress, Released, reports
+    from churnflow.domain.contract import Evidence, Progress, Released, precheck, reports
     from churnflow.domain.evidence import Confidence, Finding, Issue, Measure, StepResult
     from churnflow.errors import UsageError as InputError
 
@@ -18,13 +18,14 @@ __all__ = [
     "Progress",
     "Released",
     "StepResult",
+    "precheck",
     "reports",
 ]
 
 _PLACES = {"InputError": ("errors", "UsageError")} | {
     name: (f"domain.{module}", name)
     for module, names in {
-        "contract": ("Evidence", "Progress", "Released", "reports"),
+        "contract": ("Evidence", "Progress", "Released", "precheck", "reports"),
         "evidence": ("Confidence", "Finding", "Issue", "Measure", "StepResult"),
     }.items()
     for name in names

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Final
 
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from churnflow.adapters.answers_reviewer import account
+from churnflow.adapters.terminal import PlainConsole
 from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Check, Finding, FindingState, Measure
 from churnflow.domain.journal import Answer, Approval, StepRecord
@@ -31,12 +31,12 @@ class ConsoleReviewer:
         """Take a name and notes given on the command line, which are then not asked for."""
         self._reviewer = reviewer
         self._notes = tuple(notes)
-        self._console = Console(file=sys.stderr, markup=False, highlight=False)
+        self._console = PlainConsole(file=sys.stderr, markup=False, highlight=False)
 
     def review(self, brief: Brief, phase: str) -> Approval:
         """Show the brief and ask. Raises WaitingError when the input ends before an answer."""
         began = monotonic()
-        self._show(brief)
+        self._show(brief, phase)
         try:
             answers = {question: self._answer(question) for question in brief.questions}
             answer = self._choice()
@@ -59,12 +59,15 @@ class ConsoleReviewer:
             how="prompt",
         )
 
-    def _show(self, brief: Brief) -> None:
+    def _show(self, brief: Brief, phase: str) -> None:
         title = f"Approval: {brief.request.name}"
         risks = [f"risk, {kind}: {risk}" for kind, risk in brief.run.declared.risks.items()]
         head = [brief.run.declared.task, f"run {brief.run.id}, digest of what is approved {brief.subject[:12]}", *risks]
         self._console.print(Panel(Text("\n".join(head)), title=title, title_align="left"))
         self._console.print(_steps(brief))
+        for record in brief.run.steps():
+            if record.phase == phase and record.facts:
+                self._console.print(_facts(record))
         for table in checklist([line for record in brief.run.steps() for line in record.findings]):
             self._console.print(table)
         self._console.print(_changed(brief))
@@ -138,13 +141,23 @@ def _steps(brief: Brief) -> Table:
     return table
 
 
+def _facts(record: StepRecord) -> Table:
+    table = Table(title=f"Facts: {record.name}", title_justify="left", box=None, show_header=False, padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in record.facts.items():
+        table.add_row(Text(name), Text(text))
+    return table
+
+
 def _key_metrics(record: StepRecord) -> str:
     return "  ".join(f"{name} {_short(measure)}" for name, measure in list(record.metrics.items())[:4])
 
 
 def _short(measure: Measure) -> str:
     interval = "" if measure.low is None else f" [{measure.low:.3g}, {measure.high:.3g}]"
-    return f"{measure.value:.4g}{interval}"
+    value = f"{measure.value:,.0f}" if measure.value.is_integer() else f"{measure.value:.4g}"
+    return f"{value}{interval}"
 
 
 def _changed(brief: Brief) -> Text:

@@ -29,7 +29,7 @@ from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint, Summary
 from churnflow.domain.journal import StepRecord
 from churnflow.domain.ledger import open_issues
-from churnflow.engine.claims import track_record
+from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
@@ -133,7 +133,7 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         )
     ]
     for title, confidence in (
-        ("initial confidence", initial_confidence(checkpoint.run)),
+        ("initial confidence", initial_confidence(checkpoint.run, past_runs(checkpoint.run, project.checkpoints))),
         ("build confidence", build_confidence(checkpoint.run)),
         ("final confidence", final_confidence(checkpoint.run)),
     ):

@@ -110,7 +110,8 @@ def proceed(
         settle(ports)
         begin = begin or list(phases)[:1] == list(parsed.workflow.phases)[:1]
         changed = () if new else _changed(project.journal.current(), parsed)
-        current = _begun(_current(project, parsed, begin=begin, new=new), assignments, ports)
+        current = _current(project, parsed, begin=begin, new=new)
+        current = _begun(current, assignments, ports, lambda run: _refuse_wrong(project, parsed, run, assignments))
         asked = _Asked(tuple(phases), until, current)
         try:
             current = advance(current, ports, phases=asked.phases or tuple(current.declared.phases), until=until)
@@ -162,10 +163,16 @@ def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run
         message = f"the workflow {parsed.path} changed under the run {current.id}"
         hint = f"`churnflow {first_command(parsed)}` begins a new run with it, reusing what is unchanged"
         raise ConflictError(message, hint=hint)
-    problems = check(parsed, project.catalog, project.files, project.codecs())
-    if problems:
-        raise WorkflowError(parsed.path, problems)
     return project.new_run(parsed)
+
+
+def _refuse_wrong(project: Project, parsed: Parsed, run: Run, assignments: Collection[tuple[str, str, object]]) -> None:
+    """Raise WorkflowError where a run that begins, or one that a parameter was set of, can be known wrong."""
+    if assignments or not run.entries:
+        as_set = replace(parsed, workflow=run.workflow)
+        problems = check(as_set, project.catalog, project.files, project.codecs())
+        if problems:
+            raise WorkflowError(parsed.path, problems)
 
 
 def _changed(current: Run | None, parsed: Parsed) -> tuple[str, ...]:
@@ -175,9 +182,13 @@ def _changed(current: Run | None, parsed: Parsed) -> tuple[str, ...]:
     return (f"{parsed.path} changed since the run {current.id}: a new run begins, which reuses what is unchanged",)
 
 
-def _begun(run: Run, assignments: Collection[tuple[str, str, object]], ports: Ports) -> Run:
+def _begun(
+    run: Run, assignments: Collection[tuple[str, str, object]], ports: Ports, refuse_wrong: Callable[[Run], None]
+) -> Run:
     """Return `run` with the parameters set, kept. Raises before anything is kept if one of them can not be set."""
-    entries = override(run, assignments, replace(ports, journal=cast("Journal", _Unwritten()))).entries
+    as_set = override(run, assignments, replace(ports, journal=cast("Journal", _Unwritten())))
+    refuse_wrong(as_set)
+    entries = as_set.entries
     known = ports.journal.current()
     if known is None or known.id != run.id:
         ports.journal.start(run)

@@ -19,7 +19,7 @@ from churnflow.cli.screens import lines_view
 from churnflow.cli.session import session_of
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.engine.claims import track_record
+from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.errors import ConflictError, UsageError
@@ -88,7 +88,7 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
         checkpoints=[item for item in history if at is None or item.number <= at.number],
         served=project.pointer.read() if at is None else at.release,
         plots={name: CAPTIONS[name] for name in drawn},
-        initial=initial_confidence(run),
+        initial=initial_confidence(run, past_runs(run, project.checkpoints)),
         build=build_confidence(run),
         final=final_confidence(run),
         stale=_stale(run),

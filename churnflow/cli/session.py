@@ -91,11 +91,11 @@ def session_of(context: typer.Context) -> Session:
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that prints no markup from data and keeps a readable width where there is no terminal."""
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s that `--help` and `--json` need not pay
+    from churnflow.adapters.terminal import PlainConsole  # noqa: PLC0415 - rich: 0.1 s that `--help` need not pay
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 110
-    return Console(file=stream, width=width, markup=False, highlight=False, soft_wrap=False)
+    return PlainConsole(file=stream, width=width, markup=False, highlight=False, soft_wrap=False)
 
 
 def one_line(text: str) -> str:

@@ -90,12 +90,16 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
 
 def _failure(record: StepRecord, command: str) -> Failure:
     broken = [check for check in record.checks if not check.passed]
+    reason = next((issue.text for issue in record.issues if issue.severity == "critical"), "")
     if broken:
         first = broken[0]
         seen = "was not measured" if first.observed is None else f"does not hold: observed {first.observed:.6g}"
-        return Failure(f"step {record.name}: {first.claim} {seen}", f"mend the data or the limit, then `{command}`")
-    reason = next((issue.text for issue in record.issues if issue.severity == "critical"), "it did not pass")
-    return Failure(f"step {record.name}: {reason}", record.facts.get("hint", f"mend the cause, then `{command}`"))
+        remedy = f"{reason or 'mend the data or the limit'}; then `{command}`"
+        return Failure(f"step {record.name}: {first.claim} {seen}", remedy)
+    return Failure(
+        f"step {record.name}: {reason or 'it did not pass'}",
+        record.facts.get("hint", f"mend the cause, then `{command}`"),
+    )
 
 
 def _first_command(decision: Decision) -> str:

@@ -134,9 +134,10 @@ class Live:
 @contextmanager
 def live(workflow: Workflow) -> Iterator[Live]:
     """Yield a listener that draws on the terminal of stderr."""
-    from rich.console import Console  # noqa: PLC0415 - only where a person watches
-    from rich.live import Live as RichLive  # noqa: PLC0415
+    from rich.live import Live as RichLive  # noqa: PLC0415 - only where a person watches
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from churnflow.adapters.terminal import PlainConsole  # noqa: PLC0415 - brings rich
 
     columns = (
         SpinnerColumn(),
@@ -145,7 +146,7 @@ def live(workflow: Workflow) -> Iterator[Live]:
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
     )
-    console = Console(file=sys.stderr)
+    console = PlainConsole(file=sys.stderr)
     listener = Live(
         lambda: RichLive(console=console, transient=True, refresh_per_second=8),
         Progress(*columns, console=console),

@@ -1,16 +1,19 @@
 """What a step function may ask of the engine by annotation, and declare by decorator."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from churnflow.domain.base import Frozen
 from churnflow.domain.journal import StepRecord
 from churnflow.domain.rule import Rule
+from churnflow.errors import UsageError
 
 METRICS_ATTRIBUTE = "__churnflow_metrics__"
+PRECHECK_ATTRIBUTE = "__churnflow_precheck__"
 
 F = TypeVar("F", bound=Callable[..., object])
+Precheck = Callable[[Mapping[str, Any]], Iterable[tuple[str, UsageError]]]
 
 
 class Progress(Protocol):
@@ -36,11 +39,13 @@ class Released:
     """A parameter so annotated gets the release that `with` names, to compare with: `served`, `served~1` or `v1.2.0`.
 
     Annotate it `Released | None` with the default None, which stands for nothing named. files: those of the release
-    bundle, `model.bin` and `card.json` among them. Before the first release `served` has neither version nor files.
+    bundle, `model.bin` and `card.json` among them. artifacts: what the steps of the run that shipped it made, as far
+    as it is kept here; each is read when it is asked for. Before the first release `served` has none of these.
     """
 
     version: str
     files: Mapping[str, bytes]
+    artifacts: Mapping[str, object] = field(default_factory=dict)
 
 
 def reports(*metrics: str) -> Callable[[F], F]:
@@ -52,6 +57,21 @@ def reports(*metrics: str) -> Callable[[F], F]:
 
     def mark(function: F) -> F:
         setattr(function, METRICS_ATTRIBUTE, metrics)
+        return function
+
+    return mark
+
+
+def precheck(look: Precheck) -> Callable[[F], F]:
+    """Declare what can be known wrong in the parameters of a step function before it runs, such as a misspelt column.
+
+    look: gets the parameters by name, defaults among them, as the function will get them, without those that earlier
+    steps fill; yields a parameter and an InputError for each thing wrong. `churnflow check` calls it, and so does every
+    command that begins a run, so it should read the head of a file and no more.
+    """
+
+    def mark(function: F) -> F:
+        setattr(function, PRECHECK_ATTRIBUTE, look)
         return function
 
     return mark

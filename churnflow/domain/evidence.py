@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from churnflow.domain.base import Frozen, Score, Sha256
 
@@ -20,10 +22,19 @@ class Measure(Frozen):
 
 
 class Issue(Frozen):
-    """Something noticed; it stays open until it is closed, or waived by a named person."""
+    """Something noticed; it stays open until it is closed, or waived by a named person.
+
+    about: what was noticed, where another step may notice the same in other words or numbers: it is listed once.
+    """
 
     text: str
     severity: Severity = "note"
+    about: str = ""
+
+    @model_serializer(mode="wrap")
+    def _plain(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Left out where it says nothing, so that a record from before it was known keeps its digest.
+        return {name: value for name, value in write(self).items() if value or name != "about"}
 
 
 class Finding(Frozen):

@@ -3,13 +3,18 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from churnflow.domain.base import Frozen
 from churnflow.domain.evidence import Issue, Severity
 from churnflow.domain.journal import Approval, IssueAnswer, Run, StepRecord
 
 State = Literal["open", "closed", "waived"]
+
+# Which item noticed what: its name and key, and the issue.
+Noticed = tuple[str, str, Issue]
+
+_WEIGHTS: Final = get_args(Severity)
 
 
 class LedgerLine(Frozen):
@@ -33,10 +38,14 @@ def issue_id(source: str, key: str, issue: Issue) -> str:
 
 
 def ledger(run: Run) -> tuple[LedgerLine, ...]:
-    """Return every issue of the run's current records, in the order of the workflow."""
+    """Return every issue of the run's current records, in the order of the workflow.
+
+    What several steps noticed stands once, as the step tells it that finds it gravest, of these the first; and once
+    more where a step has noticed it after it was closed.
+    """
     answers = {answer.name: answer for answer in run.answers()}
     lines: dict[str, LedgerLine] = {}
-    for source, key, issue in _noticed(run):
+    for source, key, issue in _told_once(run):
         number = issue_id(source, key, issue)
         lines[number] = _line(number, source, issue, answers.get(number))
     return tuple(lines.values())
@@ -47,8 +56,25 @@ def open_issues(run: Run) -> tuple[LedgerLine, ...]:
     return tuple(line for line in ledger(run) if line.state == "open")
 
 
-def _noticed(run: Run) -> list[tuple[str, str, Issue]]:
-    noticed: list[tuple[str, str, Issue]] = []
+def _told_once(run: Run) -> list[Noticed]:
+    entries = list(enumerate(run.entries))
+    places = {entry.name: place for place, entry in entries if isinstance(entry, StepRecord | Approval)}
+    answers = {entry.name: (place, entry) for place, entry in entries if isinstance(entry, IssueAnswer)}
+    closed = {name: place for name, (place, answer) in answers.items() if answer.action == "close"}
+    told: list[Noticed] = []
+    latest: dict[str, int] = {}
+    for source, key, issue in _noticed(run):
+        known = told[latest[issue.about]] if issue.about in latest else None
+        if not issue.about or known is None or closed.get(issue_id(*known), places[source]) < places[source]:
+            latest[issue.about] = len(told)
+            told.append((source, key, issue))
+        elif _WEIGHTS.index(issue.severity) > _WEIGHTS.index(known[2].severity):
+            told[latest[issue.about]] = (source, key, issue)
+    return told
+
+
+def _noticed(run: Run) -> list[Noticed]:
+    noticed: list[Noticed] = []
     for entry in run.current():
         match entry:
             case StepRecord():

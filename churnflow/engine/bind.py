@@ -3,22 +3,31 @@
 import inspect
 import json
 import pathlib
-import re
-import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path, PurePath
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
 
 from churnflow.domain.contract import Evidence, Progress, Released
 from churnflow.domain.workflow import Step
+from churnflow.engine.annotations import (
+    adapter_of,
+    choices,
+    form_of,
+    holds_path,
+    is_path,
+    members,
+    shown_value,
+)
 from churnflow.errors import UsageError
 
-_QUALIFIED: Final = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])")
+_OF_PYDANTIC: Final = frozenset(get_args(ErrorType))
 Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "default"]
 
 
@@ -34,17 +43,27 @@ class Parameter:
     @property
     def is_file(self) -> bool:
         """Whether a value names a file of the project, to be hashed, stored and handed over as a path."""
-        return any(_is_path(member) for member in _members(self.annotation))
+        return any(is_path(member) for member in members(self.annotation))
 
     @property
     def is_release(self) -> bool:
         """Whether a value names a release, whose files are handed over."""
-        return Released in _members(self.annotation)
+        return Released in members(self.annotation)
 
     def shown(self) -> str:
-        """Write the parameter as `steps` lists it: name, type, default."""
-        kind = "" if self.annotation is Any else f": {_words(self.annotation)}"
-        return f"{self.name}{kind}" if self.required else f"{self.name}{kind} = {self.default!r}"
+        """Write the parameter as `steps` lists it: its name, what it accepts, and its default."""
+        form = form_of(self.annotation)
+        if self.required:
+            return f"{self.name}: {form}"
+        default = self._default_shown()
+        return f"{self.name}: {form.removesuffix(' or null')}" + (f" = {default}" if default else ", or left out")
+
+    def _default_shown(self) -> str:
+        """Return the default as a workflow writes it, "" for none and for what no workflow can write."""
+        try:
+            return "" if self.default is None else json.dumps(self.default, ensure_ascii=False).replace('"', "")
+        except TypeError:
+            return ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ def parameters(function: Callable[..., object]) -> dict[str, Parameter]:
             raise UsageError(message, hint="give the function only parameters that have a name")
         empty = parameter.default is parameter.empty
         annotation = _annotation(function, parameter)
-        if any(_holds_path(member) for member in _members(annotation) if not _is_path(member)):
+        if any(holds_path(member) for member in members(annotation) if not is_path(member)):
             message = f"the step function {function.__name__} takes {parameter}: paths inside another type"
             raise UsageError(message, hint="take one Path per parameter, so that each file is hashed and stored")
         found[name] = Parameter(name, annotation, required=empty, default=None if empty else parameter.default)
@@ -104,34 +123,53 @@ def missing(known: Mapping[str, Parameter], filling: Filling) -> list[str]:
 
 
 def wrong_value(parameter: Parameter, value: Any) -> str | None:
-    """Return why `value` does not fit the parameter's annotation, None if it does; numbers in quotes do not fit."""
-    adapter = _adapter(parameter.annotation)
+    """Return in words why `value` does not fit the parameter, None if it does; numbers in quotes do not fit."""
+    adapter = adapter_of(parameter.annotation)
     if adapter is None:
         return None
     try:
         adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        return error.errors(include_url=False)[0]["msg"]
+        return _in_words(parameter, value, error.errors(include_url=False))
     return None
 
 
+def _in_words(parameter: Parameter, value: Any, errors: list[ErrorDetails]) -> str:
+    """Return what the parameter accepts; where the author of its type says himself what is wrong, that."""
+    given = f"you gave {shown_value(value)}"
+    own = next((error["msg"] for error in errors if error["type"] not in _OF_PYDANTIC), None)
+    if own is not None:
+        return f"{parameter.name}: {own}; {given}"
+    return f"{parameter.name} must be {form_of(parameter.annotation)}; {given}"
+
+
 def remedy(parameter: Parameter, value: Any) -> str:
-    """Return how to mend a value that does not fit: in quotes, where YAML took a word for something else."""
+    """Return how to mend a value that does not fit.
+
+    In quotes, where YAML took a word for something else; the nearest word, where a choice is misspelt.
+    """
     words = [_as_word(item) for item in value] if isinstance(value, list) else _as_word(value)
     if wrong_value(parameter, words) is None:
         return f"write it in quotes: {parameter.name}: {json.dumps(words, ensure_ascii=False)}"
-    return f"it is declared as {parameter.shown()}"
+    known = choices(parameter.annotation)
+    unknown = [word for word in (value if isinstance(value, list) else [value]) if word not in known]
+    near = get_close_matches(str(unknown[0]), known, n=1) if unknown else []
+    if near:
+        return f"did you mean {near[0]!r}?"
+    if isinstance(value, str) and wrong_value(parameter, [value]) is None:
+        return f"write it as a list: {parameter.name}: {json.dumps([value], ensure_ascii=False)}"
+    default = "" if parameter.required else ", or leave it out"
+    return f"correct it{default}; `churnflow steps` lists what each parameter takes"
 
 
 def typed_value(parameter: Parameter, value: Any) -> Any:
     """Return `value` as the annotation wants it (a list becomes a tuple). Raises UsageError if it does not fit."""
-    adapter = _adapter(parameter.annotation)
+    adapter = adapter_of(parameter.annotation)
     if adapter is None:
         return value
     reason = wrong_value(parameter, value)
     if reason is not None:
-        message = f"parameter {parameter.name}: {reason}, not {value!r}"
-        raise UsageError(message, hint="`churnflow steps` lists each step's parameters with their types")
+        raise UsageError(reason, hint=remedy(parameter, value))
     return adapter.validate_json(json.dumps(value), strict=True)
 
 
@@ -165,43 +203,3 @@ def _default(parameter: Parameter) -> tuple[Source, Any]:
     if parameter.is_file and isinstance(parameter.default, str | PurePath):
         return "file", str(parameter.default)
     return "default", parameter.default
-
-
-def _members(annotation: Any) -> list[Any]:
-    """Return the alternatives of a union, else the annotation itself, without what only a validator reads."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _members(typing.get_args(annotation)[0])
-    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
-        return [member for part in typing.get_args(annotation) for member in _members(part)]
-    return [annotation]
-
-
-def _is_path(annotation: Any) -> bool:
-    """Tell whether a Path can be handed over as this type because it is one, not because anything can."""
-    kind = typing.get_origin(annotation) or annotation
-    return isinstance(kind, type) and hasattr(kind, "__fspath__") and issubclass(type(Path()), kind)
-
-
-def _holds_path(annotation: Any) -> bool:
-    return _is_path(annotation) or any(map(_holds_path, typing.get_args(annotation)))
-
-
-def _words(annotation: Any) -> str:
-    """Write a type as its author does, without the modules of names and what only a validator reads."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) is Literal:
-        return " | ".join(repr(value) for value in typing.get_args(annotation))
-    return _QUALIFIED.sub("", inspect.formatannotation(annotation))
-
-
-def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
-    if annotation is Any:
-        return None
-    try:
-        return TypeAdapter(annotation)
-    except (PydanticSchemaGenerationError, PydanticUserError):
-        # Of a union such as `Path | DataFrame` that part is tested which a workflow can give.
-        parts = [part for part in _members(annotation) if part is not annotation and _adapter(part) is not None]
-        union: Any = typing.Union[tuple(parts)] if parts else None  # noqa: UP007 - made while running
-        return TypeAdapter(union) if parts else None

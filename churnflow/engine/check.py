@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from churnflow.domain.contract import METRICS_ATTRIBUTE
+from churnflow.domain.contract import METRICS_ATTRIBUTE, PRECHECK_ATTRIBUTE
 from churnflow.domain.release import REFERENCE
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import Gate, Item, Step
-from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, wrong_value
+from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, typed_value, wrong_value
 from churnflow.engine.parse import Parsed, Place, Problem
 from churnflow.engine.ports import Files, StepCatalog
 from churnflow.errors import ChurnflowError
@@ -93,13 +93,34 @@ class _Checker:
         for name in missing(known, filling):
             what = f"{step.uses} needs {name!r}, which no earlier step produces and with: does not give"
             yield self._problem(place, what, nearest(name, self._artifacts))
-        yield from self._values(step, known, filling, place)
+        wrong = list(self._values(step, known, filling, place))
+        yield from wrong or self._foreseen(step, function, filling, place)
+
+    def _foreseen(self, step: Step, function: Function, filling: Filling, place: Place) -> Iterator[Problem]:
+        """Ask the step itself what it can tell of its parameters."""
+        look = getattr(function, PRECHECK_ATTRIBUTE, None)
+        if look is None:
+            return
+        known = parameters(function)
+        given = {
+            **filling.named("default"),
+            **{name: typed_value(known[name], value) for name, value in filling.named("value").items()},
+            **{name: self._files.resolve(relative) for name, relative in filling.named("file").items()},
+        }
+        try:
+            for name, error in look(given):
+                yield self._problem((*place, "with", name), f"{step.name}.{name}: {error}", error.hint)
+        except ChurnflowError as error:
+            yield self._problem((*place, "with"), f"{step.name}: {error}", error.hint)
+        except Exception as error:  # noqa: BLE001 - whatever a step's own look raises is a fault of the step
+            what = f"{step.uses} could not look at its parameters: {type(error).__name__}: {error}"
+            yield self._problem((*place, "uses"), what, "mend what its @precheck names")
 
     def _values(self, step: Step, known: Mapping[str, Parameter], filling: Filling, place: Place) -> Iterator[Problem]:
         for name, value in filling.named("value").items():
             reason = wrong_value(known[name], value)
             if reason is not None:
-                what = f"parameter {name!r} of {step.uses}: {reason}, not {value!r}"
+                what = f"{step.name}.{reason}"
                 yield self._problem((*place, "with", name), what, remedy(known[name], value))
         for name, ref in filling.named("release").items():
             if REFERENCE.fullmatch(ref) is None:

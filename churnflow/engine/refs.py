@@ -14,7 +14,8 @@ def resolve(ref: str, run: Run | None, ports: Ports) -> str:
     if tag is None:
         names = [summary.name for summary in ports.checkpoints.summaries(run.id)] if run else []
         message = f"no checkpoint is called {ref!r}"
-        raise UsageError(message, hint=f"{nearest(ref, list(dict.fromkeys(names)))} `churnflow log` lists them")
+        near = nearest(ref, list(dict.fromkeys(names))).removesuffix("?")
+        raise UsageError(message, hint=f"{near}; `churnflow log` lists them" if names else "`churnflow log` lists them")
     return tag
 
 

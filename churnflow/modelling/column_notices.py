@@ -9,15 +9,22 @@ from churnflow.modelling.profile import Column
 
 SHOWN: Final = 5
 MANY: Final = 10
+# What several steps may say of a source, each in its own words.
+SHAPE: Final = "more features than rows"
+NO_LABEL: Final = "rows without a label"
+RAGGED: Final = "rows of another width"
+# What a rule that sets rows apart is about, where more than one step speaks of these rows.
+ABOUT: Final = {"no_label": NO_LABEL, "ragged": RAGGED}
 Severity = Literal["note", "warning", "critical"]
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to know, and how grave it is."""
+    """One thing to know, and how grave it is. about: what it is about, the same whichever step says it."""
 
     text: str
     severity: Severity = "note"
+    about: str = ""
 
 
 def on_columns(columns: Sequence[Column]) -> Iterator[Notice]:
@@ -33,14 +40,18 @@ def on_columns(columns: Sequence[Column]) -> Iterator[Notice]:
 def on_labels(labels: Labels) -> Iterator[Notice]:
     """Yield that labels in several spellings were read as one."""
     for level, others in labels.merged.items():
-        yield Notice(f"labels read as one: {shortened(level)} (also {_listed(map(shortened, others))})", "warning")
+        yield Notice(
+            f"labels read as one: {shortened(level)} (also {_listed(map(shortened, others))})",
+            "warning",
+            f"labels {level}",
+        )
 
 
 def on_shape(features: int, rows: int) -> Iterator[Notice]:
     """Yield that a table has more columns to learn from than rows."""
     if features > rows:
         text = f"{features:,} features are more than the {rows:,} rows: chance alone finds some that fit"
-        yield Notice(text, "warning")
+        yield Notice(text, "warning", SHAPE)
 
 
 def severity_of(column: Column) -> Severity:
@@ -57,9 +68,10 @@ def _left_out(columns: Sequence[Column]) -> Iterator[Notice]:
     for (reason, severity), alike in by_reason.items():
         if len(alike) > MANY:
             names = _listed(column.name for column in alike)
-            yield Notice(f"{len(alike):,} columns are left out: {reason} ({names})", severity)
+            yield Notice(f"{len(alike):,} columns are left out: {reason} ({names})", severity, f"left out: {reason}")
         else:
-            yield from (Notice(f"the column {column.name} is left out: {reason}", severity) for column in alike)
+            said = ((f"the column {column.name} is left out: {reason}", column.name) for column in alike)
+            yield from (Notice(text, severity, f"left out: {name}") for text, name in said)
 
 
 def _reason(column: Column) -> str:
@@ -70,25 +82,29 @@ def _doubted(column: Column) -> Iterator[Notice]:
     if not column.doubt:
         return
     taken = "the id" if column.role == "id" else f"taken as a {column.kind}"
-    yield Notice(f"the column {column.name} is {taken}; {column.doubt}", severity_of(column))
+    yield Notice(f"the column {column.name} is {taken}; {column.doubt}", severity_of(column), f"doubt: {column.name}")
 
 
 def _read(column: Column) -> Iterator[Notice]:
     """Yield how the texts of a feature were read, where that is not as they stand."""
     name, verdict = column.name, column.verdict
     if verdict.reading.calendar is not None or verdict.reading.numerals is not None:
-        yield Notice(f"the column {name}: {verdict.reason}")
+        yield Notice(f"the column {name}: {verdict.reason}", about=f"reading: {name}")
     yield from _words(column)
     for one in verdict.sentinels:
         keep = f"; to keep it: columns: {{{name}: {{missing: []}}}}"
-        yield Notice(f"{one.rows:,} values of {name} read as missing: {one.value}, {one.because}{keep}")
+        yield Notice(
+            f"{one.rows:,} values of {name} read as missing: {one.value}, {one.because}{keep}",
+            about=f"sentinel {one.value}: {name}",
+        )
     for kept in verdict.kept:
-        yield Notice(f'{kept.rows:,} values "{kept.word}" of {name} are no missing ones: {kept.because}')
+        text = f'{kept.rows:,} values "{kept.word}" of {name} are no missing ones: {kept.because}'
+        yield Notice(text, about=f"kept {kept.word}: {name}")
     if verdict.variants:
         shown = (
             f"{shortened(level)} (also {_listed(map(shortened, texts))})" for level, texts in verdict.variants.items()
         )
-        yield Notice(f"spellings of {name} read as one: {_listed(shown)}")
+        yield Notice(f"spellings of {name} read as one: {_listed(shown)}", about=f"spellings: {name}")
 
 
 def _words(column: Column) -> Iterator[Notice]:
@@ -101,7 +117,8 @@ def _words(column: Column) -> Iterator[Notice]:
     usual = sorted(words, key=lambda word: -words[word])
     shown = ", ".join(f'"{word}" ({words[word]:,})' for word in usual[:SHOWN])
     more = "; if one of them is a value, name the other words under missing"
-    yield Notice(f"{sum(words.values()):,} values of {column.name} read as missing: {shown}{more}")
+    text = f"{sum(words.values()):,} values of {column.name} read as missing: {shown}{more}"
+    yield Notice(text, about=f"missing words: {column.name}")
 
 
 def _listed(texts: Iterable[str]) -> str:

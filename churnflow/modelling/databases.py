@@ -3,7 +3,7 @@
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,7 +18,7 @@ from churnflow.modelling.assembly import Assembly
 from churnflow.modelling.exact_text import exact_text, holds_texts
 from churnflow.modelling.personal import masked
 from churnflow.modelling.read_options import ReadOptions
-from churnflow.modelling.table import Form, Table
+from churnflow.modelling.table import Form, Table, named_columns
 
 CONNECT_SECONDS: Final = 10
 _CELLS: Final = 100_000
@@ -41,8 +41,21 @@ def query_database(url: str, options: ReadOptions, password_env: str | None = No
     whatever the database answers with an error; nothing that is raised names the password.
     """
     address, secret = _address(url, password_env)
+    name = f"the database {address.database!r}" if address.database else address.drivername
+    return answered(_connectable(address), options, name, secret)
+
+
+def wrong_address(given: Mapping[str, Any]) -> Iterator[tuple[str, UsageError]]:
+    """Yield what is wrong with the address in `database` before anything is asked: its driver is not there, say."""
     try:
-        engine = _engine(address)
+        _connectable(_address(given["database"], None)[0])
+    except UsageError as error:
+        yield "database", error
+
+
+def _connectable(address: URL) -> sql.Engine:
+    try:
+        return _engine(address)
     except ImportError as error:
         message = f"the driver {error.name!r} is not installed, which {address.drivername} needs"
         package = "'churnflow[sql]'" if address.get_backend_name() == "postgresql" else str(error.name)
@@ -50,8 +63,6 @@ def query_database(url: str, options: ReadOptions, password_env: str | None = No
     except (NoSuchModuleError, ArgumentError):
         message = f"{address.drivername!r} is no kind of database that SQLAlchemy knows here"
         raise UsageError(message, hint=_ADDRESS) from None
-    name = f"the database {address.database!r}" if address.database else address.drivername
-    return answered(engine, options, name, secret)
 
 
 def sqlite_engine(path: Path) -> sql.Engine:
@@ -83,6 +94,18 @@ def answered(engine: sql.Engine, options: ReadOptions, source: str, secret: str 
             return _fetched(connection, statement, Form(connection.dialect.name, "", "", part=part), options, source)
     except (SQLAlchemyError, OSError) as error:
         raise _failed(source, error, secret) from None
+
+
+def columns_of(engine: sql.Engine, options: ReadOptions, source: str) -> tuple[str, ...]:
+    """Return the columns of a table or query without reading a row. Raises UsageError as `answered` does."""
+    try:
+        with engine.connect() as connection:
+            statement, _ = _statement(connection, options, source)
+            asked = f"SELECT * FROM ({statement}) AS asked LIMIT 0"  # noqa: S608 - what `answered` runs as it is
+            with connection.execution_options(no_parameters=True).exec_driver_sql(asked) as result:
+                return named_columns(list(result.keys()), source)[0]
+    except (SQLAlchemyError, OSError) as error:
+        raise _failed(source, error, "") from None
 
 
 def _address(url: str, password_env: str | None) -> tuple[URL, str]:

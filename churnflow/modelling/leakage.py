@@ -40,6 +40,18 @@ class Leak:
     severity: Severity = "critical"
     sign: Sign = "decides"
 
+    @property
+    def about(self) -> str:
+        """What it is about, the same whichever step finds it, and by whatever sign."""
+        return f"leak: {self.feature}"
+
+    def warned(self) -> str:
+        """Return what a person is told, and what to do about it."""
+        if self.severity != "critical":
+            return f"{self.feature} may give the target away: {self.reason}"
+        remedy = f"leave it out where the source is read: drop: [{self.feature}]; else a person may waive this issue"
+        return f"{self.feature} gives the target away: {self.reason}. If it is known only after the outcome, {remedy}"
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -86,6 +98,14 @@ def find_leaks(labelled: Labelled, seed: int) -> list[Leak]:
         *_computed(drawn, alone, folds, seed),
     ]
     return _merged([_raised(sign) for sign in signs], list(labelled.kinds))
+
+
+def plain_leaks(labelled: Labelled, seed: int) -> list[Leak]:
+    """Return what shows at once, before anything is split: the signs `decides` and `filled` of `find_leaks`."""
+    drawn = labelled.drawn(MOST_ROWS, seed)
+    folds = deal_folds(np.arange(len(drawn.target)), drawn.target, FOLDS, seed)
+    alone = powers(drawn.frame, drawn.kinds, drawn.target, folds)
+    return _merged([_raised(sign) for sign in (*_deciding(alone), *_filled(labelled))], list(labelled.kinds))
 
 
 def leaking_features(frame: pd.DataFrame, kinds: Mapping[str, str], target: Ints, seed: int) -> list[Leak]:

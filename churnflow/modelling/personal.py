@@ -50,11 +50,13 @@ _GIVEN_NAMES: Final = """
 """
 _GIVEN: Final = frozenset(_GIVEN_NAMES.split())
 _NAME: Final = re.compile(r"^name$", re.IGNORECASE)
-_NAMES: Final = re.compile(
-    r"(^|[_\s.-])((first|last|full|given|family|middle|maiden|birth|customer|client|contact|holder|person)[_\s.-]?name"
-    r"|surname|forename|vorname|nachname|familienname|nom|prenom|prénom|apellidos?|nombre|cognome)$",
+_GIVEN_OR_FAMILY: Final = re.compile(
+    r"(^|[_\s.-])((first|last|full|given|family|middle|maiden|birth)[_\s.-]?name|[fl]name"
+    r"|surname|forename|vorname|nachname|familienname|nom|prenom|prénom|apellidos?|nombre|cognome)[_\s.-]?\d*$",
     re.IGNORECASE,
 )
+_NAMES: Final = re.compile(r"(^|[_\s.-])(customer|client|contact|holder|person)[_\s.-]?name[_\s.-]?\d*$", re.IGNORECASE)
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _PHONES: Final = re.compile(r"phone|mobile|(^|[_\s.-])(tel|cell|fax|msisdn)([_\s.-]|$)|telefon|handy", re.IGNORECASE)
 _ADDRESSES: Final = re.compile(
     r"addr|street|stra(ß|ss)e|(^|[_\s.-])(rue|calle|via)([_\s.-]|$)|anschrift", re.IGNORECASE
@@ -82,8 +84,9 @@ def recognise(name: str, values: Present) -> Personal | None:
     if not sample:
         return None
     spread = len(values.counts) >= min(MANY, values.total / 2)
+    spaced = _HUMP.sub("_", name)
     for kind, severity, holds, least, named in _FORMS:
-        if named is not None and not named.search(name):
+        if named is not None and not named.search(spaced):
             continue
         telling = spread or least == SOME or named not in {None, _NAME}
         if telling and sum(map(holds, sample)) >= least * len(sample):
@@ -138,7 +141,11 @@ def _is_address(text: str) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    return text[:1].isupper() and len(text) <= LONGEST_NAME and bool(_PERSON.fullmatch(text))
+    return text[:1].isupper() and _is_name_in_any_case(text)
+
+
+def _is_name_in_any_case(text: str) -> bool:
+    return len(text) <= LONGEST_NAME and bool(_PERSON.fullmatch(text))
 
 
 def _is_whole_name(text: str) -> bool:
@@ -170,6 +177,8 @@ _FORMS: Final[Sequence[_Form]] = (
     ("phone numbers", "warning", _is_dialled, MOST, _PHONES),
     ("postal addresses", "warning", _matching(_STREET), MOST, None),
     ("postal addresses", "warning", _is_place, MOST / 2, _ADDRESSES),
+    # Nobody has another thing in such a column, so that neither capitals nor many different ones are needed.
+    ("names of persons", "warning", _is_name_in_any_case, MOST, _GIVEN_OR_FAMILY),
     ("names of persons", "warning", _is_name, MOST, _NAMES),
     ("names of persons", "warning", _is_whole_name, MOST / 4, None),
     # A plan may have a name, too: what a column of this name holds has to be spread like names of persons.

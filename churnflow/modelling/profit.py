@@ -93,6 +93,18 @@ class Campaign:
 _FORM: Final = TypeAdapter(Campaign)
 
 
+_REASONS: Final = {
+    "value_error": "{error}",
+    "missing": "is missing",
+    "unexpected_keyword_argument": "is no setting of a campaign; settings: value, offer, contact, accepted",
+    "dataclass_type": "must be a mapping, such as {{value: 200, offer: 10}}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be below {lt:g}",
+    "string_too_short": "must be an amount, or the name of a column",
+}
+
+
 def parse_campaign(value: Any) -> Campaign | None:
     """Return the campaign that a workflow writes. Raises PydanticCustomError, a ValueError that names what is wrong."""
     if value is None or isinstance(value, Campaign):
@@ -102,7 +114,7 @@ def parse_campaign(value: Any) -> Campaign | None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         said = {"place": str(first["loc"][0]) if first["loc"] else "campaign"}
-        said["reason"] = first["msg"].removeprefix("Value error, ")
+        said["reason"] = _REASONS.get(first["type"], "must be a number").format(**first.get("ctx", {}))
         kind, form = "campaign", "{place}: {reason}"
         raise PydanticCustomError(kind, form, said) from None
 

@@ -1,6 +1,5 @@
 """A sheet of a workbook as columns of text: the values that a person sees, without titles above the header."""
 
-import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +13,12 @@ from churnflow.errors import UsageError
 from churnflow.modelling.assembly import Assembly
 from churnflow.modelling.exact_text import exact_text, holds_texts
 from churnflow.modelling.read_options import ReadOptions
+from churnflow.modelling.spans import widest_span
 from churnflow.modelling.table import Form, Table
 from churnflow.modelling.unpacking import BOMB_BYTES, BOMB_RATIO, MOST_BYTES
 
 MOST_CELLS: Final = 50_000_000
 _TITLE_ROWS: Final = 30
-_SHEET: Final = re.compile(r"xl/worksheets/[^/]+\.xml")
-_CELL: Final = re.compile(rb'<(?:\w+:)?c [^<>]{0,200}?\br="([A-Z]{1,3})([0-9]{1,7})"')
-_FARTHEST_ROW: Final = 1 << 20
-_LONGEST_CELL: Final = 256
-_BLOCK: Final = 1 << 20
 
 
 def read(path: Path, options: ReadOptions) -> Table:
@@ -53,37 +48,18 @@ def _refuse_bomb(path: Path) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
-        widest = max((_cells(archive, name) for name in archive.namelist() if _SHEET.fullmatch(name)), default=0)
-    packed = path.stat().st_size
+        packed = path.stat().st_size
+        _refuse_size(path, size, packed)
+        widest = widest_span(archive)
     if widest > MOST_CELLS:
         message = f"{path.name} has a sheet that spans {widest:,} cells, more than the {MOST_CELLS:,} that are read"
         raise UsageError(message, hint="delete what stands far away from the table, or export the sheet as CSV")
+
+
+def _refuse_size(path: Path, size: int, packed: int) -> None:
     if size > MOST_BYTES or (size > BOMB_BYTES and size > BOMB_RATIO * packed):
         message = f"{path.name} unpacks to {size / 1e6:,.0f} MB from {packed / 1e6:,.1f} MB"
         raise UsageError(message, hint="open it, look at it, and export the sheet that you mean as CSV")
-
-
-def _cells(archive: zipfile.ZipFile, name: str) -> int:
-    """Return how many cells lie between the first and the last one of a sheet, for all of which memory is taken."""
-    columns, rows, rest = set[bytes](), [_FARTHEST_ROW, 0], b""
-    with archive.open(name) as sheet:
-        while block := sheet.read(_BLOCK):
-            found = _CELL.findall(rest + block)
-            columns.update(column for column, _ in found)
-            numbers = [int(row) for _, row in found] or rows
-            rows = [min(rows[0], *numbers), max(rows[1], *numbers)]
-            # A reference that is cut by the end of a block stands whole in the next.
-            rest = block[-_LONGEST_CELL:]
-    places = list(map(_place, columns))
-    return (max(places) - min(places) + 1) * (rows[1] - rows[0] + 1) if places else 0
-
-
-def _place(letters: bytes) -> int:
-    """Return the number of a column: 1 for A, 27 for AA."""
-    place = 0
-    for letter in letters:
-        place = 26 * place + letter - ord("A") + 1
-    return place
 
 
 @dataclass(frozen=True)

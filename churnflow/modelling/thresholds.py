@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any, Final
 
 import numpy as np
-from pydantic import PlainValidator
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from churnflow.modelling.columns import Floats
@@ -23,12 +23,12 @@ def parse_objective(value: Any) -> "str | Campaign":
     campaign = parse_campaign(value) if isinstance(value, dict) else None
     if campaign is not None:
         return campaign
-    kind, form = "objective", "it is {allowed}"
+    kind, form = "objective", "must be {allowed}"
     raise PydanticCustomError(kind, form, {"allowed": _ALLOWED})
 
 
 # `f1`, `recall_0.8`, `precision_0.6`, or a campaign whose profit counts.
-Objective = Annotated[str | Campaign, PlainValidator(parse_objective)]
+Objective = Annotated[str | Campaign, PlainValidator(parse_objective), Field(description=_ALLOWED)]
 
 
 def described(objective: str | Campaign) -> str:

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from churnflow.errors import UsageError
+from churnflow.modelling.extras import no_dask
 
 Shared = TypeVar("Shared")
 Call = tuple[int, Callable[[Any], Any]]
@@ -65,9 +65,8 @@ _SECONDS_TO_ANSWER = 10
 
 
 def _connected(cluster: str) -> Any:
-    if find_spec("distributed") is None:
-        message = f"the cluster {cluster} needs a package that is not installed"
-        raise UsageError(message, hint="pip install 'churnflow[dask]', or leave cluster out")
+    if error := no_dask(cluster):
+        raise error
     from distributed import Client  # noqa: PLC0415 - an extra
 
     # A client that fails to connect can lock up the next one while it is collected, so that none may fail.

@@ -1,10 +1,11 @@
 """The recurring blocks of the report: a step, an approval, a checkpoint, a confidence as a sum."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from churnflow.domain.base import stamp
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.evidence import Artifact, Check, Confidence
+from churnflow.domain.evidence import Artifact, Check, Confidence, Measure
 from churnflow.domain.journal import Approval, Mark, StepRecord
 from churnflow.domain.ledger import LedgerLine
 from churnflow.reporting import trail
@@ -12,6 +13,7 @@ from churnflow.reporting.document import ReportInput
 from churnflow.reporting.wording import code, counted, flat, measured, plain, seconds, table, values
 
 SHORT = 12
+FEWEST_FOLDED = 3
 STALE = "**stale: what it was about has changed since**"
 
 
@@ -25,7 +27,7 @@ def step(record: StepRecord, noted: Sequence[LedgerLine], document: ReportInput)
     yield f"- **Out:** {_artifacts(record.outputs)}"
     yield f"- **Time:** {_time(record)}"
     yield f"- **Self-tested:** {_tested(record, required)}"
-    yield f"- **Issues noted:** {len(noted) or 'none'}"
+    yield f"- **Issues noted:** {len(noted) or 'none'}{_elsewhere(record, noted)}"
     yield from (f"  - {issue(line)}" for line in noted)
     yield f"- **Confidence:** {record.confidence.score} ({plain(record.confidence.because)})"
     if record.stated is not None:
@@ -40,7 +42,7 @@ def step(record: StepRecord, noted: Sequence[LedgerLine], document: ReportInput)
     if rows:
         yield from table(("check", "observed", "result"), rows)
     yield from confidence("Confidence as a sum", record.confidence)
-    yield from values(list(record.metrics.items()))
+    yield from _metrics(record)
 
 
 def confidence(title: str, score: Confidence) -> Iterator[str]:
@@ -117,6 +119,40 @@ def _time(record: StepRecord) -> str:
     if record.reused is not None:
         return f"reused from run {code(record.reused.run)}, measured {stamp(record.reused.at)}"
     return seconds(record.seconds)
+
+
+def _metrics(record: StepRecord) -> Iterator[str]:
+    telling, zeros = _zeros_apart(record.metrics)
+    yield from values(telling)
+    if zeros:
+        yield f"Zero: {', '.join(map(code, zeros))}."
+        yield ""
+
+
+def _elsewhere(record: StepRecord, noted: Sequence[LedgerLine]) -> str:
+    """Say how many issues of a step another one tells, which has noticed the same."""
+    told = len({issue.text for issue in record.issues}) - len(noted)
+    return f", and {told} that another step tells" if told > 0 else ""
+
+
+def _zeros_apart(metrics: Mapping[str, Measure]) -> tuple[list[tuple[str, Measure]], list[str]]:
+    """Return the metrics that tell something, and the names of those that are zero where several of a kind are.
+
+    Of a kind are counts whose names begin alike, such as `rejected_ragged` and `rejected_no_label`.
+    """
+    zero = Counter(_kind(name) for name, measure in metrics.items() if _is_plain_zero(measure))
+    folded = [
+        name for name, measure in metrics.items() if _is_plain_zero(measure) and zero[_kind(name)] >= FEWEST_FOLDED
+    ]
+    return [(name, measure) for name, measure in metrics.items() if name not in folded], folded
+
+
+def _kind(metric: str) -> str:
+    return metric.partition("_")[0]
+
+
+def _is_plain_zero(measure: Measure) -> bool:
+    return measure == Measure(value=0)
 
 
 def _required(record: StepRecord, document: ReportInput) -> list[Check]:

@@ -15,7 +15,7 @@ CAPTIONS: Final[Mapping[str, str]] = {
     "threshold.svg": "Precision, recall and F1 on the test part by threshold, with the one that was chosen",
     "profit.svg": "Profit per customer by the share of customers contacted, highest scores first",
     "importance.svg": "Permutation importance: how much the ROC AUC drops when one column is shuffled",
-    "shap.svg": "Shapley values: what each column adds to the log odds of each customer, coloured by its own value",
+    "shap.svg": "Shapley values: what a column adds to a customer's log odds, before any curve, coloured by its value",
     "groups.svg": "Share of positives found, and of negatives falsely marked, in each group, with 95% intervals",
     "gains.svg": "Gains: share of all positives among the customers with the highest scores",
     "lift.svg": "Lift: how many times more positives than at random among the highest scores",

@@ -107,7 +107,10 @@ def _add_probes(app: FastAPI, current: Current) -> None:
 def _add_predict(app: FastAPI, current: Current) -> None:
     @app.post(PREDICT_PATH, response_model=answers.Predictions, responses=REFUSALS, tags=["predictions"])
     async def predict(request: Request) -> Response:
-        """Predict one customer, or up to 1000 of them in `customers`, with the release that is served now."""
+        """Predict one customer, or up to 1000 of them in `customers`, with the release that is served now.
+
+        A release whose model is very wide takes fewer, as the schema says; more are refused with 413.
+        """
         served = current.served
         if served is None:
             return _unready(current)

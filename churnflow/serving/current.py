@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from churnflow.domain.release import Release, object_path
 from churnflow.errors import ChurnflowError, IntegrityError, UsageError
 from churnflow.modelling.bundle import MAX_FILE_BYTES, read_limited, unpack_bundle
+from churnflow.modelling.request_size import most_customers
 from churnflow.modelling.scorer import PortableModel
 from churnflow.serving.requests import RequestSchema, compile_schema
 
@@ -182,7 +183,8 @@ def _served(files: Mapping[str, bytes], sha256: str, release: Release | None) ->
         raise ValueError(message)
     schema, card = json.loads(files["schema.json"]), json.loads(files["card.json"])
     json.dumps([schema, card], allow_nan=False)  # both are answered as JSON, which knows no NaN
-    model, request = PortableModel.from_bytes(files["model.bin"]), compile_schema(schema)
+    model = PortableModel.from_bytes(files["model.bin"])
+    request = compile_schema(schema, most_customers(model.encoding.width))
     _check_fit(model, request)
     return Served(sha256, release, model, schema, card, request)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from churnflow.serving.current import Served
 from churnflow.serving.fields import CategoryField, DateField, Field, NumberField
-from churnflow.serving.requests import BATCH, MAX_CUSTOMERS
+from churnflow.serving.requests import BATCH
 
 PREDICT_PATH = "/api/v1/predict"
 _REF = "#/components/schemas/"
@@ -66,14 +66,15 @@ def _schemas(served: Served) -> dict[str, Any]:
     words = ", ".join(f'"{word}"' for word in sorted(request.missing) if word)
     customer = {
         "type": "object",
-        "description": "Blanks around a text do not count; a blank text stands for null"
-        + (f", and so does, in any case, {words}" if words else ""),
+        "description": "A value may come as its type in JSON or as a text, written as the source of the training "
+        "data writes it; a category comes as a text only. Blanks around a text do not count; a blank text stands for "
+        "null" + (f", and so does, in any case, {words}" if words else ""),
         "additionalProperties": False,
         "required": [column.name for column in request.fields],
         "properties": properties,
         "example": example(served),
     }
-    items = {"type": "array", "minItems": 1, "maxItems": MAX_CUSTOMERS, "items": {"$ref": f"{_REF}Customer"}}
+    items = {"type": "array", "minItems": 1, "maxItems": request.most, "items": {"$ref": f"{_REF}Customer"}}
     customers = {
         "type": "object",
         "additionalProperties": False,
@@ -95,7 +96,7 @@ def _kinds(column: Field) -> list[str]:
     """Return the types of JSON that a field takes, beside null."""
     match column:
         case NumberField(integer=integer):
-            return ["integer" if integer else "number", *(["string"] if column.takes_text else [])]
+            return ["integer" if integer else "number", "string"]
         case DateField():
             return ["integer", "string"] if column.counted else ["string"]
         case CategoryField():

@@ -19,77 +19,70 @@ Read = tuple[Any, str | None]
 
 
 @dataclass(frozen=True)
-class NumberField:
-    """A numeric column with the range seen in training; values outside it are answered with a warning."""
+class MeasuredField:
+    """A column that the model knows as numbers, with the range seen in training; values outside it bring a warning."""
 
     kind: ClassVar[Literal["number"]] = "number"
+    called: ClassVar[str] = "range"
     name: str
     required: bool
     reading: Reading
-    integer: bool
     low: float | None
     high: float | None
 
     @property
     def seen(self) -> str:
-        """The range seen in training, in words."""
-        return f"{_plain(self.low)} to {_plain(self.high)}"
+        """What was seen in training, in words."""
+        return f"{self.written(self.low)} to {self.written(self.high)}"
 
-    @property
-    def takes_text(self) -> bool:
-        """Whether a number may come as a text, written as the source writes it."""
-        return self.reading.numerals is not None
-
-    def read(self, given: object) -> Read:
-        """Return the number, refused if it is none, not finite, or a fraction in a column of whole numbers."""
-        if isinstance(given, str):
-            value, problem = self._read_text(given)
-        else:
-            # bool is a subclass of int, and `true` is not a number of months.
-            numeric = given is None or (isinstance(given, int | float) and not isinstance(given, bool))
-            value, problem = (given, None) if numeric else (None, "must be a number")
-        return (value, problem) if problem or value is None else self._checked(value)
+    def written(self, value: float | None) -> str:
+        """Return a value as a client writes it, "any" for no limit."""
+        return "any" if value is None else f"{value:.10g}"
 
     def warning(self, value: float) -> str | None:
-        """Return the trained range when the value lies outside."""
-        return f"outside the range seen in training, {self.seen}" if _outside(value, self.low, self.high) else None
+        """Return what was seen in training when the value lies outside."""
+        below, above = self.low is not None and value < self.low, self.high is not None and value > self.high
+        return f"outside the {self.called} seen in training, {self.seen}" if below or above else None
 
-    def _read_text(self, given: str) -> Read:
+
+@dataclass(frozen=True)
+class NumberField(MeasuredField):
+    """A numeric column."""
+
+    integer: bool = False
+
+    def read(self, given: object) -> Read:
+        """Return the number, refused if it is none, not finite, or a fraction in a column of whole numbers.
+
+        A text is read as ingestion reads it in the source, "1" as 1.
+        """
+        # bool is a subclass of int, and `true` is not a number of months.
+        if isinstance(given, bool) or not (given is None or isinstance(given, int | float | str)):
+            return None, "must be a number"
+        if isinstance(given, int | float) and not is_finite(given):
+            return None, "must be a finite number"
         try:
             value = self.reading.read(given)
         except ValueError:
             return None, "must be a number"
-        return (value, None) if value is None or self.takes_text else (None, "must be a number")
+        return (None, None) if value is None else self._checked(value)
 
     def _checked(self, value: Any) -> Read:
         if not is_finite(value):
             return None, "must be a finite number"
-        known = self.reading.read(value)
-        if known is not None and self.integer and value != int(value):
-            return None, "must be a whole number"
-        return known, None
+        return (None, "must be a whole number") if self.integer and value != int(value) else (value, None)
 
 
 @dataclass(frozen=True)
-class DateField:
-    """A column of dates, which the model knows as days; dates outside those seen in training bring a warning."""
+class DateField(MeasuredField):
+    """A column of dates, which the model knows as days."""
 
-    kind: ClassVar[Literal["number"]] = "number"
-    name: str
-    required: bool
-    reading: Reading
-    low: float | None
-    high: float | None
-
-    @property
-    def seen(self) -> str:
-        """The dates seen in training, in words."""
-        return f"{self._written(self.low)} to {self._written(self.high)}"
+    called: ClassVar[str] = "dates"
 
     @property
     def newest(self) -> str:
         """The newest date of the source, from which the days are counted."""
-        return self._written(0.0)
+        return self.written(0.0)
 
     @property
     def counted(self) -> bool:
@@ -103,6 +96,10 @@ class DateField:
         iso = "" if order == "ymd" else ", or as in 2024-05-31"
         return f"{ORDERS[order]}{iso}"
 
+    def written(self, value: float | None) -> str:
+        """Return days as the date that they mean."""
+        return "any" if value is None or self.reading.calendar is None else self.reading.calendar.written(value)
+
     def read(self, given: object) -> Read:
         """Return the days that a date means, refused if it is none in the order of the source."""
         numeric = self.counted and isinstance(given, int | float) and not isinstance(given, bool)
@@ -112,13 +109,6 @@ class DateField:
             return self.reading.read(given), None  # type: ignore[arg-type]
         except (ValueError, OverflowError):
             return None, f"must be a date: {self.form}"
-
-    def warning(self, value: float) -> str | None:
-        """Return the dates seen in training when this one lies outside."""
-        return f"outside the dates seen in training, {self.seen}" if _outside(value, self.low, self.high) else None
-
-    def _written(self, days: float | None) -> str:
-        return "any" if days is None or self.reading.calendar is None else self.reading.calendar.written(days)
 
 
 @dataclass(frozen=True)
@@ -164,7 +154,7 @@ def field_of(column: Mapping[str, Any], missing: frozenset[str]) -> Field:
         case "number" if reading.calendar is not None:
             return DateField(name, required, reading, low, high)
         case "number":
-            return NumberField(name, required, reading, bool(column.get("integer")), low, high)
+            return NumberField(name, required, reading, low, high, bool(column.get("integer")))
         case "category":
             return CategoryField(name, required, reading, frozenset(map(str, column.get("levels") or ())))
         case _:
@@ -180,16 +170,8 @@ def is_finite(value: float) -> bool:
         return False
 
 
-def _outside(value: float, low: float | None, high: float | None) -> bool:
-    return (low is not None and value < low) or (high is not None and value > high)
-
-
 def _limit(value: object) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not is_finite(value)):
         message = "a range in the schema of the release is not of numbers"
         raise ValueError(message)
     return value
-
-
-def _plain(value: float | None) -> str:
-    return "any" if value is None else f"{value:.10g}"

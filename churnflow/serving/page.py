@@ -7,7 +7,6 @@ from typing import Any
 from churnflow.serving.current import Served
 from churnflow.serving.documentation import PREDICT_PATH, example
 from churnflow.serving.fields import CategoryField, DateField, Field, NumberField
-from churnflow.serving.requests import MAX_CUSTOMERS
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -37,7 +36,7 @@ def _release(served: Served, base_url: str) -> str:
     rows = "".join(_row(column) for column in served.request.fields)
     return (
         f"<p>Bundle sha256 <code>{served.sha256}</code></p><h2>Ask for a prediction</h2><pre>{escape(command)}</pre>"
-        f"<p>Several: <code>{{&quot;customers&quot;: [...]}}</code>, at most {MAX_CUSTOMERS}.</p><h2>Fields</h2>"
+        f"<p>Several: <code>{{&quot;customers&quot;: [...]}}</code>, at most {served.request.most}.</p><h2>Fields</h2>"
         f"<table><tr><th>field<th>type<th>null<th>seen in training</tr>{rows}</table>"
     )
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from churnflow.modelling.request_size import MAX_CUSTOMERS
 from churnflow.modelling.texts import missing_words
 from churnflow.serving.fields import Field, field_of
 
-MAX_CUSTOMERS = 1000
 MAX_PROBLEMS = 50
 MAX_ID_CHARS = 200
 MAX_DIGITS = 400
@@ -65,13 +65,15 @@ class RepeatedKeyDict(dict[str, Any]):
 class RequestSchema:
     """What the served release accepts, compiled once from its `schema.json`.
 
-    missing: the words that stand for a missing value, folded, in columns that have no words of their own.
+    missing: the words that stand for a missing value, folded, in columns that have no words of their own. most: how
+    many customers one request may hold.
     """
 
     fields: tuple[Field, ...]
     id_name: str | None
     unused: frozenset[str]
     missing: frozenset[str]
+    most: int = MAX_CUSTOMERS
     known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,8 +106,9 @@ class RequestSchema:
         problems = list(_wrong_envelope(document))
         if problems:
             raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
-        if len(customers) > MAX_CUSTOMERS:
-            raise RefusedBodyError(413, [Problem(BATCH, f"at most {MAX_CUSTOMERS} customers in one request")])
+        if len(customers) > self.most:
+            wide = "" if self.most == MAX_CUSTOMERS else ", for its model is wide"
+            raise RefusedBodyError(413, [Problem(BATCH, f"at most {self.most} customers in one request{wide}")])
         batch = self._empty()
         for position, customer in enumerate(customers):
             problems.extend(self._read_customer(customer, f"{BATCH}[{position}].", batch))
@@ -148,8 +151,11 @@ class RequestSchema:
             yield Problem(prefix + self.id_name, text)
 
 
-def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
-    """Return the request schema of a table schema (`churnflow/table@1`). Raises ValueError when it is not one."""
+def compile_schema(schema: Mapping[str, Any], most: int = MAX_CUSTOMERS) -> RequestSchema:
+    """Return the request schema of a table schema (`churnflow/table@1`), for at most so many customers at once.
+
+    Raises ValueError when it is not one.
+    """
     try:
         columns = list(schema["columns"])
         ids = [str(column["name"]) for column in columns if column["role"] == "id"]
@@ -163,7 +169,7 @@ def compile_schema(schema: Mapping[str, Any]) -> RequestSchema:
     if not fields or len(names) < len(columns):
         message = "the schema of the release names no feature, or a column twice"
         raise ValueError(message)
-    return RequestSchema(fields, ids[0] if ids else None, unused, missing)
+    return RequestSchema(fields, ids[0] if ids else None, unused, missing, most)
 
 
 def parse_strictly(body: bytes) -> Any:

@@ -29,6 +29,7 @@ from churnflow.modelling.card import candidate_files, served_schema
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.metrics import wilson
 from churnflow.modelling.quantiles import quantile
+from churnflow.modelling.request_size import most_customers
 from churnflow.modelling.scorer import PortableModel
 
 READY_SECONDS = 30.0
@@ -37,7 +38,6 @@ ANSWER_SECONDS = 5.0
 SAMPLE_SECONDS = 0.05
 MAX_LOG_BYTES = 64 * 1024
 WARM_UP = 20
-BATCH_ROWS = 1000
 # The API refuses a longer body; wide rows make a shorter batch.
 BATCH_BYTES = 2_000_000
 PARITY = 1e-6
@@ -84,7 +84,7 @@ def rehearse(
     customers = as_customers(test, schema)
     plan = _Plan(
         alone=[_Request(encode(customers[row]), row=int(row)) for row in rows],
-        batch=_Request(*largest_batch(customers, BATCH_ROWS, BATCH_BYTES)),
+        batch=_Request(*largest_batch(customers, most_customers(model.encoding.width), BATCH_BYTES)),
         bad=[_Request(body) for body in bad_requests(customers[0], schema)],
         concurrency=concurrency,
         seconds=limit_seconds,

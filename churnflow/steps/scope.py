@@ -2,14 +2,18 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
-from churnflow import Confidence, Issue, StepResult, reports
-from churnflow.modelling.column_notices import on_columns, on_labels
+from churnflow import Confidence, Issue, StepResult, precheck, reports
+from churnflow.modelling.column_notices import NO_LABEL, RAGGED, SHAPE, on_columns, on_labels
 from churnflow.modelling.declared import Columns, Declared, merged
+from churnflow.modelling.early_leaks import early_leaks
+from churnflow.modelling.foresight import misnamed_columns
 from churnflow.modelling.labels import labels
 from churnflow.modelling.numerals import Decimal
+from churnflow.modelling.parting import MIN_PER_CLASS
 from churnflow.modelling.profile import Column, profile, require_features, values_of
 from churnflow.modelling.read_options import Format, ReadOptions
 from churnflow.modelling.sources import read_table
@@ -22,9 +26,23 @@ FEW_POSITIVES = 100
 MUCH_MISSING = 0.05
 MANY_EQUAL = 0.01
 RARE = 0.05
+FEW_OF_A_CLASS = "few customers of a class"
+USELESS = "columns of no use"
 
 
-@reports("rows", "columns", "features", "target_ratio", "missing_ratio", "suspicious_columns", "duplicate_rows")
+@reports(
+    "rows",
+    "columns",
+    "features",
+    "rarer_class",
+    "target_ratio",
+    "missing_ratio",
+    "suspicious_columns",
+    "duplicate_rows",
+    "leaking_features",
+    "suspect_features",
+)
+@precheck(misnamed_columns)
 def scope(
     source: Path | pd.DataFrame,
     target: str,
@@ -47,6 +65,8 @@ def scope(
 ) -> StepResult:
     """Profile a table of customers and state an initial confidence with its reason.
 
+    Features that plainly give the target away are issues already here, where whoever approves the plan sees them; the
+    other signs are looked for when the parts are made. rarer_class: the rows of the rarer class.
     source, and how it is written (separator, encoding, decimal, format, header, sheet, table, query): see `ingest`.
     missing: the words that stand for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None,
     null). columns, categories, drop, time, protected: what is known of the columns, as `ingest` has it. Give the same
@@ -64,7 +84,14 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
     require_features(columns)
     counts = classes.counts(values)
     suspicious = [column.name for column in columns if column.role == "dropped" and not column.declared]
-    metrics = _measured(table, columns, counts[1] / counts.total(), len(suspicious))
+    leaks = early_leaks(table, columns, classes)
+    critical = sum(leak.severity == "critical" for leak in leaks)
+    metrics = {
+        **_measured(table, columns, counts),
+        "suspicious_columns": len(suspicious),
+        "leaking_features": critical,
+        "suspect_features": len(leaks) - critical,
+    }
     risks = _risks(metrics, counts, len(table.ragged), suspicious)
     notices = (*on_columns(columns), *on_labels(classes))
     return StepResult(
@@ -74,14 +101,29 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
             f"negative {classes.negative!r}",
             "labels": classes.shown(counts),
             "id": declared.id or "none, so customers that come twice can not be told from customers that are alike",
-            "risks found in the data": "; ".join(text for _, text in risks) or "none",
+            "risks found in the data": "; ".join(risk.text for risk in risks) or "none",
         },
         issues=[
-            *(Issue(text=text, severity="warning") for _, text in risks),
-            *(Issue(text=notice.text, severity=notice.severity) for notice in notices),
+            *_few_customers(metrics),
+            *(Issue(text=leak.warned(), severity=leak.severity, about=leak.about) for leak in leaks),
+            # The notices name each useless column, with its reason.
+            *(Issue(text=risk.text, severity="warning", about=risk.about) for risk in risks if risk.about != USELESS),
+            *(Issue(text=notice.text, severity=notice.severity, about=notice.about) for notice in notices),
         ],
         confidence=_initial(risks),
     )
+
+
+def _few_customers(metrics: dict[str, float]) -> list[Issue]:
+    """Say that nothing can be built of so few customers, and how many it takes."""
+    if metrics["rarer_class"] >= MIN_PER_CLASS:
+        return []
+    text = (
+        f"too few customers to build a model: the rarer class has {metrics['rarer_class']} of {metrics['rows']:,}, "
+        f"where folds and a test part need at least {MIN_PER_CLASS} and a reliable model {FEW_POSITIVES:,}; give a "
+        "source with more, or check target and positive"
+    )
+    return [Issue(text=text, severity="critical", about=FEW_OF_A_CLASS)]
 
 
 def _few(names: list[str]) -> str:
@@ -89,51 +131,51 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _measured(table: Table, columns: list[Column], target_ratio: float, suspicious: int) -> dict[str, float]:
+def _measured(table: Table, columns: list[Column], counts: Counter[int]) -> dict[str, float]:
     features = [column for column in columns if column.role == "feature"]
     # A flag of one value is not missing elsewhere: that is its other state.
     missing = sum(column.share_missing for column in features if column.distinct > 1)
     return {
         "rows": len(table.rows),
         "columns": len(table.header),
-        "target_ratio": target_ratio,
+        "rarer_class": min(counts.values()),
+        "target_ratio": counts[1] / counts.total(),
         "missing_ratio": missing / max(1, len(features)),
         "features": len(features),
-        "suspicious_columns": suspicious,
         "duplicate_rows": table.equal_rows(column.name for column in features),
     }
 
 
-def _risks(
-    metrics: dict[str, float], classes: Counter[int], ragged: int, suspicious: list[str]
-) -> list[tuple[int, str]]:
-    """Return what speaks against a good model, with the points that each takes from the initial confidence."""
+class _Risk(NamedTuple):
+    """What speaks against a good model, the points that it takes from the initial confidence, and what it is about."""
+
+    points: int
+    text: str
+    about: str = ""
+
+
+def _risks(metrics: dict[str, float], classes: Counter[int], ragged: int, suspicious: list[str]) -> list[_Risk]:
+    """Return what speaks against a good model."""
     share, rare = metrics["target_ratio"], min(classes.values())
     unlabelled = int(metrics["rows"]) - classes.total()
+    even, equal, missing = min(share, 1 - share), metrics["duplicate_rows"], metrics["missing_ratio"]
+    rows, features = metrics["rows"], metrics["features"]
     candidates = (
-        (metrics["rows"] < FEW_ROWS, 20, f"{metrics['rows']:,} rows are few (below {FEW_ROWS:,})"),
-        (rare < FEW_POSITIVES, 20, f"only {rare} customers in the rarer class"),
-        (share > 0.5, 5, f"most customers ({share:.0%}) are positive: is the right class named?"),  # noqa: PLR2004
-        (min(share, 1 - share) < RARE, 5, f"the rarer class is {min(share, 1 - share):.1%} of the customers"),
-        (metrics["missing_ratio"] > MUCH_MISSING, 10, f"{metrics['missing_ratio']:.1%} of the values are missing"),
-        (
-            metrics["duplicate_rows"] > MANY_EQUAL * metrics["rows"],
-            5,
-            f"{metrics['duplicate_rows']:,.0f} rows equal others",
-        ),
-        (bool(suspicious), 2, f"columns of no use as they are: {_few(suspicious)}"),
-        (
-            metrics["features"] > metrics["rows"],
-            10,
-            f"{metrics['features']:,} features are more than the {metrics['rows']:,} rows",
-        ),
-        (unlabelled > 0, 5, f"{unlabelled:,} rows have no label"),
-        (ragged > 0, 5, f"{ragged:,} rows have the wrong number of fields"),
+        (rows < FEW_ROWS, _Risk(20, f"{rows:,} rows are few (below {FEW_ROWS:,})")),
+        (rare < FEW_POSITIVES, _Risk(20, f"only {rare} in the rarer class", FEW_OF_A_CLASS)),
+        (share > 0.5, _Risk(5, f"most customers ({share:.0%}) are positive: is the right class named?")),  # noqa: PLR2004
+        (even < RARE, _Risk(5, f"the rarer class is {even:.1%} of the customers")),
+        (missing > MUCH_MISSING, _Risk(10, f"{missing:.1%} of the values are missing")),
+        (equal > MANY_EQUAL * rows, _Risk(5, f"{equal:,.0f} rows equal others")),
+        (bool(suspicious), _Risk(2, f"columns of no use as they are: {_few(suspicious)}", USELESS)),
+        (features > rows, _Risk(10, f"{features:,} features are more than the {rows:,} rows", SHAPE)),
+        (unlabelled > 0, _Risk(5, f"{unlabelled:,} rows have no label", NO_LABEL)),
+        (ragged > 0, _Risk(5, f"{ragged:,} rows have the wrong number of fields", RAGGED)),
     )
-    return [(points, text) for applies, points, text in candidates if applies]
+    return [risk for applies, risk in candidates if applies]
 
 
-def _initial(risks: list[tuple[int, str]]) -> Confidence:
-    score = max(0, BASE - sum(points for points, _ in risks))
-    taken = "; ".join(f"-{points} {text}" for points, text in risks)
+def _initial(risks: list[_Risk]) -> Confidence:
+    score = max(0, BASE - sum(risk.points for risk in risks))
+    taken = "; ".join(f"-{risk.points} {risk.text}" for risk in risks)
     return Confidence(score=score, because=f"a plan begins at {BASE}; {taken or 'no risk was found in the data'}")

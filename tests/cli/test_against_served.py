@@ -22,6 +22,7 @@ phases:
       produces: {customers: frame, schema: json}
     - step: features
       uses: churn.features
+      with: {against: served}
       produces: {train: frame, test: frame, features: json}
     - step: train
       uses: churn.train
@@ -53,8 +54,9 @@ def pack(model, schema: dict, evaluation: dict, leaderboard: dict) -> StepResult
 '''
 
 
-def write_source(root: Path, rows: int) -> None:
+def write_source(root: Path, rows: int, dearer: float = 0.0) -> None:
     frame = make_customers(rows)
+    frame["bill"] += dearer
     frame["churn"] = np.where(frame["churn"] == 1, "Yes", "No")
     frame.to_csv(root / "data" / "customers.csv", index=False)
 
@@ -75,21 +77,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def evaluated(root: Path) -> StepRecord:
-    record = Project.open(root).run().latest("evaluate")
+def done(root: Path, step: str) -> StepRecord:
+    record = Project.open(root).run().latest(step)
     assert isinstance(record, StepRecord)
     return record
 
 
 def test_every_model_is_compared_with_the_one_that_is_served(root: Path) -> None:
-    first = evaluated(root)
+    first = done(root, "evaluate")
+    assert "since the release" not in done(root, "features").facts
     assert "than of no model" in first.facts["released"]
     assert not any(artifact.codec == "release" for artifact in first.inputs)
 
     write_source(root, 600)
     outcome = churnflow(root, "run", "--new")
     assert outcome.code == 0, outcome.err
-    second = evaluated(root)
+    second = done(root, "evaluate")
     assert [artifact.name for artifact in second.inputs][-1] == "release v1.0.0"
     assert "than of the released model v1.0.0" in second.facts["released"]
     assert "neither was trained on" in second.facts["released"]
@@ -99,3 +102,24 @@ def test_every_model_is_compared_with_the_one_that_is_served(root: Path) -> None
     assert 20 < difference.n < 120
     assert difference.low is not None
     assert difference.low <= difference.value <= difference.high  # type: ignore[operator]
+
+
+def test_a_run_on_a_source_that_has_drifted_since_the_release_says_so_by_column(root: Path) -> None:
+    version = Project.open(root).pointer.past()[-1].version
+    write_source(root, 700)
+    assert churnflow(root, "run", "--new").code == 0
+    alike = done(root, "features")
+    assert alike.facts["since the release"].startswith(f"{version}: 700 customers beside ")
+    assert not [issue for issue in alike.issues if "since the release" in issue.text]
+
+    write_source(root, 700, dearer=30.0)
+    outcome = churnflow(root, "run", "--new")
+    assert outcome.code == 0, outcome.err
+    drifted = done(root, "features")
+    (issue,) = [issue for issue in drifted.issues if "since the release" in issue.text]
+    assert issue.severity == "warning"
+    assert ", in bill (PSI " in issue.text
+    auc = drifted.metrics["vs_released_drift_auc"]
+    assert auc.low is not None
+    assert auc.low > 0.7
+    assert "customers have changed since the release" in " ".join(churnflow(root, "issues").out.split())

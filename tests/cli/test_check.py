@@ -104,12 +104,14 @@ def test_a_step_that_can_not_be_imported_is_named_with_its_line(project: Path, h
     assert "steps.py:1: ModuleNotFoundError" in outcome.error[0]
 
 
-def test_steps_lists_what_is_installed_with_types_as_their_author_wrote_them(here: Cli) -> None:
+def test_steps_lists_what_is_installed_with_what_each_parameter_takes_in_words(here: Cli) -> None:
     outcome = here("--json", "steps")
     assert outcome.code == 0
     steps = {step["name"]: step for step in outcome.json["data"]["steps"]}
     assert {"churn.scope", "churn.train", "churn.review"} <= set(steps)
-    assert "trials: int = 50" in steps["churn.train"]["parameters"]
-    assert "source: Path | DataFrame" in steps["churn.scope"]["parameters"]
-    assert any(text == "objective: str | Campaign = 'f1'" for text in steps["churn.train"]["parameters"])
+    train = steps["churn.train"]["parameters"]
+    assert "trials: a whole number from 1 to 10,000 = 50" in train
+    assert "budget: a time such as 90s, 5m or 2h = 5m" in train
+    assert any(text.startswith("objective: f1, recall_X or precision_X") for text in train)
+    assert "source: a file of the project or a DataFrame of an earlier step" in steps["churn.scope"]["parameters"]
     assert "churn.train" in here("steps").out

@@ -43,5 +43,16 @@ def test_what_a_plan_claimed_is_settled_by_the_requirements_and_shown_to_the_nex
     assert ended(screen) == 130
 
 
+def test_a_new_plan_starts_from_what_earlier_runs_came_to_line_by_line(shipped: Path, cli: Cli) -> None:
+    first = cli("--json", "show").json["run"]
+    assert "counts as" not in cli("show").out
+    assert cli("run", "--new", "--answers", "answers.yaml").code == 0
+    initial = " ".join(cli("show").out.partition("build confidence")[0].split())
+    assert "the plan by itself, which counts as 4 runs" in initial
+    assert f"run {first} shipped, final score" in initial
+    assert "whatever went before" in initial
+    assert f"with an earlier run of small: {first} 100 shipped" in cli("report", "-o", "-").out
+
+
 def test_the_sum_of_a_score_that_is_no_probability_says_so(shipped: Path, here: Cli) -> None:
     assert "no step has measured requirements_hold" in " ".join(here("show").out.split())

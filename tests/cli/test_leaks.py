@@ -111,3 +111,26 @@ def test_a_leak_that_is_dropped_is_no_issue_and_the_rest_ships(leaky: Path) -> N
     outcome = run(leaky, "closing_fee")
     assert critical(leaky) == []
     assert decision(outcome)["verdict"] == "ship"
+
+
+def test_a_leak_that_the_plan_sees_keeps_its_id_when_the_build_sees_it_again(leaky: Path) -> None:
+    plan = """  plan:
+    - step: scope
+      uses: churn.scope
+      with: {source: data/customers.csv, target: churn, id: customer_id, positive: "1"}
+  build:
+"""
+    text = WORKFLOW.replace("DROPPED", "").replace("  build:\n", plan, 1)
+    (leaky / "workflows" / "churn.yaml").write_text(text)
+    assert churnflow(leaky, "plan").code == 0
+    [seen] = critical(leaky)
+    assert seen["id"].startswith("scope-")
+    assert "closing_fee gives the target away" in seen["text"]
+    assert churnflow(leaky, "build", "--until", "features").code == 0
+    assert critical(leaky) == [seen]
+    (leaky / "workflows" / "churn.yaml").write_text(
+        text.replace('positive: "1"}', 'positive: "1", drop: [closing_fee]}')
+    )
+    assert churnflow(leaky, "plan").code == 0
+    assert churnflow(leaky, "build", "--until", "features").code == 0
+    assert critical(leaky) == []

@@ -201,6 +201,44 @@ def test_an_answer_does_not_slip_to_another_issue_of_the_same_step() -> None:
     assert [[line.state for line in ledger(run.add(other))] for other in others] == [["open"]] * 3
 
 
+def test_what_two_steps_notice_of_one_thing_has_one_id_of_whom_finds_it_gravest() -> None:
+    def noticed(first: Issue, second: Issue) -> list[tuple[str, str]]:
+        twice = WORKFLOW.replace("    - approval: plan", "    - {step: again, uses: one}\n    - approval: plan")
+        run = World().begin(twice).add(record(issues=(first, Issue(text="smells"))))
+        run = run.add(record(issues=(Issue(text="smells"), second)).model_copy(update={"name": "again"}))
+        return [(line.source, line.text) for line in ledger(run)]
+
+    mild, grave = (
+        Issue(text=text, severity=kind, about="x") for text, kind in (("odd", "warning"), ("bad", "critical"))
+    )
+    assert noticed(mild, mild.model_copy(update={"text": "odder"}))[0] == ("scope", "odd")
+    assert len(noticed(mild, mild)) == 3
+    assert noticed(grave, mild)[0] == ("scope", "bad")
+    assert noticed(mild, grave)[0] == ("again", "bad")
+    assert len(noticed(mild, grave.model_copy(update={"about": ""}))) == 4
+
+
+def test_what_a_step_notices_after_it_was_closed_is_open_again() -> None:
+    twice = WORKFLOW.replace("    - approval: plan", "    - {step: again, uses: one}\n    - approval: plan")
+    leak = Issue(text="leaks", severity="critical", about="x")
+    run = World().begin(twice).add(record(issues=(leak,)))
+    answer = IssueAnswer(name=ledger(run)[0].id, at=START, action="close", by="Bo", reason="dropped")
+    later = record(issues=(leak,)).model_copy(update={"name": "again"})
+    assert [line.state for line in ledger(run.add(later).add(answer))] == ["closed"]
+    assert [(line.source, line.state) for line in ledger(run.add(answer).add(later))] == [
+        ("scope", "closed"),
+        ("again", "open"),
+    ]
+    waived = answer.model_copy(update={"action": "waive"})
+    assert [line.state for line in ledger(run.add(waived).add(later))] == ["waived"]
+
+
+def test_a_record_from_before_issues_said_what_they_are_about_keeps_its_digest() -> None:
+    assert Issue(text="odd").model_dump() == {"text": "odd", "severity": "note"}
+    told = Issue(text="odd", about="x")
+    assert Issue.model_validate_json(told.model_dump_json()) == told
+
+
 def test_a_question_answered_with_no_is_a_critical_issue() -> None:
     answers = {"Is it complete?": "No, sources miss", "Is it lawful?": "n", "Is it new?": "nothing is", "Sure?": "yes"}
     run = World().begin(WORKFLOW).add(approval().model_copy(update={"answers": answers}))

@@ -439,7 +439,7 @@ def test_set_changes_a_parameter_of_a_step_that_is_not_done(world: World) -> Non
     [
         (("none", "start", 1), "names no step"),
         (("one", "stat", 1), "takes no parameter 'stat'"),
-        (("one", "start", "x"), "Input should be a valid integer"),
+        (("one", "start", "x"), "^--set one.start must be a whole number; you gave 'x'$"),
         (("one", "start", "mysql://user:secret@host"), "^--set one.start holds a password, which every record"),
     ],
 )

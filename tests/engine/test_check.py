@@ -1,14 +1,14 @@
 """What can be known wrong before anything runs, each with line and remedy."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, FilePath
 
-from churnflow import Evidence, Progress, StepResult, reports
+from churnflow import Evidence, InputError, Progress, StepResult, precheck, reports
 from churnflow.domain.workflow import Step
 from churnflow.engine.bind import fill, parameters, remedy, typed_value, wrong_value
 from churnflow.engine.check import check, nearest
@@ -81,8 +81,8 @@ def test_a_right_workflow_has_no_problem(world: World) -> None:
     [
         ("uses: load", "uses: lode", 6, "unknown step 'lode'", "known"),
         ("target: churn", "targte: churn", 7, "takes no parameter 'targte'", "did you mean 'target'?"),
-        ("target: churn", "target: 3", 7, "parameter 'target' of load: Input should be a valid string", 'target: "3"'),
-        ("target: churn", "target: churn, share: '1'", 7, "valid number", "share: float = 0.5"),
+        ("target: churn", "target: 3", 7, "load.target must be a text; you gave 3", 'target: "3"'),
+        ("target: churn", "target: churn, share: '1'", 7, "load.share must be a number; you gave '1'", "leave it out"),
         ("data.csv", "none.csv", 7, "no such file: none.csv", "name a file"),
         ("target: churn", "", 5, "load needs 'target'", "there is none"),
         ("frame", "farme", 8, "unknown codec 'farme'", "did you mean 'frame'?"),
@@ -193,7 +193,7 @@ def test_a_path_that_is_a_default_is_a_file_and_must_be_there(world: World) -> N
 def test_a_value_gets_the_type_of_its_annotation() -> None:
     known = parameters(load)
     assert typed_value(known["drop"], ["a"]) == ("a",)
-    with pytest.raises(UsageError, match="parameter drop"):
+    with pytest.raises(UsageError, match="drop must be a list of texts; you gave 3"):
         typed_value(known["drop"], 3)
     assert wrong_value(parameters(budgeted)["budget"], "5 minutes")
     assert wrong_value(parameters(budgeted)["budget"], "5m") is None
@@ -202,8 +202,13 @@ def test_a_value_gets_the_type_of_its_annotation() -> None:
     assert wrong_value(untyped, 3) is None
 
 
-def spelt(positive: str | None = None, words: tuple[str, ...] = (), folds: int = 5) -> StepResult:
-    """Take words, and a number."""
+def spelt(
+    positive: str | None = None,
+    words: tuple[str, ...] = (),
+    folds: int = 5,
+    models: tuple[Literal["forest", "xgboost"], ...] = (),
+) -> StepResult:
+    """Take words, a number, and choices."""
     return StepResult()
 
 
@@ -213,9 +218,12 @@ def spelt(positive: str | None = None, words: tuple[str, ...] = (), folds: int =
         ("positive", 1, 'write it in quotes: positive: "1"'),
         ("positive", True, 'write it in quotes: positive: "true"'),
         ("words", ["é", 0, None], 'write it in quotes: words: ["é", "0", "null"]'),
-        ("folds", 2.5, "it is declared as folds: int = 5"),
-        ("folds", "5", "it is declared as folds: int = 5"),
-        ("words", {"a": 1}, "it is declared as words: tuple[str, ...] = ()"),
+        ("folds", 2.5, "correct it, or leave it out; `churnflow steps` lists what each parameter takes"),
+        ("folds", "5", "correct it, or leave it out; `churnflow steps` lists what each parameter takes"),
+        ("words", {"a": 1}, "correct it, or leave it out; `churnflow steps` lists what each parameter takes"),
+        ("words", "a", 'write it as a list: words: ["a"]'),
+        ("models", ["forest", "xgbost"], "did you mean 'xgboost'?"),
+        ("models", ["forest", 3], "correct it, or leave it out; `churnflow steps` lists what each parameter takes"),
     ],
 )
 def test_a_word_that_yaml_takes_for_something_else_is_to_be_quoted(name: str, value: object, hint: str) -> None:
@@ -251,10 +259,56 @@ def test_where_parameters_come_from() -> None:
     assert filling.named("artifact") == {"table": "table", "odd": "other"}
     assert filling.named("value") == {"kind": "b"}
     assert list(filling.named("progress")) == ["progress"]
-    assert parameters(shape)["table"].shown() == "table"
-    assert parameters(shape)["kind"].shown() == "kind: 'a' | 'b' = 'a'"
-    assert parameters(budgeted)["budget"].shown() == "budget: str"
-    assert parameters(load)["source"].shown() == "source: Path"
+    assert parameters(shape)["table"].shown() == "table: anything"
+    assert parameters(shape)["kind"].shown() == "kind: one of a, b = a"
+    assert parameters(load)["source"].shown() == "source: a file of the project"
+
+
+def shorter(given: Mapping[str, Any]) -> Iterator[tuple[str, InputError]]:
+    assert set(given) == {"source", "words", "most"}
+    assert given["source"] == Path("/project/data.csv")
+    for word in given["words"]:
+        if len(word) > given["most"]:
+            yield "words", InputError(f"{word!r} is long", hint="write a shorter one")
+
+
+def refusing(given: Mapping[str, Any]) -> Iterator[tuple[str, InputError]]:
+    message = "the file is empty"
+    raise InputError(message, hint="fill it")
+
+
+def failing(given: Mapping[str, Any]) -> Iterator[tuple[str, InputError]]:
+    raise KeyError(len(given))
+
+
+def looked(look: Any) -> Callable[..., StepResult]:
+    @precheck(look)
+    def step(source: Path, table: Any, words: tuple[str, ...], most: int = 3) -> StepResult:
+        return StepResult()
+
+    return step
+
+
+SHORT = LOAD + "    - step: name\n      uses: short\n      with: {source: data.csv, words: [WORDS]}\n"
+
+
+@pytest.mark.parametrize(
+    ("look", "words", "expected"),
+    [
+        (shorter, "ab, abc", []),
+        (shorter, "abcd, ab, abcde", ["name.words: 'abcd' is long", "name.words: 'abcde' is long"]),
+        (shorter, "abcd, 3", ['name.words must be a list of texts; you gave ["abcd", 3]']),
+        (refusing, "ab", ["name: the file is empty"]),
+        (failing, "ab", ["short could not look at its parameters: KeyError: 3"]),
+    ],
+)
+def test_a_step_says_itself_what_can_be_known_wrong_before_it_runs(
+    world: World, look: Any, words: str, expected: list[str]
+) -> None:
+    world.step("short", looked(look))
+    problems = found(world, SHORT.replace("WORDS", words))
+    assert [what for _, what, _ in problems] == expected
+    assert {line for line, _, _ in problems} <= {11, 12}
 
 
 def test_the_nearest_word_is_named() -> None:

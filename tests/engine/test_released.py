@@ -9,6 +9,7 @@ from churnflow.domain.journal import Run, StepRecord
 from churnflow.domain.release import Release
 from churnflow.engine.advance import advance, waiting_item
 from churnflow.engine.check import check
+from churnflow.engine.keep import compose
 from churnflow.engine.parse import parse
 from churnflow.errors import IntegrityError
 from tests.fakes import World
@@ -90,6 +91,40 @@ def test_going_back_past_the_first_release_fails_the_step(world: World) -> None:
     assert world.given == []  # type: ignore[attr-defined]
 
 
+def shipped(world: World) -> Release:
+    """Make a release by a run that leaves an artifact, as its checkpoint has it."""
+    world.step("pack", lambda: StepResult(outputs={"table": [1, 2], "gone": "x"}))
+    text = WORKFLOW.replace("step: contest", "step: pack").replace("uses: contest", "uses: pack")
+    text = text.replace("with: {against: served}", "produces: {table: json, gone: json}")
+    run = advance(world.begin(text, "261123-aaaa"), world.ports, phases=("build",))
+    checkpoint = compose(run, "shipped", None, world.ports)
+    world.checkpoints.save(checkpoint)
+    made = release(world, "v1.0.0").model_copy(update={"checkpoint": checkpoint.tag})
+    world.pointer.switch(made)
+    world.store.lost.add(next(one.sha256 for one in checkpoint.artifacts if one.name == "gone"))
+    return made
+
+
+def test_what_the_run_of_the_release_has_made_is_at_hand_as_far_as_it_is_kept(world: World) -> None:
+    shipped(world)
+    ran(world)
+    (given,) = world.given  # type: ignore[attr-defined]
+    assert dict(given.artifacts) == {"table": [1, 2]}
+    assert len(given.artifacts) == 1
+
+
+@pytest.mark.parametrize("harm", ["gone", "broken"])
+def test_a_release_whose_checkpoint_is_gone_or_broken_has_its_files_and_nothing_else(world: World, harm: str) -> None:
+    made = shipped(world)
+    if harm == "gone":
+        world.checkpoints.chains.clear()
+    else:
+        world.checkpoints.broken.add(made.run)
+    ran(world)
+    (given,) = world.given  # type: ignore[attr-defined]
+    assert given == Released("v1.0.0", {"model.bin": "v1.0.0"})
+
+
 def test_what_was_compared_stays_done_when_another_release_is_served(world: World) -> None:
     release(world, "v1.0.0")
     run, _ = ran(world)
@@ -127,7 +162,7 @@ def test_a_release_whose_bytes_are_gone_stops_the_run(world: World) -> None:
     ("written", "said"),
     [
         ("newest", "parameter 'against' of contest names a release, and 'newest' can be none"),
-        ("5", "parameter 'against' of contest: "),
+        ("5", "contest.against must be a release"),
     ],
 )
 def test_a_reference_that_can_name_no_release_is_found_before_anything_runs(

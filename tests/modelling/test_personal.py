@@ -44,6 +44,28 @@ def test_names_are_recognised_by_the_name_of_the_column_and_their_form(name: str
     assert recognise(name, present(["basic 1", "plus 2", "extra 3"])) is None
 
 
+@pytest.mark.parametrize(
+    "name", ["first_name", "FIRST NAME", "customerFirstName", "client.first_name", "fname", "given_name_2", "FirstName"]
+)
+@pytest.mark.parametrize("values", [["Anna", "Ben", "Xiu"], ["anna", "ben"], ["ANNA", "BEN"]])
+def test_a_few_first_names_are_recognised_by_the_name_of_their_column(name: str, values: list[str]) -> None:
+    found = recognise(name, present(values * 40))
+    assert found is not None
+    assert found.kind == "names of persons"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("plan_name", "product_name", "state_name", "cityName", "customer_plan_name", "last_plan_name", "brandname"),
+        *("segment name", "first_product", "renamed", "file_name", "nombre_plan", "economy", "fname_code"),
+    ],
+)
+def test_names_of_things_are_none_of_persons(name: str) -> None:
+    assert recognise(name, present(["Basic", "Plus", "Family"] * 40)) is None
+    assert recognise(name, present([f"{'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[row]}lantis" for row in range(26)])) is None
+
+
 def test_whole_names_are_recognised_by_their_first_names_alone() -> None:
     found = recognise(
         "x", present([f"{first} {'ABCDEFGHIJ'[row]}ox" for row in range(10) for first in ("Anna", "Peter")])

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,67 @@ def test_a_workbook_that_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Pa
     assert "export the sheet" in hint
 
 
+def xlsb(rows: dict[int, dict[int, str | float | None]]) -> bytes:
+    """Return a binary workbook of one sheet ([MS-XLSB]); None for a cell that is formatted and blank."""
+
+    def record(kind: int, data: bytes = b"") -> bytes:
+        number = bytes([kind]) if kind < 128 else bytes([kind & 127 | 128, kind >> 7])
+        size = len(data)
+        return number + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + data
+
+    def text(value: str) -> bytes:
+        return struct.pack("<I", len(value)) + value.encode("utf-16-le")
+
+    def cell(column: int, value: str | float | None) -> bytes:
+        place = struct.pack("<II", column, 0)
+        if value is None:
+            return record(1, place)
+        return record(6, place + text(value)) if isinstance(value, str) else record(5, place + struct.pack("<d", value))
+
+    cells = b"".join(
+        record(0, struct.pack("<I", row) + bytes(21)) + b"".join(cell(*one) for one in values.items())
+        for row, values in rows.items()
+    )
+    size = struct.pack("<IIII", min(rows), max(rows), 0, max(max(values) for values in rows.values()))
+    sheet = record(129) + record(148, size) + record(145) + cells + record(146) + record(130)
+    named = struct.pack("<II", 0, 1) + text("rId1") + text("customers")
+    book = record(131) + record(143) + record(156, named) + record(144) + record(132)
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    relation = '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.bin", book)
+        archive.writestr("xl/worksheets/sheet1.bin", sheet)
+        target = f'<Relationship Id="rId1" Type="{kind}/worksheet" Target="worksheets/sheet1.bin"/>'
+        archive.writestr("xl/_rels/workbook.bin.rels", relation.format(target))
+    return packed.getvalue()
+
+
+def ods(rows: str) -> bytes:
+    """Return an OpenDocument workbook of one sheet with these rows, as its XML has them."""
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    content = (
+        f'<?xml version="1.0"?><office:document-content {spaces}><office:body><office:spreadsheet>'
+        f'<table:table table:name="one">{rows}</table:table>'
+        "</office:spreadsheet></office:body></office:document-content>"
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as book:
+        book.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        book.writestr("content.xml", content)
+        book.writestr("META-INF/manifest.xml", '<?xml version="1.0"?><manifest/>')
+    return packed.getvalue()
+
+
+def ods_row(*cells: str, times: int = 1, formula: str = "") -> str:
+    filled = f'<table:table-cell {formula} office:value-type="string"><text:p>{{}}</text:p></table:table-cell>'
+    written = "".join(filled.format(cell) if cell else "<table:table-cell/>" for cell in cells)
+    return f'<table:table-row table:number-rows-repeated="{times}">{written}</table:table-row>'
+
+
 def test_a_cell_far_away_is_refused_before_memory_is_taken_for_all_between(tmp_path: Path) -> None:
     path = saved(tmp_path, customers=[HEADER, ROW])
     book = openpyxl.load_workbook(path)
@@ -153,3 +215,31 @@ def test_a_cell_far_away_is_refused_before_memory_is_taken_for_all_between(tmp_p
     message, hint = refused(path)
     assert "spans 17,179,869,184 cells" in message
     assert "far away" in hint
+
+
+FAR = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cells"),
+    [
+        ("far.xlsb", xlsb({0: {0: "id", 1: "bill"}, 1: {0: "7", 1: 2.0}, FAR - 1: {99: 1.0}}), 100 * FAR),
+        ("far.xlsb", xlsb({0: {0: "id", 16_383: "x"}, 20_000: {0: "7"}}), 16_384 * 20_001),
+        ("far.ods", ods(ods_row("id", "bill") + ods_row("", times=FAR - 2) + ods_row(*[""] * 99, "x")), 100 * FAR),
+        ("far.ods", ods(ods_row(*["id"] * 60) + ods_row("x", times=FAR, formula='table:formula="[.A1]&gt;5>4"')), 0),
+    ],
+    ids=["xlsb down", "xlsb across", "ods", "ods repeated"],
+)
+def test_a_cell_far_away_is_refused_in_every_kind_of_workbook(
+    tmp_path: Path, name: str, content: bytes, cells: int
+) -> None:
+    message, hint = refused(written(tmp_path, content, name))
+    assert f"spans {cells or 60 * (FAR + 1):,} cells" in message
+    assert "far away" in hint
+
+
+def test_formatted_cells_and_repeated_rows_that_hold_nothing_take_no_room(tmp_path: Path) -> None:
+    blank = xlsb({0: {0: "id", 1: "bill"}, 1: {0: "007", 1: 1.5}, FAR - 1: {9_999: None}})
+    assert read(written(tmp_path, blank, "blank.xlsb")).rows == [["007", "1.5"]]
+    empty = ods(ods_row("id", "bill") + ods_row("007", "1.5") + ods_row("", *[""] * 200, times=FAR - 2))
+    assert read(written(tmp_path, empty, "empty.ods")).rows == [["007", "1.5"]]

@@ -10,6 +10,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
+from churnflow.codecs import frame as codec
 from churnflow.modelling.casting import cast
 from churnflow.modelling.declared import Declared
 from churnflow.modelling.labels import labels
@@ -17,6 +18,7 @@ from churnflow.modelling.profile import profile, values_of
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.sources import read_table
 from churnflow.modelling.table import Table
+from churnflow.steps.extract import extract
 
 PAID = [1.125 + row for row in range(40)]
 WRITTEN = [f"{row},5" for row in range(40)]
@@ -51,6 +53,14 @@ def sqlite(folder: Path) -> Path:
     return folder / "customers.db"
 
 
+def extracted(folder: Path) -> pd.DataFrame:
+    """Return what a database has answered, as the artifact of `churn.extract` comes back."""
+    sqlite(folder)
+    found = extract(f"sqlite:///{folder / 'customers.db'}", table="customers").outputs["extract"]
+    codec.dump(found, folder / "extract.parquet")
+    return codec.load(folder / "extract.parquet")
+
+
 def frame(_: Path) -> pd.DataFrame:
     return FRAME
 
@@ -67,7 +77,7 @@ def paid(table: Table) -> list[float]:
 
 
 @pytest.mark.parametrize("decimal", ["auto", ","])
-@pytest.mark.parametrize("source", [parquet, workbook, json_lines, sqlite, frame, decimals])
+@pytest.mark.parametrize("source", [parquet, workbook, json_lines, sqlite, extracted, frame, decimals])
 def test_it_is_read_with_a_point(tmp_path: Path, source: Callable[[Path], Path | pd.DataFrame], decimal: str) -> None:
     assert paid(read_table(source(tmp_path), ReadOptions(decimal=decimal))) == PAID  # type: ignore[arg-type]
 
@@ -75,3 +85,25 @@ def test_it_is_read_with_a_point(tmp_path: Path, source: Callable[[Path], Path |
 def test_objects_of_several_types_keep_their_texts() -> None:
     mixed = pd.DataFrame({"a": [1, True, 1.0, "1", None], "b": list("vwxyz")})
     assert read_table(mixed, ReadOptions()).column("a") == ["1", "true", "1", "1", ""]
+
+
+def test_a_whole_number_of_a_database_is_taken_as_one_of_a_file_is_with_every_digit(tmp_path: Path) -> None:
+    rows = [(f"C{row:03d}", 9_007_199_254_740_993 + row, row % 7, "yes" if row % 2 else "no") for row in range(40)]
+    table = pd.DataFrame(rows, columns=["id", "account", "visits", "churn"])
+    duckdb.from_df(table).write_parquet(str(tmp_path / "customers.parquet"))
+    with sqlite3.connect(tmp_path / "customers.db") as connection:
+        table.to_sql("customers", connection, index=False)
+    connection.close()
+    answer = extract(f"sqlite:///{tmp_path / 'customers.db'}", table="customers").outputs["extract"]
+    codec.dump(answer, tmp_path / "extract.parquet")
+    tables = [
+        read_table(source, ReadOptions())
+        for source in (tmp_path / "customers.parquet", codec.load(tmp_path / "extract.parquet"))
+    ]
+    kinds = [
+        [(column.role, column.kind, column.reason) for column in profile(table, Declared("churn", "id"))]
+        for table in tables
+    ]
+    assert kinds[0] == kinds[1]
+    assert tables[0].typed == tables[1].typed == {"account", "visits"}
+    assert tables[1].column("account")[0] == "9007199254740993"

@@ -326,3 +326,24 @@ def test_times_of_a_reused_step_are_not_counted_twice() -> None:
     assert "- **Time:** reused from run `260301-zzzz`, measured 2026-03-02 09:00:00 UTC" in text
     assert "| build | ingest | reused |" in section(text, "## Times")
     assert "| all   |        | 1.5 s  |" in section(text, "## Times")
+
+
+def test_counts_of_a_kind_that_are_all_zero_are_named_in_one_line() -> None:
+    zeros = {f"rejected_{rule}": Measure(value=0) for rule in ("ragged", "no_label", "infinite")}
+    told = {"records": Measure(value=0), "rejected_no_time": Measure(value=2), "coerced_blank": Measure(value=0)}
+    text = markdown(ReportInput(run=begun(step("ingest", 1, {**zeros, **told}))))
+    assert "\nZero: `rejected_ragged`, `rejected_no_label`, `rejected_infinite`.\n" in text
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `re") or "coerced" in line] == [
+        "records",
+        "rejected_no_time",
+        "coerced_blank",
+    ]
+
+
+def test_what_another_step_tells_is_counted_where_it_was_noticed_again() -> None:
+    first, again = Issue(text="odd", severity="warning", about="x"), Issue(text="odder", severity="warning", about="x")
+    run = begun(step("scope", 1, issues=(first,)), step("ingest", 2, issues=(again, Issue(text="new"))))
+    text = markdown(ReportInput(run=run))
+    assert "- **Issues noted:** 1\n  - warning, open: odd " in text
+    assert "- **Issues noted:** 1, and 1 that another step tells\n  - note, open: new " in text
+    assert "odder" not in text

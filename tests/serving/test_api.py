@@ -3,7 +3,12 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
+
+from churnflow.modelling.bundle import pack_bundle
+from churnflow.modelling.columns import Column, Encoding
+from churnflow.modelling.scorer import PortableModel
 
 GOOD = {"tenure": 5, "charges": 80.5, "contract": "Month-to-month"}
 
@@ -158,6 +163,40 @@ def test_too_many_customers_and_too_long_bodies_get_413(api) -> None:
     assert api.predict(b'{"customers": [' + b"1," * 1_500_000 + b"1]}")[0] == 413
 
 
+def test_a_number_may_come_as_the_text_that_the_source_has_for_it(api) -> None:
+    texts = {**GOOD, "tenure": f" {GOOD['tenure']} ", "charges": str(GOOD["charges"])}
+    given, written = (api.predict(one)[1]["predictions"][0]["probability"] for one in (GOOD, texts))
+    assert given == written
+    status, answer = api.predict({**GOOD, "tenure": "twelve", "charges": True, "contract": 1})
+    assert status == 422
+    assert [problem["problem"] for problem in answer["detail"]] == [
+        "must be a number",
+        "must be a number",
+        "must be a text",
+    ]
+
+
+def test_a_very_wide_model_takes_fewer_customers_at_once_and_says_how_many(tmp_path, start) -> None:
+    levels = tuple(f"L{place}" for place in range(100_000))
+    encoding = Encoding((Column("product", "category", levels=levels),))
+    arrays = {"weights": np.zeros(encoding.width), "bias": np.array([0.5])}
+    model = PortableModel("logistic", "linear", encoding, arrays, (1.0, 0.0), 0.4, "Yes", "No")
+    product = {"name": "product", "role": "feature", "kind": "category", "required": True, "levels": ["L0"]}
+    target = {"name": "churn", "role": "target", "kind": "category"}
+    files = {"schema.json": json.dumps({"columns": [product, target]}).encode(), "card.json": b"{}"}
+    (tmp_path / "wide.release").write_bytes(pack_bundle({"model.bin": model.to_bytes(), **files}))
+    running = start(["--bundle", str(tmp_path / "wide.release")])
+    document = running.get("/openapi.json")[1]["components"]["schemas"]
+    most = document["Customers"]["properties"]["customers"]["maxItems"]
+    assert most == 50
+    assert running.predict({"customers": [{"product": "L7"}] * most})[0] == 200
+    status, answer = running.predict({"customers": [{"product": "L7"}] * (most + 1)})
+    assert status == 413
+    assert answer["detail"] == [
+        {"field": "customers", "problem": "at most 50 customers in one request, for its model is wide"}
+    ]
+
+
 def test_another_content_type_gets_415_and_says_which_is_taken(api) -> None:
     status, answer = api.call("POST", "/api/v1/predict", json.dumps(GOOD).encode(), "text/plain")
     assert status == 415
@@ -204,8 +243,10 @@ def test_the_openapi_example_is_answered_by_the_api(api) -> None:
         assert all(one["warnings"] == [] for one in answer["predictions"])
     customer = document["components"]["schemas"]["Customer"]
     assert customer["required"] == ["tenure", "charges", "contract"]
-    assert customer["properties"]["tenure"]["type"] == "integer"
-    assert customer["properties"]["charges"]["type"] == ["number", "null"]
+    assert customer["properties"]["tenure"]["type"] == ["integer", "string"]
+    assert customer["properties"]["charges"]["type"] == ["number", "string", "null"]
+    assert customer["properties"]["contract"]["type"] == "string"
+    assert "as a text, written as the source of the training data writes it" in customer["description"]
     assert customer["additionalProperties"] is False
 
 

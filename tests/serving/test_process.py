@@ -245,7 +245,8 @@ def test_a_slow_client_does_not_keep_others_waiting(bundle, start) -> None:
         one.sendall(b"POST /api/v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
     started = time.monotonic()
     assert api.get("/health")[0] == 200
-    assert time.monotonic() - started < 1
+    # Nobody waits for the ten seconds that a slow client is given.
+    assert time.monotonic() - started < 5
     for one in slow:
         one.close()
     assert api.call("POST", "/api/v1/predict", BODY)[0] == 200

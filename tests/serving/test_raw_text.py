@@ -11,11 +11,11 @@ import pytest
 from churnflow.modelling.api_requests import as_customers
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.card import candidate_files
-from churnflow.modelling.encoding import as_columns, fit_encoding
+from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.scorer import PortableModel
 from churnflow.serving.requests import compile_schema
 from churnflow.steps.ingest import ingest
-from tests.customers import write_customers
+from tests.customers import encoding_of, write_customers
 
 ROWS = 60
 TEXTS = {
@@ -42,7 +42,7 @@ def release(folder: Path, missing: tuple[str, ...] | None) -> tuple[Path, list[f
     source = write_customers(folder, ROWS, charges=charges, **TEXTS)
     result = ingest(source, "churn", "customer_id", missing=missing)
     customers, schema = result.outputs["customers"], result.outputs["schema"]
-    encoding = fit_encoding(customers, KINDS)
+    encoding = encoding_of(customers, KINDS)
     arrays = {"weights": np.linspace(-1.3, 1.7, encoding.width), "bias": np.array([0.1])}
     model = PortableModel("logistic", "linear", encoding, arrays, (1.0, 0.0), 0.5, "Yes", "No")
     write_bundle(candidate_files(model, schema, {}, {}), folder / "raw.release")
@@ -85,14 +85,13 @@ def written_release(folder: Path) -> tuple[Path, list[dict[str, str | float]], l
     customers, schema = result.outputs["customers"], result.outputs["schema"]
     features = {column["name"]: column["kind"] for column in schema["columns"] if column["role"] == "feature"}
     assert set(features) == {"tenure", "plan", *WRITTEN, "balance"}
-    encoding = fit_encoding(customers, features)
+    encoding = encoding_of(customers, features)
     arrays = {"weights": np.linspace(-1.3, 1.7, encoding.width), "bias": np.array([0.1])}
     model = PortableModel("logistic", "linear", encoding, arrays, (1.0, 0.0), 0.5, "Yes", "No")
     write_bundle(candidate_files(model, schema, {}, {}), folder / "raw.release")
     with source.open(newline="", encoding="utf-8") as stream:
         rows = [{name: row[name] for name in features} for row in csv.DictReader(stream)]
-    asked = [{**row, "tenure": float(row["tenure"]), "balance": int(row["balance"])} for row in rows]
-    return folder / "raw.release", asked, model.score(as_columns(customers, encoding)).tolist()
+    return folder / "raw.release", rows, model.score(as_columns(customers, encoding)).tolist()
 
 
 def test_dates_and_marks_and_spellings_of_the_source_are_answered_as_training_read_them(tmp_path, start) -> None:
@@ -102,7 +101,14 @@ def test_dates_and_marks_and_spellings_of_the_source_are_answered_as_training_re
     assert status == 200
     assert [one["probability"] for one in answer["predictions"]] == expected
     assert not any(one["warnings"] for one in answer["predictions"])
-    refused = {"joined": "31/31/2024", "bill": "much", "share": "1,5 km", "tenure": "5", "tier": 7, "active": True}
+    refused = {
+        "joined": "31/31/2024",
+        "bill": "much",
+        "share": "1,5 km",
+        "tenure": "5 months",
+        "tier": 7,
+        "active": True,
+    }
     status, answer = running.predict({**customers[0], **refused})
     assert status == 422
     said = {problem["field"]: problem["problem"] for problem in answer["detail"]}

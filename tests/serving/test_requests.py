@@ -58,12 +58,13 @@ def test_many_customers_can_be_asked_about_though_a_column_is_called_customers()
     assert batch.columns == {"customers": [3, 4]}
 
 
-def test_a_repeated_key_is_found_among_very_many_without_delay() -> None:
+def test_a_repeated_key_is_found_among_very_many_without_a_look_at_each_pair() -> None:
     count = 50_000
     body = b"{" + b",".join(b'"a%d":1' % number for number in range(count)) + b',"a%d":1}' % (count - 1)
-    started = time.monotonic()
+    # Each looked for among all others would take minutes.
+    started = time.process_time()
     found = outcome(compile_schema(SCHEMA), body)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 10
     assert (found.problems[0].field, found.problems[0].problem) == (f"a{count - 1}", "given twice")
     assert len(found.problems) == 50
 

@@ -59,9 +59,15 @@ def run(*rules: str, signal: float = 1.5, **given: Any) -> StepResult:
     out_of_fold, train = scored(1600, 2, given.pop("seen", signal))
     measured = dict.fromkeys(("roc_auc", "recall", "f1", "log_loss_gain", "brier_skill"), Measure(value=0.7, n=400))
     measured |= {"recall_gap_plan": Measure(value=0.02, low=-0.1, high=0.2), "train_roc_auc": Measure(value=0.86)}
+    optimism = given.pop("optimism", None)
+    trained = {} if optimism is None else {"selection_optimism": Measure(value=optimism)}
     evidence = Evidence(
         requirements=tuple(Rule.model_validate(rule) for rule in rules),
-        steps=(record("evaluate", measured, "predictions", "evaluation"), record("rehearse", REHEARSED, "candidate")),
+        steps=(
+            record("train", trained, "out_of_fold"),
+            record("evaluate", measured, "predictions", "evaluation"),
+            record("rehearse", REHEARSED, "candidate"),
+        ),
     )
     arguments: dict[str, Any] = {
         "evaluation": {"baseline": {"probability": RATE}, "group_metrics": {"recall_gap_plan": "plan"}},
@@ -166,6 +172,34 @@ def test_rows_whose_model_has_seen_them_are_left_out_and_that_is_said() -> None:
     assert [issue.severity for issue in result.issues] == ["warning"]
     assert "differ from those on the test part by more than chance" in result.issues[0].text
     assert not alone.issues
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "evaluate.roc_auc >= 0.84",
+        "evaluate.recall >= 0.7",
+        "evaluate.f1 >= 0.66",
+        "evaluate.log_loss_gain >= 0.16",
+        "evaluate.brier_skill >= 0.3",
+    ],
+)
+def test_the_optimism_of_the_best_of_many_trials_makes_every_metric_less_sure(rule: str) -> None:
+    none, little, much = (run(rule, optimism=optimism, draws=4000) for optimism in (None, 0.005, 0.03))
+    holds = [number(result, "requirements_hold") for result in (none, little, much)]
+    assert 0.2 < holds[2] < holds[1] < holds[0]
+    assert holds[0] - holds[2] > 0.05
+    assert "weighed so that their log loss is 0.0300 higher" in much.facts["drawn"]
+    assert "weighed" not in none.facts["drawn"]
+    document: Any = much.outputs["assurance"]
+    assert document["optimism"] == 0.03
+
+
+def test_without_out_of_fold_rows_no_optimism_is_taken_off() -> None:
+    rule = "evaluate.roc_auc >= 0.83"
+    alone, told = (run(rule, out_of_fold=None, optimism=optimism) for optimism in (None, 0.05))
+    assert number(alone, "requirements_hold") == number(told, "requirements_hold")
+    assert "weighed" not in told.facts["drawn"]
 
 
 def test_more_rows_and_a_larger_batch_say_it_more_clearly() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churnflow import InputError, Measure, StepResult
+from churnflow import InputError, Measure, Released, StepResult
 from churnflow.steps.audit import audit
 from churnflow.steps.features import features
 from tests.customers import make_customers, schema_of
@@ -57,6 +57,34 @@ def test_a_column_that_a_step_has_fitted_on_all_rows_is_seen() -> None:
         part: SPLIT[part].assign(noise=(SPLIT[part]["noise"] - both.mean()) / both.std()) for part in ("train", "test")
     }
     assert any("scaled before the split" in issue.text for issue in run(**parts).issues)
+
+
+@pytest.mark.parametrize("step", ["features", "audit"])
+def test_customers_who_have_changed_since_the_release_are_named_by_column_and_change_no_output(step: str) -> None:
+    moved = FRAME.assign(bill=FRAME["bill"] + 20).drop(columns="fee")
+    schema = schema_of(moved, "churn", "customer_id")
+    before, since = Released("", {}), Released("v1.0.0", {}, {name: SPLIT[name] for name in ("train", "test")})
+    first, again = (features(moved, schema, against=against) for against in (before, since))
+    for name in ("train", "test"):
+        pd.testing.assert_frame_equal(first.outputs[name], again.outputs[name])  # type: ignore[arg-type]
+    assert first.outputs["features"] == again.outputs["features"]
+    if step == "audit":
+        parts: Any = first.outputs
+        first, again = (run(**parts, against=against) for against in (before, since))
+    assert not [issue for issue in first.issues if "since the release" in issue.text]
+    (issue,) = [issue for issue in again.issues if "since the release" in issue.text]
+    assert ", in bill (PSI " in issue.text
+    assert again.metrics["vs_released_drifted_features"] == Measure(value=1)
+    assert "1,000 customers beside 1,000 then" in again.facts["since the release"]
+
+
+def test_parts_that_a_step_has_scaled_are_no_drift_against_a_release_whose_parts_were_not() -> None:
+    scaled = {part: SPLIT[part].assign(bill=SPLIT[part]["bill"] / 100) for part in ("train", "test")}
+    plain, alike = (Released("v1.0.0", {}, {**SPLIT, **made}) for made in ({}, scaled))
+    apart, same = (run(**scaled, against=released) for released in (plain, alike))
+    assert "a step has changed these parts after the split" in apart.facts["since the release"]
+    assert "vs_released_drift_auc" not in apart.metrics
+    assert same.metrics["vs_released_drifted_features"] == Measure(value=0)
 
 
 def test_customers_who_may_stand_in_both_parts_by_declaration_are_no_contamination() -> None:

@@ -33,6 +33,18 @@ def value(result: Any, name: str) -> float:
     return measured.value if isinstance(measured, Measure) else measured
 
 
+def test_how_far_the_newest_rows_can_be_told_from_the_oldest_is_measured_by_time() -> None:
+    panel, schema = make_panel()
+    newest = panel["cut"] == CUTS[2]
+    # Shuffled, so that only the times tell which rows are new; the newest of all are tested.
+    mixed = panel.assign(bill=panel["bill"] + 25 * newest).sample(frac=1, random_state=0, ignore_index=True)
+    plain, moved = (features(frame, schema, split="time") for frame in (panel, mixed))
+    assert value(plain, "newest_drift_auc") < 0.6 < value(moved, "newest_drift_auc")
+    assert any(issue.text.startswith("customers change over the rows") for issue in moved.issues)
+    described: Any = moved.outputs["features"]
+    assert [shift["feature"] for shift in described["aged"]["shifts"] if shift["drifted"]] == ["bill"]
+
+
 @pytest.mark.parametrize(("split", "shared"), [("auto", 0), ("grouped", 0), ("time", 400)])
 def test_the_parts_carry_id_and_time_and_say_who_stands_in_both(split: Kind, shared: int) -> None:
     panel, schema = make_panel()

@@ -73,11 +73,9 @@ def value(metric: float | Measure) -> float:
 
 
 def test_the_served_candidate_answers_as_the_model_and_is_measured() -> None:
-    started = time.monotonic()
     result = rehearse(
         build_model(), SCHEMA, build_test_part(300), {"auc": np.float64(0.8)}, {"best": "logistic"}, requests=200
     )
-    assert time.monotonic() - started < 8
     measured = {name: value(metric) for name, metric in result.metrics.items()}
     assert set(measured) == set(rehearse.__churnflow_metrics__)
     assert measured["parity_max_abs_diff"] == 0
