@@ -15,7 +15,7 @@ from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.terminal import PlainConsole
 from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Check, Finding, FindingState, Measure
-from churnflow.domain.journal import Answer, Approval, StepRecord
+from churnflow.domain.journal import Answer, Approval, Decision, StepRecord
 from churnflow.engine.ports import Brief
 from churnflow.errors import WaitingError
 
@@ -73,6 +73,7 @@ class ConsoleReviewer:
         self._console.print(_changed(brief))
         self._console.print(_issues(brief))
         self._console.print(_standings(brief))
+        self._console.print(_confidence(brief))
 
     def _choice(self) -> Answer:
         while True:
@@ -135,7 +136,7 @@ def _lines(title: str, lines: Sequence[tuple[FindingState, str]]) -> Table:
 
 
 def _steps(brief: Brief) -> Table:
-    table = Table("step", "confidence", "key metrics", title="What is approved", title_justify="left", box=None)
+    table = Table("step", "evidence score", "key metrics", title="What is approved", title_justify="left", box=None)
     for record in brief.run.steps():
         table.add_row(record.name, str(record.confidence.score), _key_metrics(record))
     return table
@@ -186,3 +187,24 @@ def _issues(brief: Brief) -> Text:
         return Text("Open issues: none")
     lines = [f"  {line.severity:8} {line.id}: {line.text}" for line in brief.issues]
     return Text("\n".join(["Open issues:", *lines]))
+
+
+def _confidence(brief: Brief) -> Text:
+    """Return the scores of the run with their reasons, and what the gate makes of them once this is approved."""
+    outlook = brief.outlook
+    told = None if outlook is None else outlook.confidence  # stands in the first reason of the gate, with its band
+    lines = [
+        f"{name.capitalize()} confidence: {score.score} ({score.because})"
+        for name, score in brief.scores.items()
+        if score != told
+    ]
+    if outlook is not None:
+        lines.append(f"Once approved, the gate {outlook.name!r} {_says(outlook)}:")
+        lines += [f"  - {reason}" for reason in outlook.reasons]
+    return Text("\n".join(lines))
+
+
+def _says(outlook: Decision) -> str:
+    if outlook.passed:
+        return "would say SHIP; nothing stands against it"
+    return f"would not ship but say {outlook.verdict.upper()}"

@@ -106,8 +106,18 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
 def _usage(error: typer.TyperException) -> Answer:
     said = error.format_message() if hasattr(error, "format_message") else str(error)
     message = said.replace("Value error, ", "")
-    hint = "`churnflow --help` lists the commands, `churnflow COMMAND --help` their options"
+    hint = _completed(error) or "`churnflow --help` lists the commands, `churnflow COMMAND --help` their options"
     return Answer(code=USAGE, failure=Failure(message, hint), next=(Next("churnflow --help"),))
+
+
+def _completed(error: typer.TyperException) -> str:
+    """Return how a command reads to which something is missing, "" where nothing is."""
+    context, missing = getattr(error, "ctx", None), getattr(error, "param", None)
+    if context is None or missing is None or not error.format_message().startswith("Missing "):
+        return ""
+    needed = [parameter for parameter in context.command.params if parameter.required]
+    words = [f"{one.opts[0]} {one.metavar}" if one.opts[0].startswith("-") else str(one.metavar) for one in needed]
+    return f"write it as `{context.command_path} {' '.join(words)}`"
 
 
 def _interrupted(session: Session, arguments: Sequence[str]) -> Answer:

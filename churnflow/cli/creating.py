@@ -11,7 +11,7 @@ import typer
 
 from churnflow.cli import demonstration
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.scaffold import EventSource, Source, bundled_source, columns_of, guess, scaffold
+from churnflow.cli.scaffold import ADVISED_ROWS, EventSource, Source, bundled_source, columns_of, guess, scaffold
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import Session, session_of
 from churnflow.errors import UsageError, WaitingError
@@ -64,6 +64,9 @@ def new(
     of_events = {"--time": time, "--amount": amount, "--outcome": outcome}
     of_customers = {"--target": target, "--positive": positive}
     _refuse(of_customers if template == "events" else of_events, template)
+    if file is not None and not file.exists():
+        message = f"no such file: {data}"
+        raise UsageError(message, hint="name one that is there: --data FILE")
     source: Source | EventSource
     if template == "events":
         source, reasons = _events(file, id_column, of_events)
@@ -151,7 +154,17 @@ def _source(
         f"positive: {classes.positive}, against {classes.negative} ({classes.reason})",
         f"id: {id_column}" + _why(id_column, found.ids) if id_column else "id: none",
     ]
-    return Source(file, file.name, target, classes.positive, id_column, found.rows), reasons
+    source = Source(file, file.name, target, classes.positive, id_column, found.rows)
+    return source, [*reasons, *_lowered(source)]
+
+
+def _lowered(source: Source) -> list[str]:
+    """Say that the checks of the workflow ask for fewer rows than are advised, where the file has no more."""
+    least = source.least_rows
+    if least >= ADVISED_ROWS:
+        return []
+    why = f"to fit the {source.rows:,} of {source.name}; {ADVISED_ROWS:,} or more are advised"
+    return [f"rows: the checks ask for {least:,}, lowered {why}"]
 
 
 def _classes(session: Session, found: Any, target: str, positive: str | None) -> Any:

@@ -116,7 +116,7 @@ def _all_phases(session: Session, project: Project) -> Run:
         project.journal.start(run)
         for command, phase in PHASES.items():
             _say(session, command, f"churnflow {command}")
-            with watch(session, parsed.workflow) as listener:
+            with watch(session, parsed.workflow, keep=True) as listener:
                 run = advance(run, project.ports(Scripted(), listener), phases=(phase,))
             if not all(entry.passed for entry in run.current()):
                 break  # the answer says why; the next phase would only say that this one is not done

@@ -19,7 +19,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.journal import Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
-from churnflow.engine.parse import Parsed, WorkflowError, parse_value
+from churnflow.engine.parse import Parsed, Problem, WorkflowError, parse_value
 from churnflow.engine.ports import Journal, Ports, Reviewer
 from churnflow.engine.settle import settle
 from churnflow.errors import ConflictError, UsageError, WaitingError
@@ -171,8 +171,23 @@ def _refuse_wrong(project: Project, parsed: Parsed, run: Run, assignments: Colle
     if assignments or not run.entries:
         as_set = replace(parsed, workflow=run.workflow)
         problems = check(as_set, project.catalog, project.files, project.codecs())
+        if problems and assignments:
+            _refuse_set(problems, check(parsed, project.catalog, project.files, project.codecs()), assignments)
         if problems:
             raise WorkflowError(parsed.path, problems)
+
+
+def _refuse_set(
+    problems: Collection[Problem], of_file: Collection[Problem], assignments: Collection[tuple[str, str, object]]
+) -> None:
+    """Raise UsageError for the first problem that the file does not have, in the words of the command line."""
+    wrong = next((problem for problem in problems if problem not in of_file), None)
+    if wrong is None:
+        return
+    names = [f"{step}.{parameter}" for step, parameter, _ in assignments]
+    named = next((name for name in names if wrong.what.startswith(f"{name}:")), None)
+    message = f"--set {wrong.what}" if named else f"--set {', '.join(names)}: {wrong.what}"
+    raise UsageError(message, hint=wrong.remedy)
 
 
 def _changed(current: Run | None, parsed: Parsed) -> tuple[str, ...]:

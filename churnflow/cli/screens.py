@@ -95,9 +95,7 @@ def together(*views: View) -> View:
 
 def run_view(run: Run, stale: Collection[str] = ()) -> View:
     """Return the table of a run's items, and the decision if there is one; `stale` are those to be done again."""
-    due = next(
-        (item.name for item in run.declared.items() if run.latest(item.name) is None or item.name in stale), None
-    )
+    due = next((item.name for item in run.declared.items() if item.name in stale or not _is_done(item, run)), None)
     rows = [_row(phase, item, run, due) for phase, item in run.workflow.placed_items()]
     rows = [[*row[:2], "stale" if row[1] in stale else row[2], *row[3:]] for row in rows]
     title = f"{run.declared.task}   run {run.id}"
@@ -183,16 +181,32 @@ def measure_text(measure: Measure) -> str:
 
 
 def key_metrics(record: StepRecord, requirements: Collection[Rule], most: int) -> str:
-    """Return the metrics of a step that say most, in one line: those that a rule tests, then the first reported."""
-    tested = {Rule.model_validate(check.claim).metric for check in record.checks}
-    tested |= {rule.metric.removeprefix(f"{record.name}.") for rule in requirements}
-    names = sorted(record.metrics, key=lambda name: name not in tested)
+    """Return the metrics of a step that say most, in one line.
+
+    First what a requirement tests or what keeps a check from holding, then the first one reported, which is the one
+    that the step's author puts first, then what other checks test, then the rest.
+    """
+    tested = {Rule.model_validate(check.claim).metric: check.passed for check in record.checks}
+    required = {rule.metric.removeprefix(f"{record.name}.") for rule in requirements}
+    first = next(iter(record.metrics), "")
+
+    def rank(name: str) -> int:
+        if name in required or not tested.get(name, True):
+            return 0
+        return 1 if name == first else 2 if name in tested else 3
+
+    names = sorted(record.metrics, key=rank)
     return "  ".join(f"{name} {number(record.metrics[name].value)}" for name in names[:most])
 
 
 def approval_text(entry: Approval) -> str:
     """Return who answered an approval, how, and whether with notes."""
     return f"{entry.reviewer} ({entry.how})" + (", with notes" if entry.notes else "")
+
+
+def _is_done(item: Item, run: Run) -> bool:
+    entry = run.latest(item.name)
+    return entry is not None and entry.passed
 
 
 def _row(phase: str, item: Item, run: Run, due: str | None) -> list[str]:

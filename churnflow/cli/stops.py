@@ -94,7 +94,8 @@ def _failure(record: StepRecord, command: str) -> Failure:
     if broken:
         first = broken[0]
         seen = "was not measured" if first.observed is None else f"does not hold: observed {first.observed:.6g}"
-        remedy = f"{reason or 'mend the data or the limit'}; then `{command}`"
+        listed = "`churnflow issues` lists what the step found; " if record.issues else ""
+        remedy = f"{reason or f'{listed}mend the data or the limit'}; then `{command}`"
         return Failure(f"step {record.name}: {first.claim} {seen}", remedy)
     return Failure(
         f"step {record.name}: {reason or 'it did not pass'}",

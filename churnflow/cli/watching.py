@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watch(session: Session, workflow: Workflow) -> Iterator[Listener]:
-    """Yield the listener that suits where the output goes; of a step it shows first what the requirements test."""
+def watch(session: Session, workflow: Workflow, *, keep: bool = False) -> Iterator[Listener]:
+    """Yield the listener that suits where the output goes; of a step it shows first what the requirements test.
+
+    keep: leave what was done on a terminal, too, where no answer follows that says it.
+    """
     if session.quiet or session.as_json:
         yield Silent()
     elif sys.stderr.isatty():
-        with live(workflow) as listener:
+        with live(workflow, keep=keep) as listener:
             yield listener
     else:
         yield Lines(workflow.requirements, verbose=session.verbose)
@@ -82,6 +85,7 @@ class Live:
         self._task = bar.add_task("", total=None, count="")
         self._phase = ""
         self._ended: dict[str, str] = {}
+        self.said: list[str] = []
 
     def started(self, phase: str, item: Item) -> None:
         """Show the item as running; a prompt needs the screen for itself."""
@@ -97,6 +101,7 @@ class Live:
         """Show how the item ended."""
         self._phase = phase
         self._ended[entry.name] = summary(entry, self._workflow.requirements)
+        self.said.append(f"{phase:9} {self._ended[entry.name]}")
         if self._display is not None:
             self._draw(running="")
 
@@ -132,8 +137,8 @@ class Live:
 
 
 @contextmanager
-def live(workflow: Workflow) -> Iterator[Live]:
-    """Yield a listener that draws on the terminal of stderr."""
+def live(workflow: Workflow, *, keep: bool = False) -> Iterator[Live]:
+    """Yield a listener that draws on the terminal of stderr, and leaves there what was done if that is to be kept."""
     from rich.live import Live as RichLive  # noqa: PLC0415 - only where a person watches
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -156,6 +161,8 @@ def live(workflow: Workflow) -> Iterator[Live]:
         yield listener
     finally:
         listener.stop()
+        for line in listener.said if keep else ():
+            sys.stderr.write(f"{line}\n")
 
 
 def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:

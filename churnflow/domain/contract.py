@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from churnflow.domain.base import Frozen
+from churnflow.domain.evidence import Issue
 from churnflow.domain.journal import StepRecord
+from churnflow.domain.ledger import told_once
 from churnflow.domain.rule import Rule
 from churnflow.errors import UsageError
 
@@ -32,6 +34,11 @@ class Evidence(Frozen):
     def step(self, name: str) -> StepRecord | None:
         """Return the record of the step called `name`, None if it has none."""
         return next((record for record in self.steps if record.name == name), None)
+
+    def issues(self) -> tuple[Issue, ...]:
+        """Return what the steps noticed, each thing once, as the ledger of the run lists it."""
+        noticed = ((record.name, record.key, issue) for record in self.steps for issue in record.issues)
+        return tuple(issue for _, _, issue in told_once(noticed).values())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, get_args
 
 from churnflow.domain.base import Frozen
@@ -44,11 +44,7 @@ def ledger(run: Run) -> tuple[LedgerLine, ...]:
     more where a step has noticed it after it was closed.
     """
     answers = {answer.name: answer for answer in run.answers()}
-    lines: dict[str, LedgerLine] = {}
-    for source, key, issue in _told_once(run):
-        number = issue_id(source, key, issue)
-        lines[number] = _line(number, source, issue, answers.get(number))
-    return tuple(lines.values())
+    return tuple(_line(number, source, issue, answers.get(number)) for number, (source, _, issue) in _told(run).items())
 
 
 def open_issues(run: Run) -> tuple[LedgerLine, ...]:
@@ -56,21 +52,31 @@ def open_issues(run: Run) -> tuple[LedgerLine, ...]:
     return tuple(line for line in ledger(run) if line.state == "open")
 
 
-def _told_once(run: Run) -> list[Noticed]:
-    entries = list(enumerate(run.entries))
-    places = {entry.name: place for place, entry in entries if isinstance(entry, StepRecord | Approval)}
-    answers = {entry.name: (place, entry) for place, entry in entries if isinstance(entry, IssueAnswer)}
-    closed = {name: place for name, (place, answer) in answers.items() if answer.action == "close"}
+def told_once(
+    noticed: Iterable[Noticed], again: Callable[[Noticed, str], bool] = lambda *_: False
+) -> dict[str, Noticed]:
+    """Return, by id, each thing that was noticed once: as it is told where it is found gravest, of these the first.
+
+    again: tells of what is known, and of the item that notices the same, whether that is to be told once more.
+    """
     told: list[Noticed] = []
     latest: dict[str, int] = {}
-    for source, key, issue in _noticed(run):
+    for source, key, issue in noticed:
         known = told[latest[issue.about]] if issue.about in latest else None
-        if not issue.about or known is None or closed.get(issue_id(*known), places[source]) < places[source]:
+        if not issue.about or known is None or again(known, source):
             latest[issue.about] = len(told)
             told.append((source, key, issue))
         elif _WEIGHTS.index(issue.severity) > _WEIGHTS.index(known[2].severity):
             told[latest[issue.about]] = (source, key, issue)
-    return told
+    return {issue_id(*one): one for one in told}
+
+
+def _told(run: Run) -> dict[str, Noticed]:
+    entries = list(enumerate(run.entries))
+    places = {entry.name: place for place, entry in entries if isinstance(entry, StepRecord | Approval)}
+    answers = {entry.name: (place, entry) for place, entry in entries if isinstance(entry, IssueAnswer)}
+    closed = {name: place for name, (place, answer) in answers.items() if answer.action == "close"}
+    return told_once(_noticed(run), lambda known, source: closed.get(issue_id(*known), places[source]) < places[source])
 
 
 def _noticed(run: Run) -> list[Noticed]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Override, Run
 from churnflow.domain.secrets import holds_password
 from churnflow.domain.workflow import ApprovalRequest, Item
-from churnflow.engine.bind import parameters, remedy, wrong_value
+from churnflow.engine.bind import parameters, remedy_of_set, wrong_value
 from churnflow.engine.keys import holds
 from churnflow.engine.perform import ask, perform
 from churnflow.engine.ports import Ports
@@ -97,7 +97,7 @@ def override(run: Run, assignments: Collection[tuple[str, str, object]], ports: 
         reason = wrong_value(known[parameter], value)
         if reason is not None:
             message = f"--set {step_name}.{reason}"
-            raise UsageError(message, hint=remedy(known[parameter], value))
+            raise UsageError(message, hint=remedy_of_set(step_name, known[parameter], value))
         if step.params.get(parameter) == value:
             continue
         done = run.latest(step_name)

@@ -21,17 +21,23 @@ def assured(run: Run, tally: Tally) -> str | None:
     if record is None:
         return None
     probability = min(1.0, max(0.0, record.metrics[HOLD].value))
-    source = f"{record.name}.{HOLD}"
+    source = f"{record.name}.{HOLD} = {_short_of_one(probability):.3f}"
     lines = _lines(record, len(run.declared.requirements))
     if lines:
-        tally.add(100, f"all requirements hold on every batch like those seen ({source} = {probability:.3f})")
+        held = f"all hold in {_short_of_one(probability):.1%} of those drawn ({source})"
+        tally.add(100, f"100, less the share of next batches in which a requirement fails: {held}")
         for points, text in lines:
             tally.add(points, text)
     else:
-        tally.add(100 * probability, f"measured by the step {record.name} ({source} = {probability:.3f})")
+        tally.add(100 * probability, f"measured by the step {record.name} ({source})")
     count = len(run.declared.requirements)
     together = f"all {count} requirements hold together" if count > 1 else "the requirement holds"
     return f"probability that {together} on the next batch from the same source"
+
+
+def _short_of_one(probability: float) -> float:
+    """Return the probability as three decimals may tell it: one only where every drawn batch held."""
+    return probability if probability >= 1 else min(probability, 0.999)
 
 
 def _lines(record: StepRecord, requirements: int) -> list[tuple[float, str]]:

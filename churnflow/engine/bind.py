@@ -3,6 +3,7 @@
 import inspect
 import json
 import pathlib
+import shlex
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -148,16 +149,40 @@ def remedy(parameter: Parameter, value: Any) -> str:
 
     In quotes, where YAML took a word for something else; the nearest word, where a choice is misspelt.
     """
+    mended = _mended(parameter, value)
+    if mended is not None:
+        how, fit = mended
+        return f"{how}: {parameter.name}: {json.dumps(fit, ensure_ascii=False)}"
+    return _advice(parameter, value)
+
+
+def remedy_of_set(step: str, parameter: Parameter, value: Any) -> str:
+    """Return how to mend a value that does not fit and was given by `--set`, as a shell takes it."""
+    mended = _mended(parameter, value)
+    if mended is None:
+        return _advice(parameter, value)
+    how, fit = mended
+    bare = isinstance(value, str) and value.isidentifier() and fit == [value]
+    text = f"[{value}]" if bare else json.dumps(fit, ensure_ascii=False)
+    return f"{how}: --set {shlex.quote(f'{step}.{parameter.name}={text}')}"
+
+
+def _mended(parameter: Parameter, value: Any) -> tuple[str, Any] | None:
+    """Return how to write a value so that it fits, in words, and what it is then; None where neither helps."""
     words = [_as_word(item) for item in value] if isinstance(value, list) else _as_word(value)
     if wrong_value(parameter, words) is None:
-        return f"write it in quotes: {parameter.name}: {json.dumps(words, ensure_ascii=False)}"
+        return "write it in quotes", words
+    if isinstance(value, str) and wrong_value(parameter, [value]) is None:
+        return "write it as a list", [value]
+    return None
+
+
+def _advice(parameter: Parameter, value: Any) -> str:
     known = choices(parameter.annotation)
     unknown = [word for word in (value if isinstance(value, list) else [value]) if word not in known]
     near = get_close_matches(str(unknown[0]), known, n=1) if unknown else []
     if near:
         return f"did you mean {near[0]!r}?"
-    if isinstance(value, str) and wrong_value(parameter, [value]) is None:
-        return f"write it as a list: {parameter.name}: {json.dumps([value], ensure_ascii=False)}"
     default = "" if parameter.required else ", or leave it out"
     return f"correct it{default}; `churnflow steps` lists what each parameter takes"
 

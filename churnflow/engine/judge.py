@@ -187,12 +187,11 @@ def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
 
 def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confidence, list[str], str]:
     """Return the verdict, the confidence it rests on, its reasons, and the next action."""
-    confidence = final_confidence(run) or build_confidence(run)
-    if confidence is None:
-        confidence = Confidence(score=0, because="nothing was measured")
+    final = final_confidence(run)
+    confidence = final or build_confidence(run) or Confidence(score=0, because="nothing was measured")
     reasons = blockers(run, gate, stale)
-    band = _band(confidence.score, gate)
-    lines = [f"final confidence {confidence.score} lies in the band {band}", *reasons, *_settled(run)]
+    rests_on = f"{'final' if final else 'build'} confidence {confidence.score}, band {_band(confidence.score, gate)}"
+    lines = [f"{rests_on}: {confidence.because}", *reasons, *_settled(run)]
     if confidence.score < gate.fix:
         return "rework", confidence, lines, "rework what the reasons name, then `churnflow plan --new` starts a new run"
     if reasons or confidence.score < gate.ship:

@@ -4,18 +4,27 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from itertools import dropwhile
 from typing import Any, Final, assert_never, cast
 
 from churnflow.domain.contract import Evidence, Released
-from churnflow.domain.evidence import Artifact, Check, Issue, Measure, StepResult
+from churnflow.domain.evidence import Artifact, Check, Confidence, Issue, Measure, StepResult
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
 from churnflow.engine.check import nearest
-from churnflow.engine.claims import track_record
-from churnflow.engine.judge import approvals_before, raised_confidence, step_confidence, verdict
+from churnflow.engine.claims import past_runs, track_record
+from churnflow.engine.judge import (
+    approvals_before,
+    build_confidence,
+    final_confidence,
+    initial_confidence,
+    raised_confidence,
+    step_confidence,
+    verdict,
+)
 from churnflow.engine.keep import keep_checkpoint
 from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subject
 from churnflow.engine.past_artifacts import artifacts_of
@@ -44,7 +53,7 @@ def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
         case ApprovalRequest():
             return ask(phase, item, run, ports)
         case Gate():
-            return _gate(phase, item, run, ports)
+            return _decision(phase, item, run, ports)
         case _ as never:
             assert_never(never)
 
@@ -77,7 +86,25 @@ def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
         changed_files=tuple(change.path for change in changes),
         issues=open_issues(run),
         standings=track_record(run, ports.checkpoints)[1],
+        scores=_scores(run, ports),
+        outlook=_outlook(request, run, ports),
     )
+
+
+def _scores(run: Run, ports: Ports) -> dict[str, Confidence]:
+    scores = {
+        "initial": initial_confidence(run, past_runs(run, ports.checkpoints)),
+        "build": build_confidence(run),
+        "final": final_confidence(run),
+    }
+    return {name: score for name, score in scores.items() if score is not None}
+
+
+def _outlook(request: ApprovalRequest, run: Run, ports: Ports) -> Decision | None:
+    """Return what the next gate would decide were `request` approved, None while a step comes before that gate."""
+    after = dropwhile(lambda placed: placed[1].name != request.name, run.declared.placed_items())
+    phase, ahead = next(((phase, item) for phase, item in after if isinstance(item, Step | Gate)), ("", None))
+    return _decision(phase, ahead, run, ports, approved=request.name) if isinstance(ahead, Gate) else None
 
 
 def _reviews(run: Run, request: ApprovalRequest) -> bool:
@@ -100,8 +127,10 @@ def _checkpoint(phase: str, request: CheckpointRequest, run: Run, ports: Ports) 
     return keep_checkpoint(run, mark, ports)
 
 
-def _gate(phase: str, gate: Gate, run: Run, ports: Ports) -> Decision:
-    stale = [request.name for request in approvals_before(run, gate) if not _given(run, request, ports)]
+def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | None = None) -> Decision:
+    """Return what the gate decides; the approval called `approved` counts as given."""
+    asked = [request for request in approvals_before(run, gate) if request.name != approved]
+    stale = [request.name for request in asked if not _given(run, request, ports)]
     decided, confidence, reasons, action = verdict(run, gate, stale)
     return Decision(
         name=gate.name,

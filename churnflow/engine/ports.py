@@ -1,7 +1,7 @@
 """What the engine asks of the world: one Protocol per neighbour, and the bundle of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -10,8 +10,8 @@ from churnflow.domain.base import Frozen
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary
 from churnflow.domain.claims import Standing
 from churnflow.domain.contract import Progress
-from churnflow.domain.evidence import Artifact
-from churnflow.domain.journal import Approval, Entry, ItemEntry, Run, StepRecord
+from churnflow.domain.evidence import Artifact, Confidence
+from churnflow.domain.journal import Approval, Decision, Entry, ItemEntry, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, Item
@@ -150,7 +150,8 @@ class Brief:
     """What a reviewer is shown before the answer: what is approved, what changed since, and what is open.
 
     questions: those of the workflow, then those that the review's checklist leaves to a person. standings: how far each
-    author of a score could be believed so far.
+    author of a score could be believed so far. scores: the initial, build and final confidence, as far as there are
+    any. outlook: what the next gate would decide were this approved; None while a step comes before it.
     """
 
     request: ApprovalRequest
@@ -161,6 +162,8 @@ class Brief:
     changed_files: tuple[str, ...]
     issues: tuple[LedgerLine, ...]
     standings: tuple[Standing, ...] = ()
+    scores: Mapping[str, Confidence] = field(default_factory=dict)
+    outlook: Decision | None = None
 
 
 class Reviewer(Protocol):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,12 +34,19 @@ RULES: Final = ("ragged", *_OF_VALUES, "duplicate_id", "conflicting_label")
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why one row is not used; `column` names where, never what."""
+    """Why one row is not used. column: the one whose value does not fit, "" where it is no single value."""
 
     line: int
     rule: str
     reason: str
     row: str
+    column: str = ""
+
+
+class _Why(NamedTuple):
+    rule: str
+    reason: str
+    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
     return Cast(filled.frame, _rejections(table, columns, bad), schema, coerced, classes, filled.repeated)
 
 
-def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple[str, str]]) -> tuple[Rejection, ...]:
+def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, _Why]) -> tuple[Rejection, ...]:
     hidden = _hidden(columns)
     width = len(table.header)
     ragged = [
@@ -120,7 +127,7 @@ def _rejections(table: Table, columns: Sequence[Column], bad: Mapping[int, tuple
     ]
     places = sorted(bad)
     rows = [
-        Rejection(table.lines[place], *bad[place], _shown(table, row, hidden))
+        Rejection(table.lines[place], bad[place].rule, bad[place].reason, _shown(table, row, hidden), bad[place].column)
         for place, row in zip(places, table.picked(places), strict=True)
     ]
     return tuple(sorted((*ragged, *rows), key=lambda rejection: rejection.line))
@@ -143,18 +150,18 @@ def _cut(text: str) -> str:
     return masked(text[:LONGEST_ROW])
 
 
-def _set_apart(table: Table, used: Used, outcomes: Outcomes) -> dict[int, tuple[str, str]]:
-    """Return the rows that are set apart, by place: rule and reason, what does not fit before what repeats another."""
+def _set_apart(table: Table, used: Used, outcomes: Outcomes) -> dict[int, _Why]:
+    """Return the rows that are set apart, by place, and why: what does not fit before what repeats another."""
     judged = [(place, column) for place, column in used if may_break(column) or column.role == "id"]
     judged.sort(key=lambda one: (one[1].role != "target", one[1].role != "time"))
     name = next((column.name for _, column in judged if column.role == "id"), None)
-    bad: dict[int, tuple[str, str]] = {}
+    bad: dict[int, _Why] = {}
     repeats = Repeats(exact=table.in_memory)
     for first, pieces in table.batches([place for place, _ in judged]):
         read = [(column, outcomes.of(column, piece)) for (_, column), piece in zip(judged, pieces, strict=True)]
         for column, outcome in read:
             for row, rule in outcome.broken():
-                bad.setdefault(first + row, (rule, f"{column.name} {_OF_VALUES[rule]}"))
+                bad.setdefault(first + row, _Why(rule, f"{column.name} {_OF_VALUES[rule]}", column.name))
         if name is not None:
             by_role = {column.role: outcome for column, outcome in read}
             repeats.add(by_role["id"], by_role.get("time"), by_role["target"])
@@ -167,7 +174,7 @@ def _set_apart(table: Table, used: Used, outcomes: Outcomes) -> dict[int, tuple[
 
 def _repeated(
     rows: Sequence[int], classes: Sequence[int], unfit: frozenset[int], same: str, lines: Sequence[int]
-) -> dict[int, tuple[str, str]]:
+) -> dict[int, _Why]:
     """Return which rows of one id are set apart: all of them if the labels contradict, else all but the first.
 
     Where the table has a time, the same id at another time is another row of that customer. A row without a label
@@ -175,8 +182,8 @@ def _repeated(
     """
     if len(set(classes) - {-1}) > 1:
         reason = f"{same} with different labels (first on line {lines[rows[0]]})"
-        return dict.fromkeys(rows, ("conflicting_label", reason))
+        return dict.fromkeys(rows, _Why("conflicting_label", reason))
     fit = [row for row in rows if row not in unfit]
     if len(fit) < 2:  # noqa: PLR2004 - one row is no repetition
         return {}
-    return dict.fromkeys(fit[1:], ("duplicate_id", f"{same} as line {lines[fit[0]]}"))
+    return dict.fromkeys(fit[1:], _Why("duplicate_id", f"{same} as line {lines[fit[0]]}"))

@@ -124,6 +124,11 @@ def stored_equals(parities: Mapping[str, Figure]) -> Answer:
     return judged(f"probabilities differ by at most {largest:.1e} ({', '.join(parities)})", passed=passed)
 
 
+def share_drawn(share: float) -> str:
+    """Return a share of drawn batches (0-1) as a percentage; 100.0% is said only of all of them."""
+    return f"{share if share >= 1 else min(share, 0.999):.1%}"
+
+
 def can_be_lived_with(severities: Sequence[str]) -> Answer:
     """Judge the issues that were noted, by their severities."""
     critical, warnings = severities.count("critical"), severities.count("warning")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from churnflow.modelling.labels import Labels, shortened
+from churnflow.modelling.outcomes import infinite_rows
 from churnflow.modelling.profile import Column
 
 SHOWN: Final = 5
@@ -35,6 +36,7 @@ def on_columns(columns: Sequence[Column]) -> Iterator[Notice]:
             yield from _doubted(column)
         if column.role == "feature":
             yield from _read(column)
+        yield from _infinite(column)
 
 
 def on_labels(labels: Labels) -> Iterator[Notice]:
@@ -105,6 +107,14 @@ def _read(column: Column) -> Iterator[Notice]:
             f"{shortened(level)} (also {_listed(map(shortened, texts))})" for level, texts in verdict.variants.items()
         )
         yield Notice(f"spellings of {name} read as one: {_listed(shown)}", about=f"spellings: {name}")
+
+
+def _infinite(column: Column) -> Iterator[Notice]:
+    rows, name = infinite_rows(column), column.name
+    if rows:
+        said = f"{rows:,} values of {name} are infinite, and their rows are set apart"
+        keep = f"; to read them as missing: columns: {{{name}: {{missing: [inf, -inf]}}}}"
+        yield Notice(said + keep, "warning", f"infinite: {name}")
 
 
 def _words(column: Column) -> Iterator[Notice]:

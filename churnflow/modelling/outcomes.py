@@ -136,6 +136,11 @@ def is_measured(column: Column) -> bool:
     return measured or column.reading.calendar is not None
 
 
+def infinite_rows(column: Column) -> int:
+    """Return how many rows hold an infinite number in a column that is cast to numbers, by which they are set apart."""
+    return column.verdict.infinite if is_measured(column) else 0
+
+
 def may_break(column: Column) -> bool:
     """Tell whether a column may hold texts that set their rows apart."""
     return column.role in {"target", "time"} or is_measured(column)

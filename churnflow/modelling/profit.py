@@ -25,6 +25,7 @@ from churnflow.modelling.split import Ints
 
 # Verbraken et al. let the share that accepts follow Beta(6, 14): a mean of 0.3, known as well as from 20 customers.
 CERTAINTY: Final = 20.0
+USUALLY_ACCEPTED: Final = 0.3
 _SMALLEST: Final = 1e-12
 _FEW_DRAWS: Final = 200
 
@@ -37,13 +38,13 @@ class Campaign:
 
     value: what a churner who is kept is worth (customer lifetime value), an amount or the name of a column of amounts.
     offer: the cost of the incentive; whoever stays anyway accepts it. contact: the cost of reaching a customer.
-    accepted: the share of churners whom the offer keeps.
+    accepted: the share of churners whom the offer keeps; 0.3, as in the papers, where nothing is said.
     """
 
     value: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Annotated[str, Field(min_length=1)]
     offer: Amount
     contact: Amount = 0.0
-    accepted: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    accepted: Annotated[float, Field(gt=0, lt=1)] = USUALLY_ACCEPTED
 
     @model_validator(mode="after")
     def _can_pay(self) -> "Campaign":

@@ -40,6 +40,7 @@ class Verdict:
     """What a column is and why, and how its texts are read. refused: why it is no feature, empty if it is one.
 
     doubt: why it may be misread. variants: spellings read as one, by the usual one. kept: words that are values here.
+    infinite: how many rows hold an infinite number.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Verdict:
     personal: Personal | None = None
     variants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
+    infinite: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def look(name: str, values: TextColumn, missing: frozenset[str], setting: Settin
         same = np.isin(present.figures, sorted(numbers))
         gone = [text for text, equal in zip(present.counts, same, strict=True) if equal]
         present, declared = present.without(gone), declared | {fold(text) for text in gone}
-    return Look(name, present, missing | declared, setting, sentinels=numbers), kept
+    # An infinite one is told by its texts alone: no schema can hold the number.
+    return Look(name, present, missing | declared, setting, sentinels=frozenset(filter(np.isfinite, numbers))), kept
 
 
 def recognise(column: Look, kept: tuple[Kept, ...] = ()) -> Verdict:
@@ -98,6 +101,13 @@ def _empty(column: Look) -> Verdict | None:
     if column.present.total:
         return None
     return _unused(column, "text", "every value is missing", "every value is missing")
+
+
+def _infinite(column: Look) -> Verdict | None:
+    first = as_number(next(iter(column.present.counts)))
+    if first is None or not np.isinf(first) or not np.isinf(column.present.figures).all():
+        return None
+    return _unused(column, "number", "every value is infinite", "every value is infinite")
 
 
 def _constant(column: Look) -> Verdict | None:
@@ -240,7 +250,20 @@ def _declared_category(column: Look) -> Verdict:
 
 Rule = Callable[[Look], Verdict | None]
 _RULES: Final[Sequence[Rule]] = (
-    *(_empty, _personal, _constant, _yes_and_no, _identifier, _code, _unix, _number, _date, _category, _text),
+    *(
+        _empty,
+        _personal,
+        _infinite,
+        _constant,
+        _yes_and_no,
+        _identifier,
+        _code,
+        _unix,
+        _number,
+        _date,
+        _category,
+        _text,
+    ),
 )
 _DECLARED: Final[Mapping[str, Sequence[Rule]]] = {
     "drop": (_left_out,),
@@ -264,14 +287,15 @@ def _as_number(column: Look, least: float) -> Verdict | None:
     found = [] if column.setting.missing is not None else sentinels.among_numbers(read)
     numbers = column.sentinels | {float(sentinel.value) for sentinel in found}
     reading = Reading("number", column.missing | _folded(marks), numbers, None, None if way.ordinary else way)
-    gone = np.isin(figures(_plain(known, reading.numerals)), sorted(numbers))
+    values = figures(_plain(known, reading.numerals))
+    gone, infinite = np.isin(values, sorted(numbers)), int(known.sizes[np.isinf(values)].sum())
     present = known.without(text for text, sentinel in zip(known.counts, gone, strict=True) if sentinel)
     reason = _number_reason(present, way)
     # One number and nothing else is what `_constant` refuses, also where sentinels hid it.
     doubt = way.doubt
     if (zeros := identifiers.padded(known)) and column.setting.kind is None:
         doubt = doubt or f"{zeros:,} of its values begin with 0, which a number loses: are they codes, a category?"
-    return Verdict("number", reason, present, reading, doubt=doubt, sentinels=(*marks, *found))
+    return Verdict("number", reason, present, reading, doubt=doubt, sentinels=(*marks, *found), infinite=infinite)
 
 
 def _numeric_part(column: Look) -> tuple[Present | None, list[Sentinel]]:

@@ -9,11 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.metrics import Scored, confusion, wilson
-from churnflow.modelling.profit import Campaign, parse_campaign, profit_curve
+from churnflow.modelling.profit import USUALLY_ACCEPTED, Campaign, parse_campaign, profit_curve
 from churnflow.modelling.split import Ints
 
 _FORM: Final = re.compile(r"(recall|precision)_(0?\.[0-9]*[1-9][0-9]*)")
 _ALLOWED: Final = "f1, recall_X or precision_X with X between 0 and 1, or a campaign such as {value: 200, offer: 10}"
+_DESCRIPTION: Final = f"{_ALLOWED}, of whose churners {USUALLY_ACCEPTED:.0%} accept unless accepted: says otherwise"
 
 
 def parse_objective(value: Any) -> "str | Campaign":
@@ -28,7 +29,7 @@ def parse_objective(value: Any) -> "str | Campaign":
 
 
 # `f1`, `recall_0.8`, `precision_0.6`, or a campaign whose profit counts.
-Objective = Annotated[str | Campaign, PlainValidator(parse_objective), Field(description=_ALLOWED)]
+Objective = Annotated[str | Campaign, PlainValidator(parse_objective), Field(description=_DESCRIPTION)]
 
 
 def described(objective: str | Campaign) -> str:
@@ -47,6 +48,14 @@ def described(objective: str | Campaign) -> str:
             return f"most churners found at a precision of {wanted}"
         case _:
             return "best F1"
+
+
+def assumed(objective: str | Campaign) -> dict[str, str]:
+    """Return as a fact what a campaign takes for granted of those whom it contacts, none for another objective."""
+    if not isinstance(objective, Campaign):
+        return {}
+    usual = f"the default is {USUALLY_ACCEPTED:g}; set accepted in the objective to what your campaigns reach"
+    return {"offers accepted": f"by {objective.accepted:.0%} of the churners contacted ({usual})"}
 
 
 def as_json(objective: str | Campaign) -> Any:

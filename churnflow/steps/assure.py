@@ -28,6 +28,7 @@ from churnflow.modelling.assurance import (
     probability,
     value_of,
 )
+from churnflow.modelling.checklist import share_drawn
 from churnflow.modelling.fairness import group_labels
 from churnflow.modelling.metrics import Scored, Statistic, brier_skill
 
@@ -165,7 +166,7 @@ class _Line:
         if low is not None and high is not None:
             values = f"95% of its values within [{low:.4g}, {high:.4g}]"
         seen = "" if self.seen is None else f", {self.seen:.4g} over all rows"
-        held = f"{self.claim} holds in {self.prospect.holds:.1%} of the batches"
+        held = f"{self.claim} holds in {share_drawn(self.prospect.holds)} of the batches"
         return f"{held}{seen}, {values}; drawn from {self.basis.text}"
 
 

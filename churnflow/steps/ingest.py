@@ -1,12 +1,13 @@
 """The step that reads the customers: every value as text, cast by a recorded schema, invalid rows set apart."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from churnflow import Issue, StepResult, precheck, reports
-from churnflow.modelling.casting import RULES, Cast, cast
+from churnflow.modelling.casting import RULES, Cast, Rejection, cast
 from churnflow.modelling.column_notices import ABOUT, Notice, on_columns, on_labels, on_shape
 from churnflow.modelling.declared import Columns, Declared, merged
 from churnflow.modelling.foresight import misnamed_columns
@@ -117,12 +118,21 @@ def _rejections(done: Cast, total: int) -> list[Issue]:
     for rule, count in done.counts().items():
         if not count:
             continue
-        lines = [rejection.line for rejection in done.rejections if rejection.rule == rule]
+        found = [rejection for rejection in done.rejections if rejection.rule == rule]
+        lines = [rejection.line for rejection in found]
         shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", ..." if count > SHOWN else "")
         grave = rule == "no_label" and count > MOST_UNLABELLED * total
-        text = f"rows set apart as {rule.replace('_', ' ')}: {count} (line {shown})"
+        text = f"rows set apart as {rule.replace('_', ' ')}: {count} (line {shown}){_where(found)}"
         issues.append(Issue(text=text, severity="critical" if grave else "warning", about=ABOUT.get(rule, "")))
     return issues
+
+
+def _where(found: Iterable[Rejection]) -> str:
+    """Name the columns whose values do not fit, most rows first, and how many rows each where they are several."""
+    counts = Counter(rejection.column for rejection in found if rejection.column).most_common()
+    named = [name if len(counts) == 1 else f"{name} ({count:,})" for name, count in counts[:SHOWN]]
+    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
+    return f", in {', '.join(named)}{more}" if named else ""
 
 
 def _file(table: Table) -> Sequence[Issue]:

@@ -20,6 +20,7 @@ from churnflow.modelling.checklist import (
     relied_on,
     scored_whole,
     set_aside,
+    share_drawn,
     shown,
     stored_equals,
 )
@@ -111,7 +112,7 @@ def _requirements(evidence: Evidence, measures: Measures) -> Iterator[Finding]:
         if noise:
             text += "; the interval reaches across the limit, so another sample may decide otherwise"
         if (holds := _named(evidence, f"requirement_{place}_holds")) is not None:
-            text += f"; holds in {holds.value:.1%} of the batches drawn for the score"
+            text += f"; holds in {share_drawn(holds.value)} of the batches drawn for the score"
         # Missed by less than noise it is no proof of failure: the score says how likely the next batch meets it.
         weight: Severity = "warning" if noise else "critical"
         yield _line(FUNCTIONALITY, f"required: {rule}", judged(text, passed=check.passed), weight)
@@ -231,7 +232,7 @@ def _fast_enough(evidence: Evidence, measures: Measures) -> Answer:
 def _model_and_issues(evidence: Evidence) -> Iterator[Finding]:
     parities = _reported(evidence, "parity_max_abs_diff")
     yield _line(QUALITY, "the stored model equals the trained one", stored_equals(parities))
-    severities = [issue.severity for record in evidence.steps for issue in record.issues]
+    severities = [issue.severity for issue in evidence.issues()]
     yield _line(QUALITY, "the issues noted can be lived with", can_be_lived_with(severities))
 
 

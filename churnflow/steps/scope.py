@@ -13,6 +13,7 @@ from churnflow.modelling.early_leaks import early_leaks
 from churnflow.modelling.foresight import misnamed_columns
 from churnflow.modelling.labels import labels
 from churnflow.modelling.numerals import Decimal
+from churnflow.modelling.outcomes import infinite_rows
 from churnflow.modelling.parting import MIN_PER_CLASS
 from churnflow.modelling.profile import Column, profile, require_features, values_of
 from churnflow.modelling.read_options import Format, ReadOptions
@@ -28,6 +29,8 @@ MANY_EQUAL = 0.01
 RARE = 0.05
 FEW_OF_A_CLASS = "few customers of a class"
 USELESS = "columns of no use"
+INFINITE = "infinite values"
+NAMED = frozenset({USELESS, INFINITE})
 
 
 @reports(
@@ -92,7 +95,7 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
         "leaking_features": critical,
         "suspect_features": len(leaks) - critical,
     }
-    risks = _risks(metrics, counts, len(table.ragged), suspicious)
+    risks = [*_risks(metrics, counts, len(table.ragged), suspicious), *_infinite(columns)]
     notices = (*on_columns(columns), *on_labels(classes))
     return StepResult(
         metrics=metrics,
@@ -106,8 +109,8 @@ def _scoped(table: Table, declared: Declared, positive: str | None) -> StepResul
         issues=[
             *_few_customers(metrics),
             *(Issue(text=leak.warned(), severity=leak.severity, about=leak.about) for leak in leaks),
-            # The notices name each useless column, with its reason.
-            *(Issue(text=risk.text, severity="warning", about=risk.about) for risk in risks if risk.about != USELESS),
+            # The notices name each column that is useless or infinite, with what to do.
+            *(Issue(text=risk.text, severity="warning", about=risk.about) for risk in risks if risk.about not in NAMED),
             *(Issue(text=notice.text, severity=notice.severity, about=notice.about) for notice in notices),
         ],
         confidence=_initial(risks),
@@ -173,6 +176,11 @@ def _risks(metrics: dict[str, float], classes: Counter[int], ragged: int, suspic
         (ragged > 0, _Risk(5, f"{ragged:,} rows have the wrong number of fields", RAGGED)),
     )
     return [risk for applies, risk in candidates if applies]
+
+
+def _infinite(columns: list[Column]) -> list[_Risk]:
+    found = [f"{column.name} ({rows:,})" for column in columns if (rows := infinite_rows(column))]
+    return [_Risk(5, f"infinite values, whose rows are set apart: {_few(found)}", INFINITE)] if found else []
 
 
 def _initial(risks: list[_Risk]) -> Confidence:

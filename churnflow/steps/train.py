@@ -18,7 +18,7 @@ from churnflow.modelling.leaderboard import leaderboard
 from churnflow.modelling.search import Folded, Outcome, Plan, deal, plain, search
 from churnflow.modelling.selection import Choice, Contender, Preference, choose, contenders_of
 from churnflow.modelling.split import Dealt, Ints, folds_for
-from churnflow.modelling.thresholds import Objective, as_json, described
+from churnflow.modelling.thresholds import Objective, as_json, assumed, described
 from churnflow.modelling.workers import open_workers
 
 PARITY_LIMIT = 1e-6
@@ -100,7 +100,7 @@ def _result(found: _Found, final: Final, objective: Objective) -> StepResult:
     return StepResult(
         outputs=_outputs(final, choice.contender, target, board),
         metrics={**_model_metrics(choice, final, len(target)), **_search_metrics(outcome, choice)},
-        facts={**_facts(contenders, choice, outcome), "threshold": _threshold(final, objective)},
+        facts={**_facts(contenders, choice, outcome), "threshold": _threshold(final, objective), **assumed(objective)},
         issues=[*_search_issues(outcome, found.plan), *_choice_issues(choice), *_parity_issues(final.parity)],
     )
 
@@ -160,8 +160,8 @@ def _model_metrics(choice: Choice, final: Final, rows: int) -> dict[str, float |
     half = middle - below
     return {
         "cv_roc_auc": Measure(value=mean, low=max(0.0, low), high=min(1.0, high), n=rows),
-        "cv_roc_auc_sd": Measure(value=float(np.std(scores, ddof=1)), n=len(scores)),
         "cv_log_loss": Measure(value=loss, low=max(0.0, loss - half), high=loss + half, n=rows),
+        "cv_roc_auc_sd": Measure(value=float(np.std(scores, ddof=1)), n=len(scores)),
         "selection_optimism": Measure(value=choice.optimism, n=rows),
         "threshold": final.model.threshold,
         "parity_max_abs_diff": Measure(value=final.parity, n=rows),

@@ -186,9 +186,14 @@ def shipped(project: Path, shipped_once: Path) -> Path:
 
 def at_terminal(project: Path, *arguments: str, columns: int = 120) -> "pexpect.spawn[str]":
     """Start the program on a pseudo-terminal."""
+    return python_at_terminal(project, "-m", "churnflow", *arguments, columns=columns)
+
+
+def python_at_terminal(project: Path, *arguments: str, columns: int = 120) -> "pexpect.spawn[str]":
+    """Start Python on a pseudo-terminal."""
     return pexpect.spawn(
         sys.executable,
-        ["-m", "churnflow", *arguments],
+        list(arguments),
         cwd=str(project),
         env={**environment(), "TERM": "xterm", "COLUMNS": str(columns)},
         encoding="utf-8",

@@ -53,6 +53,7 @@ def test_new_for_ones_own_file_writes_a_workflow_on_which_run_works(tmp_path: Pa
         "target: gone (two values, no and yes)",
         "positive: yes, against no (the usual word for it)",
         "id: member no (a value of its own in every row, and its name says so)",
+        "rows: the checks ask for 360, lowered to fit the 400 of members.csv; 1,000 or more are advised",
     ]
     assert made.json["next"][0]["command"] == "churnflow -C mine run"
     project = tmp_path / "mine"
@@ -152,6 +153,7 @@ def test_without_a_terminal_new_names_the_command_that_answers(tmp_path: Path, c
     [
         (["--data", "nowhere.csv", "--target", "gone"], 2, "nowhere.csv"),
         (["--data", "folder", "--target", "gone"], 2, "folder"),
+        (["--template", "events", "--data", "nowhere.csv"], 2, "no such file: nowhere.csv"),
         (["--data", "empty.csv", "--target", "gone"], 2, "empty"),
         (["--data", "members.csv", "--target", "churn"], 2, "members.csv has no column 'churn'"),
         (["--data", "members.csv", "--target", "gone", "--id", "nr"], 2, "members.csv has no column 'nr'"),
@@ -170,6 +172,23 @@ def test_what_new_can_not_do_is_said_in_two_lines_and_nothing_is_written(
     assert [line.partition(":")[0] for line in outcome.err.splitlines()] == ["error", "hint"]
     assert text in outcome.error[0]
     assert not (tmp_path / "mine").exists()
+
+
+def test_new_without_its_file_asks_for_another_one(tmp_path: Path) -> None:
+    outcome = churnflow(tmp_path, "new", "mine", "--data", "nowhere.csv")
+    assert outcome.error == ["error: no such file: nowhere.csv", "hint: name one that is there: --data FILE"]
+
+
+@pytest.mark.parametrize(("rows", "lowered"), [(100, 90), (1111, 999), (1112, None)])
+def test_new_says_that_it_asks_for_fewer_rows_of_a_small_file(tmp_path: Path, rows: int, lowered: int | None) -> None:
+    lines = [f"m{row},{row % 40},{'no' if row % 4 else 'yes'}" for row in range(rows)]
+    (tmp_path / "members.csv").write_text("\n".join(["member_id,months,gone", *lines]) + "\n")
+    outcome = churnflow(tmp_path, "new", "mine", "--data", "members.csv", "--target", "gone")
+    said = [line for line in outcome.out.splitlines() if line.startswith("rows: ")]
+    why = f"to fit the {rows:,} of members.csv; 1,000 or more are advised"
+    assert said == ([f"rows: the checks ask for {lowered}, lowered {why}"] if lowered else [])
+    workflow = (tmp_path / "mine" / "workflows" / "churn.yaml").read_text()
+    assert workflow.count(f" >= {lowered or 1000}") == 2
 
 
 @pytest.mark.parametrize("command", ["new", "demo"])

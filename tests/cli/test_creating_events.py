@@ -83,7 +83,7 @@ def test_a_log_of_usage_needs_no_amount_and_has_an_outcome_of_its_own(tmp_path: 
         ([*USUAL[2:], "--outcome", "soon"], 2, "--outcome is a number of days or weeks, not 'soon'", "90d or 13w"),
         ([*USUAL[2:], "--target", "kind"], 2, "--target means nothing to the template events", "--help"),
         (["--time", "time"], 2, "--time means nothing to the template churn", "--help"),
-        ([*USUAL[2:4], "--data", "no.csv", "--id", "a", "--time", "b"], 2, "no such file: no.csv", "source"),
+        ([*USUAL[2:4], "--data", "no.csv", "--id", "a", "--time", "b"], 2, "no such file: no.csv", "--data"),
     ],
 )
 def test_what_new_can_not_do_with_a_log_is_said_and_nothing_is_written(

@@ -82,11 +82,24 @@ def test_a_name_that_the_source_does_not_have_is_found_before_anything_runs(
 def test_a_name_that_is_set_for_one_run_is_looked_up_too(root: Path) -> None:
     outcome = churnflow(root, "plan", "--set", "scope.target=chrun")
     assert (outcome.code, outcome.error[1]) == (2, "hint: did you mean 'churn'?")
+    assert outcome.error[0] == "error: --set scope.target: the file has no column 'chrun'"
     mended = edited(root, "target: churn", "target: chrun", "plan", "--set", "scope.target=churn")
     assert mended.code == 0, mended.err
     again = churnflow(root, "build", "--set", "train.models=[xgbost]")
     assert "train.models must be a list, each one of logistic_regression" in again.error[0]
     assert again.error[1] == "hint: did you mean 'xgboost'?"
+
+
+def test_a_file_that_is_set_for_one_run_and_is_not_there_is_no_fault_of_the_workflow(root: Path) -> None:
+    outcome = churnflow(root, "plan", "--set", "scope.source=nowhere.csv", "--set", "train.trials=3")
+    assert outcome.code == 2
+    assert outcome.error[0].startswith("error: --set scope.source, train.trials: ")
+    assert "nowhere.csv" in outcome.error[0]
+
+
+def test_what_is_wrong_in_the_file_stays_its_fault_where_something_right_is_set(root: Path) -> None:
+    outcome = edited(root, "target: churn", "target: chrun", "plan", "--set", "train.trials=3")
+    assert outcome.error[0].startswith("error: workflows/churn.yaml, line 7: scope.target: ")
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,43 @@ def test_the_prompt_shows_what_is_approved_what_changed_and_what_is_open(project
     screen.expect(r"ASK[^\n]*Is the number kind\?: no machine knows")
     screen.expect_exact("Changed since built: done judge; files: no file; source data: unchanged")
     screen.expect(r"warning +plan-\w+: why")
+    screen.expect_exact("Once approved, the gate 'ship' would say SHIP; nothing stands against it:")
+    screen.expect(r"- final confidence \d+, band 80-100 \(ship\): build \d+, review 100")
     screen.expect_exact("Is the number kind?")
     screen.sendintr()
     assert ended(screen) == 130
+
+
+def test_the_prompt_says_what_would_keep_the_gate_from_shipping_even_if_it_is_approved(project: Path, cli: Cli) -> None:
+    answers = project / "answers.yaml"
+    answers.write_text(
+        answers.read_text().replace("plan: {answer: approve,", "plan: {answer: approve, notes: ['!! why'],")
+    )
+    cli("plan", "--answers", "answers.yaml")
+    cli("run", "--until", "judge")
+    screen = at_terminal(project, "approve", "release")
+    screen.expect_exact("Once approved, the gate 'ship' would not ship but say FIX:")
+    screen.expect(r"- final confidence 79, band 60-79 \(fix critical issues first\): capped at 79")
+    screen.expect(r"- critical issue open: plan-\w+: why")
+    screen.sendintr()
+    assert ended(screen) == 130
+
+
+def test_the_plan_is_approved_with_the_confidence_in_sight_that_its_checkpoint_records(project: Path, cli: Cli) -> None:
+    steps = project / "steps.py"
+    doubt = 'facts={"first": "a line"}, confidence=Confidence(score=40, because="-20 4 rows are few"))'
+    text = steps.read_text().replace("import Evidence", "import Confidence, Evidence")
+    steps.write_text(text.replace('facts={"first": "a line"})', doubt))
+    assert cli("plan").code == 3
+    screen = at_terminal(project, "approve", "plan", "--reviewer", "Ann")
+    screen.expect_exact("Initial confidence: 40 (-20 4 rows are few)")
+    screen.expect_exact(QUESTION)
+    screen.sendline("yes")
+    screen.expect(CHOICE)
+    screen.sendline("a")
+    assert ended(screen) == 0
+    cli("plan")
+    assert cli("--json", "log").json["data"]["checkpoints"][0]["confidence"] == 40
 
 
 def test_the_prompt_names_what_was_done_again_and_the_source_data_that_changed(project: Path, cli: Cli) -> None:

@@ -91,8 +91,8 @@ def test_set_and_until(cli: Cli) -> None:
     ("arguments", "text"),
     [
         (["plan", "--set", "double.factor"], "does not read STEP.PARAM=VALUE"),
-        (["plan", "--set", "double.factor=many"], "valid integer"),
-        (["plan", "--set", "double.factor=[2"], "valid integer"),
+        (["plan", "--set", "double.factor=many"], "factor must be a whole number"),
+        (["plan", "--set", "double.factor=[2"], "factor must be a whole number"),
         (["plan", "--until", "nowhere"], "--until names no item"),
         (["plan", "nowhere.yaml"], "there is no workflow file"),
         (["plan", "--answers", "none.yaml"], "can not be read"),
@@ -137,7 +137,19 @@ def test_a_check_that_does_not_hold_ends_with_7(project: Path, cli: Cli) -> None
     path.write_text(path.read_text().replace("size >= 1", "size >= 100"))
     outcome = cli("run", "--answers", "answers.yaml")
     assert outcome.code == 7
-    assert outcome.error[0] == "error: step double: size >= 100 does not hold: observed 8"
+    assert outcome.error == [
+        "error: step double: size >= 100 does not hold: observed 8",
+        "hint: mend the data or the limit; then `churnflow build`",
+    ]
+
+
+def test_a_check_that_does_not_hold_sends_to_the_issues_that_its_step_found(project: Path, cli: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("size >= 1", "size >= 100"))
+    (project / "data" / "number.txt").write_text("3\n")
+    outcome = cli("run", "--answers", "answers.yaml", "--set", "double.factor=1")
+    listed = "`churnflow issues` lists what the step found; mend the data or the limit"
+    assert outcome.error[1] == f"hint: {listed}; then `churnflow build`"
 
 
 @pytest.mark.parametrize(("rule", "code", "verdict"), [("[double.size >= 100]", 9, "rework")])

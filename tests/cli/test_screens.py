@@ -8,7 +8,12 @@ import pytest
 
 from churnflow.cli.answer import EXIT_NAMES
 from churnflow.cli.commands import COMMANDS
-from tests.cli.conftest import Cli, at_terminal, churnflow, ended
+from churnflow.cli.screens import key_metrics
+from churnflow.domain.evidence import Check, Confidence, Measure
+from churnflow.domain.journal import StepRecord
+from churnflow.domain.rule import Rule
+from tests.cli.conftest import Cli, at_terminal, churnflow, ended, python_at_terminal
+from tests.fakes import START
 
 ARGUMENTS = {
     "new": ["full"],
@@ -150,6 +155,48 @@ def test_a_run_at_a_terminal_shows_what_ended_and_the_table(project: Path) -> No
     assert shown.splitlines()[-1] == "next: churnflow report"
 
 
+DEMONSTRATED = """
+from churnflow.cli import demonstration
+from churnflow.cli.session import Session
+from churnflow.project import Project
+from pathlib import Path
+
+demonstration._all_phases(Session(), Project.open(Path()))
+"""
+
+
+def test_the_demo_leaves_each_step_that_it_did_on_the_terminal(project: Path) -> None:
+    terminal = python_at_terminal(project, "-c", DEMONSTRATED)
+    assert ended(terminal) == 0, terminal.before
+    shown = COLOUR.sub("", str(terminal.before)).replace("\r", "").splitlines()
+    for line in (
+        r"plan +done +look .*rows 1",
+        r"plan +approved plan by",
+        r"build +done +double .*size 8",
+        "build +kept",
+    ):
+        assert [text for text in shown if re.search(line, text)], shown
+
+
+def test_a_metric_that_a_requirement_or_a_failed_check_is_about_comes_first_and_then_the_first_reported() -> None:
+    record = StepRecord(
+        name="fit",
+        phase="build",
+        passed=False,
+        key="0" * 64,
+        at=START,
+        uses="team.fit",
+        metrics={name: Measure(value=1) for name in ("auc", "loss", "parity", "size", "recall")},
+        checks=(
+            Check(claim="parity <= 1", passed=True, observed=1),
+            Check(claim="size <= 0", passed=False, observed=1),
+        ),
+        confidence=Confidence(score=90, because="tested"),
+    )
+    shown = key_metrics(record, [Rule.model_validate("fit.recall >= 0.5")], 4)
+    assert shown == "size 1  recall 1  auc 1  parity 1"
+
+
 def test_the_log_says_what_a_rollback_restores(shipped: Path, here: Cli) -> None:
     assert here("rollback", "plan-approved").code == 0
     rows = [line.split() for line in here("log").out.splitlines()]
@@ -209,6 +256,28 @@ def test_status_sends_to_what_comes_next(project: Path, cli: Cli) -> None:
     assert following() == "churnflow build"
     cli("run", "--answers", "answers.yaml")
     assert following() == "churnflow report"
+
+
+def test_nothing_waits_behind_a_step_that_failed(project: Path, here: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(
+        path.read_text().replace(
+            "with: {source: data/number.txt}\n    -",
+            "with: {source: data/number.txt}\n      checks: [rows >= 2]\n    -",
+        )
+    )
+    assert here("plan").code == 7
+    shown = here("status").out
+    assert re.search(r"plan +look +failed", shown)
+    assert re.search(r"plan +plan +- ", shown)
+
+
+def test_a_command_without_what_it_needs_is_shown_whole(here: Cli) -> None:
+    outcome = here("issues", "waive", "i1")
+    assert outcome.error == [
+        "error: Missing option '--reason'.",
+        "hint: write it as `churnflow issues waive ID --reason TEXT`",
+    ]
 
 
 def test_help_of_every_command_is_there_and_quick_to_read(tmp_path: Path) -> None:

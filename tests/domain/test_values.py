@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from churnflow import Issue, Measure, reports
+from churnflow import Evidence, Issue, Measure, reports
 from churnflow.domain.base import canonical_json, digest, stamp
 from churnflow.domain.checkpoint import file_of, tag_of
 from churnflow.domain.contract import METRICS_ATTRIBUTE
@@ -231,6 +231,15 @@ def test_what_a_step_notices_after_it_was_closed_is_open_again() -> None:
     ]
     waived = answer.model_copy(update={"action": "waive"})
     assert [line.state for line in ledger(run.add(waived).add(later))] == ["waived"]
+
+
+def test_evidence_counts_an_issue_once_that_several_steps_noticed_as_the_ledger_lists_it() -> None:
+    leak = Issue(text="leaks", severity="warning", about="x")
+    worse = leak.model_copy(update={"text": "leaks badly", "severity": "critical"})
+    twice = Issue(text="odd")
+    other = record(issues=(worse, twice)).model_copy(update={"name": "again"})
+    evidence = Evidence(requirements=(), steps=(record(issues=(leak, twice, twice)), other))
+    assert evidence.issues() == (worse, twice, twice)  # one of each step
 
 
 def test_a_record_from_before_issues_said_what_they_are_about_keeps_its_digest() -> None:

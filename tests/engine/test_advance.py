@@ -2,18 +2,19 @@
 
 import itertools
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from churnflow import Confidence, Evidence, Finding, InputError, Issue, Measure, Progress, StepResult
-from churnflow.domain.evidence import Artifact
+from churnflow.domain.evidence import Artifact, Severity
 from churnflow.domain.journal import Approval, Decision, Mark, StepRecord
 from churnflow.domain.ledger import open_issues
 from churnflow.engine.advance import advance, answer, override, waiting_item
 from churnflow.engine.perform import perform
 from churnflow.errors import ConflictError, UsageError, WaitingError
-from tests.fakes import FakeStore, World
+from tests.fakes import START, FakeStore, World
 
 WORKFLOW = """
 name: small
@@ -42,6 +43,7 @@ phases:
     - checkpoint: shipped
 """
 ALL = ("plan", "build", "decision")
+REVIEWED = ("plan", "build", "review", "decision")
 
 
 def look(source: "object") -> StepResult:
@@ -409,6 +411,48 @@ def test_what_the_checklist_leaves_open_is_asked_at_the_next_approval(world: Wor
     questions = {brief.request.name: brief.questions for brief in world.reviewer.briefs}
     assert questions == {"plan": ("Is it complete?",), "release": ("Is it kind?",), "second": ()}
     assert advance(run, world.ports, phases=("decision",)) == run
+
+
+def reviewed(world: World, *, more: str = "", worst: Severity = "note") -> str:
+    """Return the workflow with a review, which notices something as grave as `worst`, and its approval."""
+    found = Finding(topic="quality", claim="tested", state="pass", evidence="x")
+    world.step("judge", lambda: StepResult(findings=[found], issues=[Issue(text="smells", severity=worst)]))
+    review = f"  review:\n    - step: judge\n      uses: judge\n    - approval: release\n{more}"
+    return WORKFLOW.replace("  decision:\n", f"{review}  decision:\n")
+
+
+def test_the_reviewer_of_a_plan_is_shown_the_confidence_that_its_checkpoint_will_hold(world: World) -> None:
+    text = reviewed(world)
+    first = advance(world.begin(text), world.ports, phases=REVIEWED)
+    later = world.begin(text, "261124-bbbb").model_copy(update={"started_at": START + timedelta(days=1)})
+    advance(later, world.ports, phases=("plan",))
+    planned = [world.checkpoints.history(run.id)[0].confidence for run in (first, later)]
+    briefs = [brief for brief in world.reviewer.briefs if brief.request.name == "plan"]
+    assert [dict(brief.scores) for brief in briefs] == [{"initial": score} for score in planned]
+    assert [brief.outlook for brief in briefs] == [None, None]
+    assert "with an earlier run of small: 261123-aaaa" in briefs[1].scores["initial"].because
+
+
+@pytest.mark.parametrize(
+    ("worst", "second", "verdict", "stop"),
+    [
+        ("note", "", "ship", None),
+        ("critical", "", "fix", "critical issue open: "),
+        ("note", "    - approval: second\n", "fix", "the approval 'second' is missing"),
+    ],
+)
+def test_the_reviewer_of_a_release_is_shown_what_the_gate_would_decide_were_it_approved(
+    world: World, worst: Severity, second: str, verdict: str, stop: str | None
+) -> None:
+    run = advance(world.begin(reviewed(world, more=second, worst=worst)), world.ports, phases=REVIEWED)
+    brief = next(brief for brief in world.reviewer.briefs if brief.request.name == "release")
+    decided = run.latest("ship")
+    assert isinstance(decided, Decision)
+    assert brief.outlook is not None
+    assert list(brief.scores) == ["initial", "build", "final"]
+    assert brief.outlook.confidence == brief.scores["final"] == decided.confidence
+    assert (brief.outlook.verdict, brief.outlook.reasons[0]) == (verdict, decided.reasons[0])
+    assert [reason.startswith(stop or "") for reason in brief.outlook.reasons[1:]] == [True] * (stop is not None)
 
 
 def test_a_gate_that_said_no_says_it_again_only_when_something_changed(world: World) -> None:

@@ -9,6 +9,7 @@ from churnflow.domain.journal import IssueAnswer, Run, StepRecord
 from churnflow.domain.ledger import ledger
 from churnflow.domain.workflow import Gate
 from churnflow.engine.judge import final_confidence, verdict
+from churnflow.engine.tally import Tally
 from tests.fakes import START, World
 
 WORKFLOW = """
@@ -75,7 +76,10 @@ def test_every_requirement_is_a_line_of_the_sum_down_to_metric_and_artifact() ->
     parts = whole().parts
     assert [round(part.points, 6) for part in parts] == [100, -8, -2]
     assert sum(part.points for part in parts) == pytest.approx(90)
-    assert "assure.requirements_hold = 0.900" in parts[0].text
+    assert parts[0].text == (
+        "100, less the share of next batches in which a requirement fails: "
+        "all hold in 90.0% of those drawn (assure.requirements_hold = 0.900)"
+    )
     assert "evaluate.recall >= 0.7 holds in 90.0%" in parts[1].text
     assert parts[1].text.endswith("(predictions aaaaaaaaaaaa)")
     assert parts[2].text == "requirement_1 fails, and none above it"
@@ -85,6 +89,27 @@ def test_a_probability_whose_parts_do_not_add_up_is_one_line() -> None:
     found = whole(hold=0.7, takes=(0.1,))
     assert found.score == 70
     assert [part.text for part in found.parts] == ["measured by the step assure (assure.requirements_hold = 0.700)"]
+
+
+@pytest.mark.parametrize(
+    ("hold", "score", "told"),
+    [
+        (1.0, 100, "all hold in 100.0% of those drawn (assure.requirements_hold = 1.000)"),
+        (0.996, 99, "all hold in 99.6% of those drawn (assure.requirements_hold = 0.996)"),
+        (0.99996, 99, "all hold in 99.9% of those drawn (assure.requirements_hold = 0.999)"),
+        (0.986, 99, "all hold in 98.6% of those drawn (assure.requirements_hold = 0.986)"),
+    ],
+)
+def test_a_hundred_is_said_only_where_every_drawn_batch_held(hold: float, score: int, told: str) -> None:
+    found = whole(hold=hold, takes=(0.0, 1 - hold))
+    assert found.score == score
+    assert found.parts[0].text.endswith(told)
+
+
+def test_what_is_rounded_down_to_99_is_a_line_of_the_sum() -> None:
+    found = whole(hold=0.996, takes=(0.0, 0.004))
+    assert found.parts[-1].text == "rounded down, for 100 is kept for what nothing is missing from"
+    assert sum(part.points for part in found.parts) == pytest.approx(99)
 
 
 @pytest.mark.parametrize(("hold", "score"), [(-3.0, 0), (12.0, 100)])
@@ -122,6 +147,35 @@ def test_what_no_probability_outweighs_caps_it_and_is_named(
     found = final(record("evaluate", **evaluated), assured(0.97, (0.0, 0.03)), record("review", findings=findings))
     assert found.score == most
     assert any(part.text.startswith(f"cap at {most}: ") and why in part.text for part in found.parts)
+    assert found.because.startswith(f"capped at {most}: ")
+    assert why in found.because
+    assert found.because.endswith(
+        "; 97 before it: probability that all 2 requirements hold together on the next batch from the same source"
+    )
+
+
+def test_a_cap_that_takes_nothing_decides_nothing() -> None:
+    evaluated = record("evaluate", metrics=METRICS, issues=(Issue(text="x", severity="critical"),))
+    found = final(evaluated, assured(0.7, ()), record("review", findings=(PASS,)))
+    assert found.score == 70
+    assert found.because.startswith("probability that all 2 requirements hold")
+
+
+def test_of_caps_that_leave_the_same_the_first_is_named_and_the_others_are_counted() -> None:
+    found = final(record("evaluate", passed=False), assured(0.97, ()), record("review", findings=(PASS, LEAK)))
+    assert found.because.startswith(
+        "capped at 59: the requirement evaluate.roc_auc >= 0.8 was not measured (and 3 more); 97 before it: "
+    )
+
+
+def test_of_caps_the_lowest_is_named_whichever_came_first() -> None:
+    tally = Tally()
+    tally.add(90, "measured")
+    tally.cap(79, "critical and open")
+    tally.cap(59, "the review failed")
+    tally.cap(79, "another")
+    found = tally.confidence("tested")
+    assert (found.score, found.because) == (59, "capped at 59: the review failed; 90 before it: tested")
 
 
 def test_caps_follow_the_bands_of_the_gate() -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, FilePath
 
 from churnflow import Evidence, InputError, Progress, StepResult, precheck, reports
 from churnflow.domain.workflow import Step
-from churnflow.engine.bind import fill, parameters, remedy, typed_value, wrong_value
+from churnflow.engine.bind import fill, parameters, remedy, remedy_of_set, typed_value, wrong_value
 from churnflow.engine.check import check, nearest
 from churnflow.engine.parse import parse
 from churnflow.errors import UsageError
@@ -228,6 +228,19 @@ def spelt(
 )
 def test_a_word_that_yaml_takes_for_something_else_is_to_be_quoted(name: str, value: object, hint: str) -> None:
     assert remedy(parameters(spelt)[name], value) == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("models", "forest", "write it as a list: --set 'train.models=[forest]'"),
+        ("words", "é b", "write it as a list: --set 'train.words=[\"é b\"]'"),
+        ("positive", 1, "write it in quotes: --set 'train.positive=\"1\"'"),
+        ("models", ["xgbost"], "did you mean 'xgboost'?"),
+    ],
+)
+def test_a_value_of_the_command_line_is_mended_as_the_shell_takes_it(name: str, value: object, hint: str) -> None:
+    assert remedy_of_set("train", parameters(spelt)[name], value) == hint
 
 
 def test_of_a_union_the_part_is_tested_that_a_workflow_can_give() -> None:

@@ -1,5 +1,7 @@
 """Scores as sums of named parts, and the verdict with what forbids to ship."""
 
+import re
+
 import pytest
 
 from churnflow.domain.claims import PastRun
@@ -124,7 +126,23 @@ def test_the_verdict_follows_the_bands_and_the_caps(
     decided, confidence, reasons, action = verdict(run, Gate(name="ship"), [])
     assert (decided, confidence.score) == (expected, score)
     assert action
-    assert reasons[0].startswith(f"final confidence {score} lies in the band")
+    assert reasons[0].startswith(f"final confidence {score}, band ")
+    assert reasons[0].endswith(f": {confidence.because}")
+
+
+def test_where_a_cap_decides_the_first_reason_of_the_decision_names_it() -> None:
+    _, _, reasons, _ = verdict(run_with(roc=CLEAR, critical=True), Gate(name="ship"), [])
+    assert re.match(
+        r"final confidence 79, band 60-79 \(fix critical issues first\): "
+        r"capped at 79: critical and open: evaluate-\w+; 100 before it: build 100, review 100; not a probability",
+        reasons[0],
+    )
+
+
+def test_a_gate_before_any_review_rests_on_the_build_and_says_so() -> None:
+    run = run_with(roc=CLEAR, findings=())
+    _, _, reasons, _ = verdict(run, Gate(name="ship"), [])
+    assert reasons[0] == "build confidence 100, band 80-100 (ship): mean of 1 steps; weakest: evaluate (100)"
 
 
 def test_no_ship_without_approval_or_with_a_failed_rule_whatever_the_score() -> None:

@@ -1,8 +1,15 @@
-"""The answers of the checklist that a difference to the released model gives."""
+"""The words of the checklist: shares of drawn batches, and what a difference to the released model gives."""
 
 import pytest
 
-from churnflow.modelling.checklist import Figure, no_worse
+from churnflow.modelling.checklist import Figure, no_worse, share_drawn
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100.0%"), (0.9996, "99.9%"), (0.996, "99.6%"), (0.64, "64.0%"), (0.0, "0.0%")]
+)
+def test_a_hundred_percent_is_said_only_of_all_that_was_drawn(share: float, text: str) -> None:
+    assert share_drawn(share) == text
 
 
 @pytest.mark.parametrize(

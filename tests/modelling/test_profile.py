@@ -9,6 +9,7 @@ from churnflow.errors import UsageError
 from churnflow.modelling.casting import cast
 from churnflow.modelling.declared import Declared, merged
 from churnflow.modelling.labels import labels
+from churnflow.modelling.outcomes import infinite_rows
 from churnflow.modelling.profile import Column, guess, profile, require_features
 from churnflow.modelling.sources import read_table
 from churnflow.modelling.table import Table
@@ -76,6 +77,8 @@ def test_a_number_is_what_reads_as_one(value: str, number: float | None) -> None
         (["a", "b", "b", "NA"] * 50, "category", "feature", "2 different values"),
         (["", "NA"] * 100, "text", "dropped", "every value is missing"),
         (["7"] * 200, "number", "dropped", "one and the same value in every row"),
+        (["inf"] * 200, "number", "dropped", "every value is infinite"),
+        (["inf", "-Infinity", "", "1e999"] * 50, "number", "dropped", "every value is infinite"),
         (["a", ""] * 100, "category", "feature", "one value, or missing"),
         (["1", "NA"] * 100, "category", "feature", "one value, or missing"),
         (["00012", "00900", "10000", ""] * 50, "category", "feature", "3 different codes, digits with leading zeros"),
@@ -133,6 +136,13 @@ def test_numbers_in_other_marks_are_numbers_and_how_they_are_written_is_said(
     found = profiled([form.format(1 + row % numbers) for row in range(199)] + ["3"])
     assert (found.kind, found.role, found.doubt) == ("number", "feature", "")
     assert found.reason == f"its values are numbers, with {reason}"
+
+
+@pytest.mark.parametrize("form", ["{}.5", "{},5"])
+def test_infinite_numbers_are_counted_however_the_others_are_written(form: str) -> None:
+    found = profiled([form.format(row) for row in range(190)] + ["inf"] * 9 + ["-inf"])
+    assert (found.kind, found.role, infinite_rows(found)) == ("number", "feature", 10)
+    assert infinite_rows(profiled([form.format(row) for row in range(190)])) == 0
 
 
 @pytest.mark.parametrize("values", [["a,5", "b,5"] * 50, ["1,5"] * 50 + ["many"] * 50])

@@ -254,7 +254,7 @@ def whole() -> ReportInput:
     )
     final = final_confidence(begun(*plan, *build, *checked))
     assert final is not None
-    reason = f"final confidence {final.score} lies in the band 80-100 (ship)"
+    reason = f"final confidence {final.score}, band 80-100 (ship): {final.because}"
     decided = (decision(11, "ship", final, reason), mark("shipped", 12))
     stages = [plan, (*plan, *build), (*plan, *build, *checked), (*plan, *build, *checked, *decided)]
     runs = [begun(*entries) for entries in stages]

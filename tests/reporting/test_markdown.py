@@ -191,7 +191,7 @@ def test_a_run_sent_back_states_verdict_band_reasons_and_what_to_do() -> None:
     assert "**REWORK**, confidence 59" in text
     shown = chapter(text, "Decision")
     assert "| below 60 | rework                    | confidence 59, verdict |" in shown
-    assert "- final confidence 59 lies in the band below 60 (rework)" in shown
+    assert "- final confidence 59, band below 60 (rework): capped at 59: the review failed: " in shown
     assert "Next action: rework what the reasons name, then `churnflow plan --new` starts a new run" in shown
     assert "- **Before, 2026-03-02 09:09:30 UTC:** fix with a confidence of 70: one reason" in shown
     assert "Release" not in shown

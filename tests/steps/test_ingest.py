@@ -1,6 +1,7 @@
 """The step `ingest`: clean customers, rejected rows with their reasons, and a schema that says how both came about."""
 
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,25 @@ def test_every_rule_is_counted_and_named_with_its_lines(tmp_path: Path) -> None:
     assert rejected["reason"].str.len().min() > 5
     said = issues(result, "warning")
     assert "rows set apart as ragged: 2 (line 10, 11)" in said
-    assert "rows set apart as infinite: 1 (line 6)" in said
+    assert "rows set apart as infinite: 1 (line 6), in tenure" in said
     assert "rows set apart as conflicting label: 3 (line 102, 302, 303)" in said
     assert not issues(result, "critical")
+
+
+def test_rows_that_do_not_fit_are_named_with_each_column_that_they_do_not_fit_in(tmp_path: Path) -> None:
+    bill, debt = ([*values, *(["7", "8", "9"] * 99)] for values in (["inf", "-inf", "3"], ["1", "2", "inf"]))
+    result = ingested(tmp_path, bill=bill, debt=debt)
+    said = "rows set apart as infinite: 3 (line 2, 3, 4), in bill (2), debt (1)"
+    assert said in issues(result, "warning")
+
+
+def test_infinite_values_that_are_declared_missing_are_that_in_a_schema_that_can_be_kept(tmp_path: Path) -> None:
+    bill = ["inf" if row % 7 == 0 else f"{row}.5" for row in range(300)]
+    path = write_customers(tmp_path, 300, bill=bill)
+    result = ingest(path, "churn", "customer_id", columns={"bill": {"missing": ["inf", "-inf"]}})
+    assert frame(result)["bill"].isna().sum() == 43
+    assert result.metrics["invalid_rows"] == 0
+    json.dumps(result.outputs["schema"], allow_nan=False)
 
 
 def test_only_the_first_lines_of_many_are_shown(tmp_path: Path) -> None:
@@ -100,7 +117,7 @@ def test_blank_labels_are_rejected_and_never_counted_as_no(tmp_path: Path) -> No
 def test_a_few_blank_labels_are_a_warning(tmp_path: Path) -> None:
     result = ingested(tmp_path, churn=["Yes", "No"] * 149 + ["", "Yes"])
     assert issues(result, "critical") == []
-    assert "rows set apart as no label: 1 (line 300)" in issues(result, "warning")
+    assert "rows set apart as no label: 1 (line 300), in churn" in issues(result, "warning")
 
 
 def test_a_column_without_values_and_a_copy_are_left_out_with_the_reason(tmp_path: Path) -> None:

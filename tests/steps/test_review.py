@@ -394,3 +394,12 @@ def test_the_issues_are_counted_in_plain_words(severities: tuple[Any, ...], text
     issues = tuple(Issue(text="seen", severity=severity) for severity in severities)
     found = findings(steps=(record("ingest", GOOD["ingest"], issues=issues),))
     assert found["the issues noted can be lived with"].evidence == text
+
+
+def test_an_issue_that_two_steps_noticed_is_counted_as_it_is_listed_once() -> None:
+    issues = tuple(Issue(text=text, severity="critical", about="the same leak") for text in ("leaks", "it leaks"))
+    steps = tuple(
+        record(name, GOOD[name], issues=(issue,)) for name, issue in zip(("scope", "ingest"), issues, strict=True)
+    )
+    line = findings(steps=steps)["the issues noted can be lived with"]
+    assert line.evidence == "1 critical, 0 warnings; each stays open until closed or waived"

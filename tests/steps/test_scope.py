@@ -78,6 +78,20 @@ def test_each_risk_takes_its_points_and_is_a_warning(
     assert any(risk in issue.text and issue.severity == "warning" for issue in result.issues)
 
 
+def test_infinite_values_are_a_risk_and_a_warning_that_names_column_count_and_remedy(tmp_path: Path) -> None:
+    bill = ["inf" if row % 7 == 0 else f"{row}.5" for row in range(1200)]
+    result = scoped(tmp_path, bill=bill, paid=unlike(1200))
+    said = "infinite values, whose rows are set apart: bill (172)"
+    assert result.facts["risks found in the data"] == said
+    assert confidence(result) == (85, f"a plan begins at 90; -5 {said}")
+    warned = [issue.text for issue in result.issues if issue.severity == "warning"]
+    remedy = "columns: {bill: {missing: [inf, -inf]}}"
+    because = "172 values of bill are infinite, and their rows are set apart"
+    assert warned == [f"{because}; to read them as missing: {remedy}"]
+    mended = scope(tmp_path / "customers.csv", "churn", "customer_id", columns={"bill": {"missing": ["inf", "-inf"]}})
+    assert not [issue for issue in mended.issues if "infinite" in issue.text]
+
+
 def test_rows_of_the_wrong_width_are_counted(tmp_path: Path) -> None:
     path = write_customers(tmp_path, 1200, bill=unlike(1200))
     path.write_text(path.read_text() + "C9,1\nC10,2\n")

@@ -247,6 +247,17 @@ def test_a_campaign_whose_amounts_are_in_no_column_is_refused_before_anything_is
     assert not told
 
 
+def test_the_share_that_a_campaign_takes_for_granted_is_a_fact_with_where_to_set_it() -> None:
+    objective: Any = parse_objective({"value": 200, "offer": 10, "contact": 1})
+    _, result = run(make_customers(200), models=("logistic_regression",), trials=1, objective=objective)
+    said = result.facts["offers accepted"]
+    assert said.startswith("by 30% of the churners contacted (the default is 0.3; set accepted in the objective")
+
+
+def test_the_first_metrics_of_the_training_are_those_of_the_fit(trained: tuple[StepResult, StepResult]) -> None:
+    assert list(trained[1].metrics)[:2] == ["cv_roc_auc", "cv_log_loss"]
+
+
 def test_catboost_survives_rows_that_are_all_alike_in_a_fold() -> None:
     frame = make_customers(300)[["customer_id", "churn"]]
     frame["flag"] = np.where(frame.index < 2, 1.0, 0.0)
