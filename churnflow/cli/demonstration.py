@@ -94,9 +94,9 @@ def serve_on(session: Session, folder: Path, answer: Answer) -> int:
     """
     try:
         with _server(Project.open(folder), PORT) as (process, url):
-            session.show(replace(answer, data={**answer.data, "url": url}))
-            _say(session, "serve", f"the API listens on {url}; stop with Ctrl-C")
             try:
+                session.show(replace(answer, data={**answer.data, "url": url}))
+                _say(session, "serve", f"the API listens on {url}; stop with Ctrl-C")
                 return process.wait()
             except KeyboardInterrupt:
                 sys.stderr.write("stopped\n")
