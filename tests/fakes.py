@@ -11,6 +11,7 @@ from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent, S
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Answer, Approval, Entry, ItemEntry, Run, StepRecord
+from churnflow.domain.release import Change as ReleaseChange
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import Item
 from churnflow.engine.parse import Parsed, parse
@@ -37,11 +38,12 @@ class FakeClock:
 
 
 class FakeStore:
-    """Values by the hash of their JSON; `lost` objects are missing."""
+    """Values by the hash of their JSON; `lost` objects are missing, `altered` ones have other bytes of that size."""
 
     def __init__(self, files: "FakeFiles") -> None:
         self.values: dict[str, object] = {}
         self.lost: set[str] = set()
+        self.altered: set[str] = set()
         self._files = files
 
     def put(self, name: str, value: object, codec: str) -> Artifact:
@@ -72,8 +74,8 @@ class FakeStore:
         return artifact.sha256 not in self.lost and artifact.sha256 in self.values
 
     def verify(self, artifact: Artifact) -> None:
-        if artifact.sha256 in self.lost or artifact.sha256 not in self.values:
-            message = f"the artifact {artifact.name} is missing"
+        if artifact.sha256 in self.lost | self.altered or artifact.sha256 not in self.values:
+            message = f"the artifact {artifact.name} is missing or altered"
             raise IntegrityError(message, hint="bring it back")
 
 
@@ -240,16 +242,18 @@ class FakeCheckpoints:
 
 
 class FakePointer:
-    """What is served, in a list."""
+    """What is served, in a list; `gone` is the pointer of which only that list is left."""
 
     def __init__(self) -> None:
         self.served: list[Release] = []
+        self.gone = False
 
     def read(self) -> Release | None:
-        return self.served[-1] if self.served else None
+        return self.served[-1] if self.served and not self.gone else None
 
     def switch(self, release: Release) -> None:
         self.served.append(release)
+        self.gone = False
 
     def past(self) -> Sequence[Release]:
         return tuple(self.served)
@@ -335,6 +339,7 @@ class World:
         self.listener = FakeListener()
         self.tracebacks: list[BaseException] = []
         self.workflow_sha256: str | None = None
+        self.changes: dict[tuple[object, object], ReleaseChange] = {}
 
     def step(self, name: str, function: Callable[..., object]) -> None:
         """Install a step function."""
@@ -343,6 +348,11 @@ class World:
     def keep_traceback(self, error: BaseException) -> str:
         self.tracebacks.append(error)
         return "crash.log"
+
+    def release_change(self, before: Artifact, after: Artifact) -> ReleaseChange:
+        """Return what `changes` says of two bundles, by their content; a new model where it says nothing."""
+        contents = [str(self.store.get(one)) for one in (before, after)]
+        return self.changes.get((contents[0], contents[1]), ReleaseChange(level="minor", reasons=("the model",)))
 
     @property
     def ports(self) -> Ports:
@@ -359,6 +369,7 @@ class World:
             author="Ann",
             packages_sha256="1" * 64,
             workflow_sha256=lambda _: self.workflow_sha256,
+            release_change=self.release_change,
             keep_traceback=self.keep_traceback,
         )
 

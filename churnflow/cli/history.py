@@ -8,9 +8,11 @@ import typer
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import run_data
+from churnflow.cli.places import lagging
 from churnflow.cli.screens import (
     View,
     checks_view,
+    commands_view,
     confidence_view,
     counted,
     findings_view,
@@ -29,6 +31,7 @@ from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint, Summary
 from churnflow.domain.journal import StepRecord
 from churnflow.domain.ledger import open_issues
+from churnflow.domain.release import Release
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
@@ -71,14 +74,16 @@ def status(context: typer.Context) -> Answer:
     weighty = [line for line in unsettled if line.severity != "note"]
     notes = counted(len(unsettled) - len(weighty), "note")
     tail = f"open: {counted(len(weighty), 'issue')} of weight, {notes}; the API {serves}"
+    behind = lagging(project, served.version if served else None)
     data: dict[str, Any] = {
         **run_data(run, stale),
         "open_issues": [line.model_dump(mode="json") for line in unsettled],
         "served": served.model_dump(mode="json") if served else None,
+        "deployed": [move.as_json() for move in behind],
     }
     return Answer(
         data=data,
-        view=together(run_view(run, stale), lines_view(tail)),
+        view=together(run_view(run, stale), lines_view(tail), commands_view(*(move.state for move in behind))),
         next=ending(run, stale)[2],
         run=run.id,
         # Only programs read it, and git costs more than all else here.
@@ -129,6 +134,7 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
             f"sha256   {digest(checkpoint)}",
             f"back     {checkpoint.restore.command}",
             f"by git   {checkpoint.restore.git}",
+            *_release_lines(checkpoint.release),
             "",
         )
     ]
@@ -152,6 +158,12 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     }
     step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
     return Answer(data=data, view=together(*views), next=(step,), run=checkpoint.run.id, checkpoint=checkpoint.tag)
+
+
+def _release_lines(release: Release | None) -> list[str]:
+    if release is None:
+        return []
+    return [f"serves   {release.version}" + (f" ({release.change})" if release.change else "")]
 
 
 def diff(

@@ -2,13 +2,28 @@
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
+
+from pydantic import Field
 
 from churnflow.domain.base import Frozen, Moment, Sha256
 from churnflow.domain.evidence import Artifact
+from churnflow.domain.serving import Privacy
 
 # `served`, `served~1` for the one before it, or a version.
 REFERENCE: Final = re.compile(r"(?P<served>served(?:~(?P<back>\d{1,6}))?)|(?P<version>v\d+\.\d+\.\d+)")
+
+# What a version tells: `major` that a client may have to change what it sends or reads, `minor` that the model answers
+# otherwise, `patch` that neither is so. From the least to the most.
+Level = Literal["patch", "minor", "major"]
+LEVELS: Final[tuple[Level, ...]] = ("patch", "minor", "major")
+
+
+class Change(Frozen):
+    """What a release changes beside another one: the highest level of its reasons, and these in words."""
+
+    level: Level
+    reasons: tuple[str, ...]
 
 
 class Release(Frozen):
@@ -16,6 +31,8 @@ class Release(Frozen):
 
     artifact: the release bundle in the store. checkpoint: the tag of the `shipped` checkpoint that made it.
     approval_sha256: the digest of the last approval before the gate, None where the workflow asks for none.
+    privacy: what the workflow lets the predictions log keep, None for the usual. change: why the version rose as it
+    did, None for the first.
     """
 
     version: str
@@ -24,6 +41,8 @@ class Release(Frozen):
     checkpoint: str
     approval_sha256: Sha256 | None
     at: Moment
+    privacy: Privacy | None = Field(default=None, exclude_if=lambda privacy: privacy is None)
+    change: str | None = Field(default=None, exclude_if=lambda change: change is None)
 
 
 def object_path(sha256: str) -> str:
@@ -31,10 +50,20 @@ def object_path(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:]}"
 
 
-def next_version(past: Iterable[str]) -> str:
-    """Return the version after the highest of `past` (`v1.0.0` if there is none); no version is given twice."""
-    numbers = [tuple(int(part) for part in version.removeprefix("v").split(".")) for version in past]
+def version_number(version: str) -> tuple[int, int, int]:
+    """Return major, minor and patch number of `v1.2.3`, by which versions are ordered."""
+    major, minor, patch = map(int, version.removeprefix("v").split("."))
+    return major, minor, patch
+
+
+def next_version(past: Iterable[str], level: Level) -> str:
+    """Return the version after the highest of `past`, `v1.0.0` if there is none; no version is given twice.
+
+    Raised by `level` as semantic versioning has it (semver.org, 2.0.0, points 6 to 8).
+    """
+    numbers = [version_number(version) for version in past]
     if not numbers:
         return "v1.0.0"
-    major, minor, _ = max(numbers)
-    return f"v{major}.{minor + 1}.0"
+    major, minor, patch = max(numbers)
+    raised = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
+    return "v" + ".".join(map(str, raised[level]))

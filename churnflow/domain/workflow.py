@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from churnflow.domain.base import Frozen, Name, Score
 from churnflow.domain.rule import Rule
+from churnflow.domain.serving import Privacy
 
 
 class Step(Frozen):
@@ -62,6 +63,7 @@ class Workflow(Frozen):
     using: str = ""
     risks: dict[str, str] = {}
     requirements: tuple[Rule, ...] = ()
+    privacy: Privacy | None = Field(default=None, exclude_if=lambda privacy: privacy is None)
     phases: dict[Name, tuple[Item, ...]]
 
     @model_validator(mode="after")

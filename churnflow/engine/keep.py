@@ -1,17 +1,21 @@
 """Keeping a checkpoint: from a run and what surrounds it to one whole, durable, named state."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Mark, Run
 from churnflow.domain.ledger import open_issues
-from churnflow.domain.release import Release, next_version
+from churnflow.domain.release import LEVELS, Change, Release, next_version, version_number
 from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
-from churnflow.errors import UsageError
+from churnflow.errors import IntegrityError, UsageError
+
+# So many reasons of a new version are told.
+_TOLD: Final = 5
 
 
 def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
@@ -111,14 +115,45 @@ def _release(run: Run, mark: Mark, checkpoint: Checkpoint, ports: Ports) -> Rele
     served = checkpoint.release
     if candidate is None or not isinstance(decision, Decision) or decision.verdict != "ship":
         return served
-    if served is not None and served.artifact.sha256 == candidate.sha256:
+    if served is not None and (served.artifact.sha256, served.privacy) == (candidate.sha256, run.declared.privacy):
         return served
     approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
+    ports.store.verify(candidate)
+    version, change = _version(candidate, served, ports)
     return Release(
-        version=next_version(release.version for release in ports.pointer.past()),
+        version=version,
         artifact=candidate,
         run=run.id,
         checkpoint=checkpoint.tag,
         approval_sha256=digest(approvals[-1]) if approvals else None,
         at=checkpoint.created_at,
+        privacy=run.declared.privacy,
+        change=change,
     )
+
+
+def _version(candidate: Artifact, served: Release | None, ports: Ports) -> tuple[str, str | None]:
+    """Return the version of a new release, and why it rises as it does, None for the first.
+
+    It rises by what changes for clients since what is served, and since the highest version, where a rollback left
+    that: whoever reads two versions of one major number takes them for compatible.
+    """
+    past = ports.pointer.past()
+    if not past:
+        return next_version((), "minor"), None
+    highest = max(past, key=lambda release: version_number(release.version))
+    compared = [highest] if served is None or served == highest else [served, highest]
+    changes = [(release.version, _change(release.artifact, candidate, ports)) for release in compared]
+    since, change = max(changes, key=lambda pair: LEVELS.index(pair[1].level))
+    more = len(change.reasons) - _TOLD
+    told = ", ".join(change.reasons[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+    return next_version((release.version for release in past), change.level), f"{change.level} since {since}: {told}"
+
+
+def _change(before: Artifact, after: Artifact, ports: Ports) -> Change:
+    if before.sha256 == after.sha256:
+        return Change(level="patch", reasons=("the same bundle, as the workflow declares it now",))
+    try:
+        return ports.release_change(before, after)
+    except IntegrityError:
+        return Change(level="major", reasons=("its bundle is missing or altered, so that nothing can be promised",))

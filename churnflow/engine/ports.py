@@ -13,6 +13,7 @@ from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Entry, ItemEntry, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.release import Change as ReleaseChange
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, Item
 
@@ -230,7 +231,8 @@ class Ports:
     """Everything outside that the engine works with.
 
     author: who runs this, as scores name who claimed them. workflow_sha256: the digest of the workflow in a file as it
-    is now, None where there is none that can be read.
+    is now, None where there is none that can be read. release_change: what the second of two release bundles changes
+    beside the first; it raises IntegrityError when one of them is missing or altered.
     """
 
     store: ArtifactStore
@@ -245,4 +247,5 @@ class Ports:
     author: str
     packages_sha256: str
     workflow_sha256: Callable[[str], str | None]
+    release_change: Callable[[Artifact, Artifact], ReleaseChange]
     keep_traceback: Callable[[BaseException], str]

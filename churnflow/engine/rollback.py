@@ -95,12 +95,23 @@ def finish(ports: Ports) -> Checkpoint | None:
 
 def undo(ports: Ports) -> Outcome:
     """Return to the state before the last rollback. Raises UsageError when the newest checkpoint is none."""
+    tag, before = _last_rollback(ports)
+    return rollback(before, ports, reason=f"undo of {tag}")
+
+
+def left_by_rollback(ports: Ports) -> str:
+    """Return the tag of what an undo returns to. Raises UsageError when the newest checkpoint is no rollback."""
+    return _last_rollback(ports)[1]
+
+
+def _last_rollback(ports: Ports) -> tuple[str, str]:
+    """Return the tag of the newest checkpoint, a rollback, and that of the state which it left."""
     run = ports.journal.current()
     head = ports.checkpoints.head(run.id) if run else None
     if head is None or head.before is None:
         message = "there is no rollback to undo: the newest checkpoint is not one"
         raise UsageError(message, hint="`churnflow log` lists the checkpoints, `churnflow rollback REF` returns to one")
-    return rollback(head.before, ports, reason=f"undo of {head.tag}")
+    return head.tag, head.before
 
 
 def _is_edited_since(left: Checkpoint, plan: Plan, ports: Ports) -> bool:

@@ -15,6 +15,7 @@ from churnflow.reporting.document import PerformanceRow, ReportInput
 from churnflow.reporting.wording import code, number, plain, prose, seconds, table
 
 SIGN = "`churnflow verify` follows every digest of this history"
+PERFORMANCE_COLUMNS = ("period", "F1", "requests", "avg latency", "error rate", "uptime")
 VERDICTS = {"ship": "ship", "fix": "fix critical issues first", "rework": "rework"}
 
 
@@ -99,7 +100,8 @@ def _release(entry: Decision, document: ReportInput) -> Iterator[str]:
     made = next((item for item in releases if item and item.run == document.run.id and item.at >= entry.at), None)
     if made is not None and entry.verdict == "ship":
         bundle = f"bundle sha256 {code(made.artifact.sha256)}"
-        yield f"Release {code(made.version)}: {bundle}, tag {code(made.checkpoint)}."
+        why = f" ({plain(made.change)})" if made.change else ""
+        yield f"Release {code(made.version)}{why}: {bundle}, tag {code(made.checkpoint)}."
         yield ""
 
 
@@ -108,23 +110,22 @@ def performance(rows: Sequence[PerformanceRow], served: Release | None, run: Run
     yield "## Performance tracking"
     yield ""
     if rows:
-        yield from table(
-            ("period", "F1", "requests", "avg latency", "error rate", "uptime"),
-            [
-                [
-                    plain(row.period),
-                    _f1(row),
-                    f"{row.requests:,}",
-                    f"{number(row.avg_latency_ms)} ms",
-                    f"{row.error_rate:.2%}",
-                    f"{row.uptime:.2%}",
-                ]
-                for row in rows
-            ],
-        )
+        yield from table(PERFORMANCE_COLUMNS, [performance_cells(row) for row in rows])
         return
     yield "Empty until a release is served." if served is None else _served(served, run)
     yield ""
+
+
+def performance_cells(row: PerformanceRow) -> list[str]:
+    """Return a row of that table, in the order of PERFORMANCE_COLUMNS."""
+    return [
+        plain(row.period),
+        _f1(row),
+        f"{row.requests:,}",
+        f"{number(row.avg_latency_ms)} ms",
+        f"{row.error_rate:.2%}",
+        f"{row.uptime:.2%}",
+    ]
 
 
 def _f1(row: PerformanceRow) -> str:

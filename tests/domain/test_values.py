@@ -14,7 +14,7 @@ from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Approval, Decision, IssueAnswer, Mark, Run, StepRecord
 from churnflow.domain.ledger import issues_of_notes, ledger, open_issues
-from churnflow.domain.release import next_version, object_path
+from churnflow.domain.release import Level, Release, next_version, object_path
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import CheckpointRequest, Gate, Workflow
 from churnflow.engine.parse import parse
@@ -112,10 +112,38 @@ def test_names_of_checkpoints() -> None:
     assert object_path("abcdef") == "sha256/ab/cdef"
 
 
-def test_versions_follow_what_clients_notice() -> None:
-    assert next_version([]) == "v1.0.0"
-    assert next_version(["v1.0.0"]) == "v1.1.0"
-    assert next_version(["v1.0.0", "v1.9.0", "v1.10.0", "v1.0.0"]) == "v1.11.0"
+@pytest.mark.parametrize(
+    ("past", "level", "version"),
+    [
+        ([], "patch", "v1.0.0"),
+        ([], "major", "v1.0.0"),
+        (["v1.0.0"], "patch", "v1.0.1"),
+        (["v1.0.0"], "minor", "v1.1.0"),
+        (["v1.0.0"], "major", "v2.0.0"),
+        (["v1.4.2"], "minor", "v1.5.0"),
+        (["v1.4.2"], "major", "v2.0.0"),
+        (["v1.0.0", "v1.9.0", "v1.10.3", "v1.0.0"], "patch", "v1.10.4"),
+        (["v1.0.0", "v10.0.0", "v9.9.9"], "minor", "v10.1.0"),
+    ],
+)
+def test_a_version_rises_by_what_clients_notice_and_above_every_other(
+    past: list[str], level: Level, version: str
+) -> None:
+    assert next_version(past, level) == version
+
+
+def test_a_release_from_before_versions_were_explained_is_read_and_has_the_same_digest() -> None:
+    written = {
+        "version": "v1.0.0",
+        "artifact": {"name": "candidate", "codec": "release", "sha256": "0" * 64, "size_bytes": 1},
+        "run": "261123-aaaa",
+        "checkpoint": "churnflow/261123-aaaa/04-shipped",
+        "approval_sha256": None,
+        "at": "2026-11-23T09:00:00Z",
+    }
+    release = Release.model_validate(written)
+    assert (release.change, release.privacy) == (None, None)
+    assert digest(release) == digest(written)
 
 
 def test_a_step_function_can_declare_its_metrics() -> None:

@@ -145,6 +145,16 @@ def test_a_gate_before_any_review_rests_on_the_build_and_says_so() -> None:
     assert reasons[0] == "build confidence 100, band 80-100 (ship): mean of 1 steps; weakest: evaluate (100)"
 
 
+def test_a_step_that_knows_what_is_to_be_done_says_it_for_the_gate() -> None:
+    facts = {"next_action_fix": "look at the plan", "next_action_ship": "go on"}
+    run = run_with(roc=CLEAR)
+    run = run.add(run.steps()[0].model_copy(update={"facts": facts}))
+    assert verdict(run, Gate(name="ship"), [])[3] == "go on"
+    assert verdict(run, Gate(name="ship"), ["release"])[3] == "look at the plan"
+    assert verdict(run, Gate(name="ship", ship=100, fix=100, rules=()), [])[3] == "go on"
+    assert "churnflow plan --new" in verdict(World().begin(WORKFLOW), Gate(name="ship"), [])[3]
+
+
 def test_no_ship_without_approval_or_with_a_failed_rule_whatever_the_score() -> None:
     run = run_with(roc=CLEAR)
     assert verdict(run, Gate(name="ship"), ["release"])[0] == "fix"

@@ -10,8 +10,9 @@ import pytest
 
 from churnflow.errors import UsageError
 from churnflow.modelling.api_requests import as_customers, bad_requests, encode, largest_batch
-from churnflow.modelling.card import candidate_files, served_schema
+from churnflow.modelling.card import candidate_files, reference_of, served_schema
 from churnflow.modelling.columns import Column, Encoding
+from churnflow.modelling.reference import Reference
 from churnflow.modelling.scorer import PortableModel
 from tests.customers import encoding_of, make_customers, schema_of
 
@@ -55,6 +56,30 @@ def test_a_candidate_is_the_model_its_schema_and_a_card_that_says_where_not_to_u
     assert card["cross_validation"]["models"] == [LINE]
     assert card["calibration"] == {"line": list(MODEL.calibration), "curve": [[], []]}
     assert card["limits_of_use"]
+
+
+def test_a_candidate_takes_a_sketch_of_its_training_part_along_and_no_row_of_it() -> None:
+    frame = make_customers(300)
+    reference = reference_of(MODEL, frame[:200], frame[200:])
+    assert reference is not None
+    files = candidate_files(MODEL, schema(), EVALUATION, BOARD, reference)
+    kept = Reference.from_bytes(files["reference.json"])
+    assert kept == reference
+    assert (kept.rows, kept.score_rows, len(kept.features)) == (200, 100, 2)
+    kept.check_fit(MODEL.encoding)
+
+
+def test_without_the_training_part_there_is_no_sketch() -> None:
+    assert reference_of(MODEL, None, make_customers(50)) is None
+
+
+@pytest.mark.parametrize(("part", "place"), [("training", 0), ("test", 1)])
+def test_a_part_that_the_model_was_not_made_with_is_named(part: str, place: int) -> None:
+    parts = [make_customers(50), make_customers(50)]
+    parts[place] = parts[place].drop(columns="plan")
+    with pytest.raises(UsageError, match=f"the {part} part has no column plan") as raised:
+        reference_of(MODEL, *parts)
+    assert "needs" in raised.value.hint
 
 
 def test_runs_that_differ_only_in_time_make_the_same_bytes() -> None:

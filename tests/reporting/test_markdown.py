@@ -219,7 +219,10 @@ def test_the_release_is_the_one_that_this_decision_made() -> None:
     older = release(minute=5).model_copy(update={"version": "v0.9.0"})
     foreign = release("260301-zzzz", minute=13).model_copy(update={"version": "v7.0.0"})
     text = markdown(document(run, [kept(1, run, release=older), kept(2, run, release=release())]))
-    assert "Release `v1.0.0`" in text
+    assert "Release `v1.0.0`: bundle" in text
+    second = release().model_copy(update={"version": "v1.1.0", "change": "minor since v1.0.0: the model"})
+    text = markdown(document(run, [kept(1, run, release=release()), kept(2, run, release=second)]))
+    assert "Release `v1.1.0` (minor since v1.0.0: the model): bundle" in text
     text = markdown(document(run, [kept(1, run, release=older), kept(2, run, release=foreign), kept(3, run)]))
     assert "\nRelease `" not in text
 
@@ -310,6 +313,13 @@ def test_a_served_release_is_named_until_it_is_measured(served: object, said: st
 def test_an_f1_without_an_interval_stands_alone() -> None:
     row = PerformanceRow(period="May", f1=0.6, requests=1, avg_latency_ms=2, error_rate=0, uptime=1)
     assert "| 0.600 |" in section(markdown(document(begun(), performance=(row,))), "## Performance tracking")
+
+
+def test_what_a_run_of_monitoring_is_read_for_comes_first() -> None:
+    row = PerformanceRow(period="May", f1=0.6, requests=1, avg_latency_ms=2, error_rate=0, uptime=1)
+    watched, built = (markdown(document(begun(), performance=(row,), watches=watches)) for watches in (True, False))
+    assert watched.index("## Performance tracking") < watched.index("## Plan") < watched.index("## Checkpoints")
+    assert built.index("## Plan") < built.index("## Performance tracking") < built.index("## Checkpoints")
 
 
 def test_blank_notes_and_a_confidence_without_parts_leave_nothing_odd() -> None:
