@@ -11,8 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from churnflow.errors import UsageError
 from churnflow.modelling.columns import Column
+from churnflow.modelling.compiled_proof import Proof
+from churnflow.modelling.encoding import as_columns
+from churnflow.modelling.reference import REFERENCE_FILE, Reference, build_reference
 from churnflow.modelling.scorer import PortableModel
 
 LIMITS_OF_USE = (
@@ -28,10 +33,15 @@ _LINE = ("model", "mean", "low", "high", "log_loss", "trials")
 
 
 def candidate_files(
-    model: PortableModel, schema: Mapping[str, Any], evaluation: Mapping[str, Any], leaderboard: Mapping[str, Any]
+    model: PortableModel,
+    schema: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    leaderboard: Mapping[str, Any],
+    reference: Reference | None = None,
 ) -> dict[str, bytes]:
     """Return `model.bin`, `schema.json` (as `served_schema` says), `card.json`, and whom the model was trained on.
 
+    And `reference.json`, which drift is measured against, where there is a reference.
     Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
     The card's `calibration`: slope and intercept of the line, and the knots of the curve, as PortableModel has them.
     """
@@ -54,8 +64,32 @@ def candidate_files(
         "schema.json": _encode(served_schema(model, schema)),
         "card.json": _encode(card),
     }
-    known = evaluation.get("known_rows")
-    return {**files, KNOWN_ROWS: base64.b64decode(known)} if known else files
+    if known := evaluation.get("known_rows"):
+        files[KNOWN_ROWS] = base64.b64decode(known)
+    if reference:
+        files[REFERENCE_FILE] = reference.to_bytes()
+    return files
+
+
+def with_proof(files: Mapping[str, bytes], proof: Proof) -> dict[str, bytes]:
+    """Return the files of a candidate, whose card says whether the compiled model is served, and what proved it."""
+    card = json.loads(files["card.json"])
+    return {**files, "card.json": _encode({**card, "scorer": proof.as_json()})}
+
+
+def reference_of(model: PortableModel, train: pd.DataFrame | None, test: pd.DataFrame) -> Reference | None:
+    """Return what drift of a model is measured against, None without the training part that it was made of.
+
+    Raises UsageError when a part lacks a column that the model uses.
+    """
+    if train is None:
+        return None
+    for part, frame in (("training", train), ("test", test)):
+        absent = [column.name for column in model.encoding.columns if column.name not in frame.columns]
+        if absent:
+            message = f"the {part} part has no column {absent[0]}, which the model uses"
+            raise UsageError(message, hint="name the parts that the model was made with under `needs:` of rehearse")
+    return build_reference(model, as_columns(train, model.encoding), as_columns(test, model.encoding))
 
 
 def served_schema(model: PortableModel, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,10 +169,11 @@ def _forest(arrays: Arrays, width: int) -> _Built:
     trees = Trees.from_arrays(arrays, width)
     if trees.value.min() < 0 or trees.value.max() > 1:
         refuse("a leaf of its forest is not a probability")
-    return _Built(lambda matrix: log_odds(trees.total(matrix, _mean_value)), trees.moves)
+    return _Built(lambda matrix: log_odds(trees.total(matrix, mean_value)), trees.moves)
 
 
-def _mean_value(values: Floats) -> Floats:
+def mean_value(values: Floats) -> Floats:
+    """Return what a forest makes of the values of its trees, (n, trees): the mean for each row, (n,)."""
     mean: Floats = values.mean(axis=1)
     return mean
 
@@ -192,13 +193,14 @@ def _boosted(arrays: Arrays, width: int) -> _Built:
 
 def _summed(arrays: Arrays, width: int) -> _Built:
     trees = _bounded_trees(arrays, width)
-    bias = float(arrays["bias"][0])
-
-    def add(values: Floats) -> Floats:
-        total: Floats = values.sum(axis=1) + bias
-        return total
-
+    add = partial(sum_of_values, bias=float(arrays["bias"][0]))
     return _Built(lambda matrix: trees.total(matrix, add), trees.moves)
+
+
+def sum_of_values(values: Floats, bias: float) -> Floats:
+    """Return the values of all trees, (n, trees), added up in doubles, (n,)."""
+    total: Floats = values.sum(axis=1) + bias
+    return total
 
 
 def _bounded_trees(arrays: Arrays, width: int) -> Trees:

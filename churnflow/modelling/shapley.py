@@ -54,7 +54,7 @@ def contributions(model: PortableModel, matrix: Floats, background: Floats, seed
     slices = model.encoding.slices()
     game = _Game(matrix, background, tuple(slices.values()))
     base, values, unknown = 0.0, np.zeros((len(matrix), len(slices))), []
-    for weight, family, arrays in _members(model):
+    for weight, family, arrays in members(model):
         margin = margin_of(family, arrays, model.encoding.width)
         part = _exact(family, arrays, margin, game)
         if part is None:
@@ -79,7 +79,7 @@ class _Game:
     places: tuple[list[int], ...]
 
 
-def _members(model: PortableModel) -> list[tuple[float, str, Arrays]]:
+def members(model: PortableModel) -> list[tuple[float, str, Arrays]]:
     """Return what the margin is the weighted sum of: weight, family and arrays of each."""
     if model.family != "blend":
         return [(1.0, model.family, model.arrays)]

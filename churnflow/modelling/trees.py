@@ -1,6 +1,6 @@
 """Decision trees as flat arrays, and their vectorised traversal; numpy only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,26 @@ class Trees:
         children = np.stack([np.where(leaf, own, right), np.where(leaf, own, left)], axis=1).astype(np.int32).ravel()
         inputs = np.where(leaf, 0, feature).astype(np.int32)
         return cls(roots, inputs, arrays["threshold"], children, arrays["value"], _depth(roots, leaf, children))
+
+    @classmethod
+    def constant(cls, value: float) -> "Trees":
+        """Return one tree that asks nothing."""
+        nought = np.zeros(1, dtype=np.int32)
+        return cls(nought, nought, nought.astype(np.float32), np.zeros(2, dtype=np.int32), np.array([value]), 0)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Trees"]) -> "Trees":
+        """Return the trees of `parts`, at least one, one part after the other, as deep as the deepest."""
+        starts = np.cumsum([0, *(len(part.feature) for part in parts)]).astype(np.int32)
+        pairs = list(zip(parts, starts, strict=False))
+        return cls(
+            np.concatenate([part.roots + start for part, start in pairs]),
+            np.concatenate([part.feature for part in parts]),
+            np.concatenate([part.threshold for part in parts]),
+            np.concatenate([part.children + start for part, start in pairs]),
+            np.concatenate([part.value for part in parts]),
+            max(part.depth for part in parts),
+        )
 
     def total(self, matrix: Floats, add: Callable[[Floats], Floats]) -> Floats:
         """Return what `add` makes, (n,), of the values (n, trees) that the rows (n, width) end at."""

@@ -7,35 +7,34 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 
 import churnflow
 from churnflow import InputError, Issue, Measure, StepResult, reports
 from churnflow.modelling.api_requests import as_customers, bad_requests, encode, largest_batch
 from churnflow.modelling.bundle import write_bundle
-from churnflow.modelling.card import candidate_files, served_schema
+from churnflow.modelling.card import candidate_files, reference_of, served_schema, with_proof
+from churnflow.modelling.compiled_proof import Proof, prove
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.metrics import wilson
 from churnflow.modelling.quantiles import quantile
 from churnflow.modelling.request_size import most_customers
 from churnflow.modelling.scorer import PortableModel
+from churnflow.modelling.usage import SAMPLE_SECONDS, Usage
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
-SAMPLE_SECONDS = 0.05
 MAX_LOG_BYTES = 64 * 1024
 WARM_UP = 20
 # The API refuses a longer body; wide rows make a shorter batch.
@@ -47,6 +46,7 @@ _LISTENING = re.compile(r"^listening on \S+:(\d+)\n", re.MULTILINE)
 
 @reports(
     "parity_max_abs_diff",
+    "compiled_max_abs_diff",
     "latency_p50_ms",
     "latency_p95_ms",
     "latency_p99_ms",
@@ -65,6 +65,7 @@ def rehearse(
     evaluation: dict[str, Any],
     leaderboard: dict[str, Any],
     *,
+    train: pd.DataFrame | None = None,
     requests: int = 400,
     concurrency: int = 4,
     limit_seconds: float = 30.0,
@@ -74,28 +75,28 @@ def rehearse(
 
     Sends `requests` rows of `test` one after the other (latency), as many again over `concurrency` connections
     (throughput), each for at most `limit_seconds`, one batch of up to 1000 rows, and requests that have to be refused.
-    Output `candidate`: the files of the release bundle. Raises InputError when the API does not start, or when the
-    parameters leave nothing to ask.
+    Output `candidate`: the files of the release bundle, with a reference for drift where the part `train` is given, and
+    a proof of the compiled model. Raises InputError when the API does not start or the parameters leave nothing to ask.
     """
     _check(test, requests, concurrency, limit_seconds)
-    candidate = candidate_files(model, schema, evaluation, leaderboard)
+    candidate = candidate_files(model, schema, evaluation, leaderboard, reference_of(model, train, test))
+    # Before the API starts, which serves the compiled model where the card says that it is equal.
+    proof = prove(model, test)
+    candidate = with_proof(candidate, proof)
     schema = served_schema(model, schema)
     rows = np.random.default_rng(seed).choice(len(test), requests, replace=len(test) < requests)
     customers = as_customers(test, schema)
-    plan = _Plan(
-        alone=[_Request(encode(customers[row]), row=int(row)) for row in rows],
-        batch=_Request(*largest_batch(customers, most_customers(model.encoding.width), BATCH_BYTES)),
-        bad=[_Request(body) for body in bad_requests(customers[0], schema)],
-        concurrency=concurrency,
-        seconds=limit_seconds,
-    )
+    alone = [_Request(encode(customers[row]), row=int(row)) for row in rows]
+    batch = _Request(*largest_batch(customers, most_customers(model.encoding.width), BATCH_BYTES))
+    bad = [_Request(body) for body in bad_requests(customers[0], schema)]
+    plan = _Plan(alone, batch, bad, concurrency, limit_seconds)
     heard = _converse(candidate, plan)
     parity = _parity(heard.good, np.asarray(model.score(as_columns(test, model.encoding))))
     return StepResult(
         outputs={"candidate": candidate},
-        metrics=({} if parity is None else {"parity_max_abs_diff": parity}) | _metrics(heard),
-        facts=_facts(plan),
-        issues=_issues(plan, heard, parity),
+        metrics=({} if parity is None else {"parity_max_abs_diff": parity}) | _metrics(heard, proof),
+        facts={**_facts(plan), "scorer": str(proof), "drift": _drift(train)},
+        issues=[*_slow(proof), *_issues(plan, heard, parity)],
     )
 
 
@@ -150,7 +151,7 @@ class _Heard:
     parallel_seconds: float
     batch: list[_Answer]
     bad: list[_Answer]
-    usage: "_Usage"
+    usage: Usage
     ready_seconds: float
 
     @property
@@ -170,7 +171,7 @@ def _converse(candidate: Mapping[str, bytes], plan: _Plan) -> _Heard:
         write_bundle(candidate, bundle)
         with serving(bundle) as api:
             _send(api, plan.alone[:WARM_UP], plan.seconds)
-            with _Usage(api.pid) as usage:
+            with Usage(api.pid) as usage:
                 alone = _send(api, plan.alone, plan.seconds)
                 parallel, seconds = _send_parallel(api, plan)
                 batch = _send(api, [plan.batch], plan.seconds)
@@ -269,46 +270,7 @@ def _ask(connection: http.client.HTTPConnection, request: _Request) -> _Answer:
     return _Answer(request, response.status, seconds, [one["probability"] for one in predictions])
 
 
-@dataclass
-class _Usage:
-    """Peak memory and mean CPU of a process while the block runs; None where it could not be asked."""
-
-    pid: int
-    peak_bytes: int | None = None
-    cpu_percent: float | None = None
-    _done: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> Self:
-        self._process = psutil.Process(self.pid)
-        self._started = time.perf_counter(), self._cpu_seconds()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        wall, cpu = self._started
-        # An API that died meanwhile shows in the answers, not here.
-        with suppress(psutil.Error):
-            self._look()
-            self.cpu_percent = 100 * (self._cpu_seconds() - cpu) / (time.perf_counter() - wall)
-
-    def _sample(self) -> None:
-        with suppress(psutil.Error):
-            while not self._done.is_set():
-                self._look()
-                self._done.wait(SAMPLE_SECONDS)
-
-    def _look(self) -> None:
-        self.peak_bytes = max(self.peak_bytes or 0, self._process.memory_info().rss)
-
-    def _cpu_seconds(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
-
-
-def _metrics(heard: _Heard) -> dict[str, float | Measure]:
+def _metrics(heard: _Heard, proof: Proof) -> dict[str, float | Measure]:
     """Return what was measured; what could not be is left out, so that a limit on it does not hold."""
     usage = heard.usage
     optional = {
@@ -318,6 +280,7 @@ def _metrics(heard: _Heard) -> dict[str, float | Measure]:
     }
     refused = sum(answer.status == http.HTTPStatus.UNPROCESSABLE_ENTITY for answer in heard.bad)
     return {
+        "compiled_max_abs_diff": Measure(value=proof.max_abs_diff, n=proof.rows),
         **_latencies([answer.seconds for answer in heard.alone if answer.whole]),
         **{name: value for name, value in optional.items() if value is not None},
         "throughput_rps": sum(answer.whole for answer in heard.parallel) / heard.parallel_seconds,
@@ -355,6 +318,17 @@ def _facts(plan: _Plan) -> dict[str, str]:
         "memory_cpu": f"resident memory (every {SAMPLE_SECONDS * 1000:g} ms) and CPU of the one API process "
         "during all of these; 100% is one core",
     }
+
+
+def _drift(train: pd.DataFrame | None) -> str:
+    if train is None:
+        return "the release holds no reference, so that its drift can not be measured: needs: {train: train} adds one"
+    return f"the release holds a sketch of its {len(train)} training rows, which drift is measured against"
+
+
+def _slow(proof: Proof) -> list[Issue]:
+    text = f"the compiled model differs by up to {proof.max_abs_diff:.2g}, so the plain one is served, which is slower"
+    return [] if proof.compiled else [Issue(text=text, severity="warning")]
 
 
 def _issues(plan: _Plan, heard: _Heard, parity: float | None) -> list[Issue]:

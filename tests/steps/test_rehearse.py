@@ -19,6 +19,7 @@ from churnflow import InputError, Measure
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.card import candidate_files
 from churnflow.modelling.columns import Column, Encoding
+from churnflow.modelling.reference import Reference
 from churnflow.modelling.scorer import PortableModel
 from churnflow.steps.rehearse import rehearse, serving
 
@@ -79,6 +80,7 @@ def test_the_served_candidate_answers_as_the_model_and_is_measured() -> None:
     measured = {name: value(metric) for name, metric in result.metrics.items()}
     assert set(measured) == set(rehearse.__churnflow_metrics__)
     assert measured["parity_max_abs_diff"] == 0
+    assert measured["compiled_max_abs_diff"] == 0
     assert measured["error_ratio"] == 0
     assert measured["bad_requests_refused_ratio"] == 1
     assert 0 < measured["latency_p50_ms"] <= measured["latency_p95_ms"] <= measured["latency_p99_ms"] < 1000
@@ -109,6 +111,20 @@ def test_the_candidate_holds_model_schema_and_card_but_no_identifier_and_no_dura
     assert (card["training_rows"], card["threshold"]) == (1200, 0.4)
     assert card["limits_of_use"]
     assert not any(word in data for data in candidate.values() for word in (b"C-1", b"seconds"))
+
+
+def test_a_candidate_holds_a_sketch_of_the_training_part_where_that_is_given() -> None:
+    given = (build_model(), SCHEMA, build_test_part(30), {}, {})
+    without = rehearse(*given, requests=5)
+    assert "reference.json" not in without.outputs["candidate"]
+    assert "needs: {train: train}" in without.facts["drift"]
+    result = rehearse(*given, train=build_test_part(200), requests=5)
+    reference = Reference.from_bytes(result.outputs["candidate"]["reference.json"])
+    assert (reference.rows, reference.score_rows) == (200, 30)
+    assert [feature.name for feature in reference.features] == ["months", "bill", "plan"]
+    assert "200 training rows" in result.facts["drift"]
+    with pytest.raises(InputError, match="the training part has no column plan"):
+        rehearse(*given, train=build_test_part(20).drop(columns="plan"))
 
 
 def test_rows_that_the_api_refuses_are_counted_and_raise_an_issue() -> None:
@@ -238,3 +254,35 @@ def test_an_api_that_answers_otherwise_than_the_evaluated_model_is_critical() ->
     result = rehearse(Forgetful(**fields), SCHEMA, build_test_part(30), {}, {}, requests=10)
     assert 0.001 < value(result.metrics["parity_max_abs_diff"]) < 0.02
     assert [issue.severity for issue in result.issues] == ["critical"]
+
+
+class Moved(PortableModel):
+    """A model that answers otherwise than its trees and weights say."""
+
+    def probability(self, matrix: Any) -> Any:
+        return super().probability(matrix) * 0.99
+
+
+def test_a_compiled_model_that_differs_is_told_of_and_not_served() -> None:
+    model = build_model()
+    fields = {name: getattr(model, name) for name in PortableModel.__dataclass_fields__ if name != "_margin"}
+    result = rehearse(Moved(**fields), SCHEMA, build_test_part(30), {}, {}, requests=10)
+    differs = value(result.metrics["compiled_max_abs_diff"])
+    assert 0.001 < differs < 0.02
+    said = next(issue for issue in result.issues if issue.severity == "warning")
+    assert (
+        said.text == f"the compiled model differs by up to {differs:.2g}, so the plain one is served, which is slower"
+    )
+    assert "the plain one is served" in result.facts["scorer"]
+    scorer = json.loads(result.outputs["candidate"]["card.json"])["scorer"]
+    assert (scorer["compiled"], scorer["max_abs_diff"]) == (False, differs)
+
+
+def test_the_compiled_model_is_proved_on_every_row_and_on_odd_ones_before_it_is_served() -> None:
+    result = rehearse(build_model(), SCHEMA, build_test_part(30), {}, {}, requests=5)
+    # Missing, below, above and as far as a double goes on both sides for a number; missing and unseen for a category.
+    rows = 30 + 30 * (5 + 5 + 2)
+    scorer = json.loads(result.outputs["candidate"]["card.json"])["scorer"]
+    assert scorer == {"compiled": True, "rows": rows, "max_abs_diff": 0}
+    assert result.metrics["compiled_max_abs_diff"].n == rows
+    assert "on all 30 rows of the test part and on 360 with" in result.facts["scorer"]
