@@ -22,8 +22,11 @@ from churnflow.adapters.remembered_code import RememberedCode
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
 from churnflow.adapters.step_code import StepCode
+from churnflow.adapters.tracked_tables import TrackedTables
 from churnflow.domain.base import digest
+from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Mark, Run
+from churnflow.domain.release import Change
 from churnflow.engine.parse import Parsed, read
 from churnflow.engine.ports import CheckpointStore, Listener, Ports, Reviewer
 from churnflow.errors import ConflictError, UsageError
@@ -40,6 +43,12 @@ STEPS: Final = {
     "churn.rehearse": "churnflow.steps.rehearse:rehearse",
     "churn.assure": "churnflow.steps.assure:assure",
     "churn.review": "churnflow.steps.review:review",
+    "churn.observe": "churnflow.steps.observe:observe",
+    "churn.watch_drift": "churnflow.steps.watch_drift:watch_drift",
+    "churn.watch_quality": "churnflow.steps.watch_quality:watch_quality",
+    "churn.watch_performance": "churnflow.steps.watch_performance:watch_performance",
+    "churn.watch_service": "churnflow.steps.watch_service:watch_service",
+    "churn.advise": "churnflow.steps.advise:advise",
 }
 CODECS: Final = {
     "frame": "churnflow.codecs.frame",
@@ -95,6 +104,36 @@ class Project:
         """What the API of this project serves."""
         return ReleaseFiles(self.repository.state_dir)
 
+    @property
+    def serving_dir(self) -> Path:
+        """Where keys, the secret of pseudonyms and the predictions log of this project are."""
+        return self.repository.state_dir / "serving"
+
+    @property
+    def keys_path(self) -> Path:
+        """Where the API keys of this project are, as digests."""
+        return self.serving_dir / "keys.json"
+
+    @property
+    def secret_path(self) -> Path:
+        """Where the key is that customers are pseudonymised with."""
+        return self.serving_dir / "pseudonym.key"
+
+    @property
+    def log_url(self) -> str:
+        """The URL of the predictions log where none is named: a SQLite file beside the keys."""
+        return f"sqlite:///{self.serving_dir / 'predictions.db'}"
+
+    @property
+    def monitor_dir(self) -> Path:
+        """Where the runs of monitoring are, apart from the run that the project is at."""
+        return self.repository.state_dir / "monitor"
+
+    @cached_property
+    def tracked(self) -> TrackedTables:
+        """What monitoring has recorded of each release."""
+        return TrackedTables(self.monitor_dir / "tracked")
+
     @cached_property
     def files(self) -> SourceFiles:
         """The source files that steps read."""
@@ -135,6 +174,7 @@ class Project:
             author=account(),
             packages_sha256=packages_sha256(),
             workflow_sha256=self._workflow_sha256,
+            release_change=self._release_change,
             keep_traceback=self.keep_traceback,
         )
 
@@ -189,6 +229,11 @@ class Project:
             return digest(self.workflow(path).workflow)
         except UsageError:
             return None
+
+    def _release_change(self, before: Artifact, after: Artifact) -> Change:
+        module = importlib.import_module("churnflow.modelling.release_change")
+        level, reasons = module.release_change(self.store.get(before), self.store.get(after))
+        return Change(level=level, reasons=reasons)
 
     def _default_workflow(self) -> str:
         if (self.root / DEFAULT_WORKFLOW).is_file():

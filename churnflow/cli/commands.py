@@ -41,6 +41,11 @@ COMMANDS: Final[dict[str, Place]] = {
     "undo": Place("back", "return to the state before the last rollback"),
     "report": Place("reporting", "write the run as a document"),
     "serve": Place("serving", "serve the released model over HTTP"),
+    "deploy": Place("deploying", "write what serves it elsewhere: an image, manifests"),
+    "monitor": Place("monitoring", "watch what is served, and say what is to be done"),
+    "score": Place("scoring", "score a file of customers: a ranked list with reasons"),
+    "forget": Place("forgetting", "take a person out of the predictions log"),
+    "keys": Place("keys", "add, list or revoke the keys of the API"),
 }
 PHASES: Final = {"plan": "plan", "build": "build", "review": "review", "decide": "decision"}
 _NAMED: Final = re.compile(r"`churnflow ([^\s`]+)`")

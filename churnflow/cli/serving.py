@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +16,13 @@ from churnflow.engine.verify import verify_served
 from churnflow.errors import RefusedError
 from churnflow.project import Project
 
+LOG_VARIABLE: Final = "CHURNFLOW_LOG"
+
+LogOption = Annotated[
+    str | None,
+    typer.Option("--log", metavar="URL", help=f"The predictions log; default {LOG_VARIABLE}, else SQLite."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the program."""
@@ -27,15 +34,17 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="How many processes answer.")] = 1,
+    log: LogOption = None,
 ) -> Answer:
     """Serve the released model over HTTP; it follows ship, rollback and undo while it runs."""
     session = session_of(context)
     project = session.project()
     if verify_served(project.ports(AbsentReviewer(), Silent())) is None:
-        raise _nothing_to_serve(project)
+        raise nothing_to_serve(project)
     arguments = [*server_command(project), "--host", host, "--port", str(port), "--workers", str(workers)]
     # The server takes this process over, so that signals reach it and nothing of the command line stays in memory.
-    os.execv(sys.executable, arguments)  # noqa: S606 - fixed program, arguments of our own making
+    environment = server_environment(project, log)
+    os.execve(sys.executable, arguments, environment)  # noqa: S606 - fixed program, arguments of our own making
 
 
 def server_command(project: Project) -> list[str]:
@@ -49,10 +58,23 @@ def server_command(project: Project) -> list[str]:
         str(project.pointer.path),
         "--store",
         str(project.store.root),
+        "--keys",
+        str(project.keys_path),
+        "--secret",
+        str(project.secret_path),
     ]
 
 
-def _nothing_to_serve(project: Project) -> RefusedError:
+def server_environment(project: Project, log: str | None = None) -> dict[str, str]:
+    """Return the environment of such a server.
+
+    The log is named there, where other users of the machine do not see the password that may be in its URL.
+    """
+    return {**os.environ, LOG_VARIABLE: log or os.environ.get(LOG_VARIABLE) or project.log_url}
+
+
+def nothing_to_serve(project: Project) -> RefusedError:
+    """Return the error that says why there is no release yet, and what comes next."""
     run = project.journal.current()
     if run is None:
         return RefusedError("nothing to serve: no run has begun", hint="`churnflow run` leads to a release")

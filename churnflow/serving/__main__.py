@@ -4,9 +4,11 @@ import argparse
 import contextlib
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,9 +17,13 @@ from types import FrameType
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
-from churnflow.errors import ChurnflowError, ConflictError, UsageError
-from churnflow.serving.app import BUNDLE_VARIABLE, POINTER_VARIABLE, STORE_VARIABLE, create_app
+from churnflow.errors import ChurnflowError, ConflictError, RefusedError, UsageError
+from churnflow.serving.app import create_app
 from churnflow.serving.current import Current, Source
+from churnflow.serving.guard import has_keys
+from churnflow.serving.measures import MULTIPROCESS
+from churnflow.serving.settings import LOG_VARIABLE, Settings, is_loopback
+from churnflow.serving.wire import DeadlineProtocol
 
 STOP_SECONDS = 10
 START_SECONDS = 60.0
@@ -88,30 +94,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    source = _source(options)
+    settings = _settings(options)
+    source = Source(settings.pointer, settings.store, settings.bundle)
     current = Current(source)
     current.refresh()
+    _raise_file_limit()
     with _bind(options.host, options.port) as listener:
+        _refuse_strangers(settings, options.host)
         greeting = _greeting(current, _url(options.host, listener.getsockname()[1]))
         if options.stop_with_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         if options.workers == 1:
             # Ctrl-C comes through handle_exit; one before it is installed ends the start, which is no failure either.
             with contextlib.suppress(KeyboardInterrupt):
-                OneProcess(_config(create_app(current)), greeting).run([listener])
+                OneProcess(_config(create_app(current, settings)), greeting).run([listener])
             return 0
-        return _run_workers(source, options.workers, listener, greeting)
+        return _run_workers(settings, options.workers, listener, greeting)
 
 
-def _run_workers(source: Source, workers: int, listener: socket.socket, greeting: str) -> int:
-    named = {POINTER_VARIABLE: source.pointer, STORE_VARIABLE: source.store, BUNDLE_VARIABLE: source.bundle}
-    os.environ.update({name: str(path.resolve()) for name, path in named.items() if path})
-    processes = SeveralProcesses(_config("churnflow.serving.app:create", workers), [listener], greeting)
-    processes.run()
+def _refuse_strangers(settings: Settings, host: str) -> None:
+    """Raise RefusedError where others than this machine can ask, and there is no key to ask them for."""
+    if not settings.open_ and not has_keys(settings):
+        message = f"{host} is reached from outside, and there is no API key to ask for"
+        raise RefusedError(message, hint="`churnflow keys add NAME --scope predict` makes one; or serve on 127.0.0.1")
+
+
+def _run_workers(settings: Settings, workers: int, listener: socket.socket, greeting: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="churnflow-serving-") as shared:
+        # What the workers share: the metrics of all, and how much of its rate each key has used.
+        os.environ[MULTIPROCESS] = shared
+        buckets = Path(shared) / "rates"
+        buckets.touch(0o600)
+        settings.model_copy(update={"buckets": buckets}).put_in_environment()
+        processes = SeveralProcesses(_config("churnflow.serving.app:create", workers), [listener], greeting)
+        processes.run()
     if not processes.stopped:
         message = f"not all of the {workers} workers started within {START_SECONDS:g} seconds"
         raise ConflictError(message, hint="see the lines above; start with --workers 1")
     return 0
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as are allowed: a connection is one, and slow clients hold many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _config(app: object, workers: int = 1) -> Config:
@@ -119,6 +146,7 @@ def _config(app: object, workers: int = 1) -> Config:
         app,  # type: ignore[arg-type]
         factory=isinstance(app, str),
         workers=workers,
+        http=DeadlineProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -164,13 +192,14 @@ def _stop_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _source(options: argparse.Namespace) -> Source:
-    if options.bundle:
-        return Source(bundle=options.bundle)
-    if options.pointer and options.store:
-        return Source(pointer=options.pointer, store=options.store)
-    message = "nothing to serve was named"
-    raise UsageError(message, hint="give --pointer FILE and --store DIR, or --bundle FILE")
+def _settings(options: argparse.Namespace) -> Settings:
+    if not options.bundle and not (options.pointer and options.store):
+        message = "nothing to serve was named"
+        raise UsageError(message, hint="give --pointer FILE and --store DIR, or --bundle FILE")
+    named = {"bundle": options.bundle} if options.bundle else {"pointer": options.pointer, "store": options.store}
+    paths = {**named, "keys": options.keys, "secret": options.secret}
+    absolute = {name: path.absolute() for name, path in paths.items() if path is not None}
+    return Settings(**absolute, log=options.log or os.environ.get(LOG_VARIABLE), open=is_loopback(options.host))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -178,6 +207,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pointer", type=Path, help="the file that names the release; it is followed")
     parser.add_argument("--store", type=Path, help="the folder of the objects that the pointer names by digest")
     parser.add_argument("--bundle", type=Path, help="one release bundle, instead of a pointer")
+    parser.add_argument("--keys", type=Path, help="the file of API keys; without keys only loopback is served")
+    parser.add_argument("--log", help=f"the URL of the predictions log (default: {LOG_VARIABLE}, else none is kept)")
+    parser.add_argument("--secret", type=Path, help="the file of the key that customers are pseudonymised with")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port", type=_whole(0, MAX_PORT), default=8000, help="0 takes a free one (default: %(default)s)"

@@ -1,95 +1,125 @@
-"""The FastAPI application: routes, body limits, and the order in which a request is refused or answered."""
+"""The application: predictions by the short way, everything else by FastAPI, and what runs beside the requests."""
 
 import asyncio
-import json
+import gc
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 
 from churnflow.errors import ChurnflowError
-from churnflow.serving import answers
+from churnflow.serving import answers, measures
+from churnflow.serving.bodies import receive_body, refusal_json
 from churnflow.serving.current import Current, Served, Source, logger
-from churnflow.serving.documentation import PREDICT_PATH, document
+from churnflow.serving.documentation import FEEDBACK_PATH, PREDICT_PATH, document, feedback_request
+from churnflow.serving.explaining import MOST_REASONS
+from churnflow.serving.feedback import take_outcomes
+from churnflow.serving.front import Front
+from churnflow.serving.guard import Guard
+from churnflow.serving.logbook import Logbook
 from churnflow.serving.page import render
-from churnflow.serving.requests import Problem, RefusedBodyError
+from churnflow.serving.predicting import Predicting, unready
+from churnflow.serving.requests import Problem, RefusedRequestError
+from churnflow.serving.settings import Settings
 
-MAX_BODY_BYTES = 2_000_000
-BODY_SECONDS = 10.0
-# Scoring a few rows takes less time than handing them to a thread; more rows would keep a health probe waiting.
-INLINE_CUSTOMERS = 8
-# A longer body is read and dropped up to here, as a client that is still sending does not see an early answer.
-DISCARD_BYTES = 8 * MAX_BODY_BYTES
-
-POINTER_VARIABLE = "CHURNFLOW_SERVING_POINTER"
-STORE_VARIABLE = "CHURNFLOW_SERVING_STORE"
-BUNDLE_VARIABLE = "CHURNFLOW_SERVING_BUNDLE"
-
-NOT_READY = "no release yet: the gate has to say ship first (churnflow status says what is missing)"
+KEYS_SECONDS = 0.2
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Refusal, "description": HTTPStatus(status).phrase}
-    for status in (400, 408, 413, 415, 422, 503)
+    for status in (400, 401, 403, 408, 413, 415, 422, 429, 503)
 }
-UNREADY: dict[int | str, dict[str, Any]] = {503: REFUSALS[503]}
+UNREADY: dict[int | str, dict[str, Any]] = {status: REFUSALS[status] for status in (401, 403, 429, 503)}
 
+WantedReasons = Annotated[
+    int | None, Query(ge=1, le=MOST_REASONS, description="How many reasons to give for each customer at risk")
+]
 Answer = Callable[[Served], dict[str, Any]]
 
 
-def create_app(current: Current) -> FastAPI:
-    """Return the API over what `current` serves; while the application runs, `current` follows its source."""
+def create_app(current: Current, settings: Settings) -> Front:
+    """Return the API over what `current` serves.
+
+    While it runs, `current` follows its source, the keys their file, and what is answered goes to the log.
+    """
+    guard = Guard(settings)
+    logbook = Logbook(settings) if settings.log is not None else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current.start()
+        if logbook is not None:
+            logbook.start()
+        keys = asyncio.create_task(_follow_keys(guard))
+        _settle_memory()
         yield
+        keys.cancel()
         await run_in_threadpool(current.stop)
+        if logbook is not None:
+            await logbook.stop()
+        guard.close()
 
     app = FastAPI(title="churnflow prediction API", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_exception_handler(RefusedRequestError, _refused)
+    predicting = Predicting(current, guard, logbook)
     _add_probes(app, current)
-    _add_predict(app, current)
+    _add_predict(app, predicting)
+    _add_feedback(app, current, logbook)
     _add_descriptions(app, current)
     _follow_openapi(app, current)
     _add_page(app, current)
-    return app
+    guard.refresh()
+    return Front(app, predicting, guard, logbook)
 
 
-def create() -> FastAPI:
-    """Return the API for the source named by the environment, as each of several worker processes does.
+def create() -> Front:
+    """Return the API with the settings in the environment, as each of several worker processes does.
 
     A worker ends with the process that started it, even if that one was killed.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    named = {
-        "pointer": os.environ.get(POINTER_VARIABLE),
-        "store": os.environ.get(STORE_VARIABLE),
-        "bundle": os.environ.get(BUNDLE_VARIABLE),
-    }
-    current = Current(Source(**{name: Path(text) for name, text in named.items() if text}))
+    settings = Settings.from_environment()
+    current = Current(Source(settings.pointer, settings.store, settings.bundle))
     try:
         current.refresh()
     except ChurnflowError as error:
         # A worker that is started anew beside a bad release answers 503 until the release is a good one.
         logger.warning("refused a release: %s", error)
-    return create_app(current)
+    return create_app(current, settings)
+
+
+def _settle_memory() -> None:
+    """Have what is there now left alone by collections, which come in the middle of a request."""
+    gc.collect()
+    gc.freeze()
 
 
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _follow_keys(guard: Guard) -> None:
+    with suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(KEYS_SECONDS)
+            guard.refresh()
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedRequestError)  # noqa: S101 - it is registered for these; for the type checker
+    headers = {name.decode(): value.decode() for name, value in error.headers}
+    return Response(refusal_json(error), error.status, headers, "application/json")
 
 
 def _add_probes(app: FastAPI, current: Current) -> None:
@@ -98,29 +128,49 @@ def _add_probes(app: FastAPI, current: Current) -> None:
         """Say that the process lives."""
         return {"status": "alive"}
 
-    @app.get("/ready", response_model=answers.Status, responses=UNREADY, tags=["probes"])
+    @app.get("/ready", response_model=answers.Status, responses={503: REFUSALS[503]}, tags=["probes"])
     async def ready() -> Response:
         """Say whether a release is loaded and answers."""
         return _answer(current, lambda _: {"status": "ready"})
 
+    @app.get("/metrics", tags=["probes"], responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Return what Prometheus collects; with keys, one of the scope admin is asked for."""
+        return Response(measures.exposition(current), media_type=measures.MEDIA)
 
-def _add_predict(app: FastAPI, current: Current) -> None:
+
+def _add_predict(app: FastAPI, predicting: Predicting) -> None:
+    class Handed(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await predicting(scope, receive, send)
+
     @app.post(PREDICT_PATH, response_model=answers.Predictions, responses=REFUSALS, tags=["predictions"])
-    async def predict(request: Request) -> Response:
+    async def predict(reasons: WantedReasons = None) -> Response:  # noqa: ARG001 - it reads the request itself
         """Predict one customer, or up to 1000 of them in `customers`, with the release that is served now.
 
+        `?reasons=3` adds what raises the risk of each customer at risk, in words.
         A release whose model is very wide takes fewer, as the schema says; more are refused with 413.
         """
+        return Handed()
+
+
+def _add_feedback(app: FastAPI, current: Current, logbook: Logbook | None) -> None:
+    @app.post(
+        FEEDBACK_PATH,
+        response_model=answers.Taken,
+        responses={**REFUSALS, 404: {"model": answers.Refusal, "description": "No log is kept"}},
+        tags=["predictions"],
+        openapi_extra={"requestBody": feedback_request()},
+    )
+    async def feedback(request: Request) -> Response:
+        """Take down what became of customers, by the id of a prediction or of a customer; answered once it is kept."""
+        if logbook is None:
+            raise RefusedRequestError(404, [Problem("log", "this server keeps no log of predictions")])
+        body = await receive_body(request.headers.raw, request.receive)
         served = current.served
         if served is None:
-            return _unready(current)
-        try:
-            batch = served.request.read(await _body(request))
-        except RefusedBodyError as refused:
-            return _refusal(refused.status, refused.problems)
-        if len(batch.ids) <= INLINE_CUSTOMERS:
-            return _json(answers.predict(served, batch))
-        return _json(await run_in_threadpool(answers.predict, served, batch))
+            raise unready(current)
+        return _json(await run_in_threadpool(take_outcomes, body, served, logbook, request.scope.get("key")))
 
 
 def _add_descriptions(app: FastAPI, current: Current) -> None:
@@ -131,7 +181,7 @@ def _add_descriptions(app: FastAPI, current: Current) -> None:
 
     @app.get("/api/v1/model", response_model=answers.ModelDescription, responses=UNREADY, tags=["release"])
     async def model() -> Response:
-        """Return the model card and the schema of the served release."""
+        """Return the model card, its metrics with intervals among it, and the schema of the served release."""
         return _answer(current, lambda served: {"release": served.name, "card": served.card, "schema": served.schema})
 
 
@@ -157,50 +207,12 @@ def _add_page(app: FastAPI, current: Current) -> None:
         return HTMLResponse(render(app.openapi(), current.served, str(request.base_url)))
 
 
-async def _body(request: Request) -> bytes:
-    """Return the request's body. Raises RefusedBodyError when it is no JSON, too long, too slow or cut off."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _received(request)
-    except TimeoutError:
-        raise RefusedBodyError(408, [Problem("body", f"did not arrive within {BODY_SECONDS:g} seconds")]) from None
-    except ClientDisconnect:
-        raise RefusedBodyError(400, [Problem("body", "was cut off")]) from None
-    if body is None:
-        raise RefusedBodyError(413, [Problem("body", f"must not be longer than {MAX_BODY_BYTES} bytes")])
-    if media != "application/json":
-        raise RefusedBodyError(415, [Problem("body", "must be sent as content-type application/json")])
-    return body
-
-
-async def _received(request: Request) -> bytes | None:
-    """Return what was sent, None when it is longer than MAX_BODY_BYTES."""
-    chunks: list[bytes] = []
-    length = 0
-    async for chunk in request.stream():
-        length += len(chunk)
-        if length <= MAX_BODY_BYTES:
-            chunks.append(chunk)
-        elif length > DISCARD_BYTES:
-            break
-    return b"".join(chunks) if length <= MAX_BODY_BYTES else None
-
-
 def _answer(current: Current, answer: Answer) -> Response:
     served = current.served
-    return _unready(current) if served is None else _json(answer(served))
+    if served is None:
+        raise unready(current)
+    return _json(answer(served))
 
 
-def _unready(current: Current) -> Response:
-    return _refusal(503, [Problem("release", current.refused or NOT_READY)])
-
-
-def _refusal(status: int, problems: tuple[Problem, ...] | list[Problem]) -> Response:
-    return _json({"detail": [problem.as_json() for problem in problems]}, status)
-
-
-def _json(value: object, status: int = 200) -> Response:
-    # ASCII only: what a client sent may come back in a field's name, and need not be valid in UTF-8.
-    data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return Response(data, status, media_type="application/json")
+def _json(value: object) -> Response:
+    return Response(answers.encode(value), media_type="application/json")

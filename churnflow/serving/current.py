@@ -4,23 +4,31 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from churnflow.domain.release import Release, object_path
+from churnflow.domain.serving import Privacy
 from churnflow.errors import ChurnflowError, IntegrityError, UsageError
 from churnflow.modelling.bundle import MAX_FILE_BYTES, read_limited, unpack_bundle
+from churnflow.modelling.columns import Floats
+from churnflow.modelling.compiled import Compiled, compile_model
+from churnflow.modelling.reference import REFERENCE_FILE, Reference
 from churnflow.modelling.request_size import most_customers
 from churnflow.modelling.scorer import PortableModel
+from churnflow.serving.reading import QuickReader
 from churnflow.serving.requests import RequestSchema, compile_schema
 
 POLL_SECONDS = 0.2
 MAX_POINTER_BYTES = 64 * 1024
 PARTS = ("model.bin", "schema.json", "card.json")
+_TRIED = 16
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +43,23 @@ class Served:
     schema: Mapping[str, Any]
     card: Mapping[str, Any]
     request: RequestSchema
+    reader: QuickReader
+    seconds_a_customer: float
+    reference: Reference | None = None
+    compiled: Compiled | None = None
+
+    @property
+    def privacy(self) -> Privacy:
+        """What may be taken down of the customers that it is asked about."""
+        declared = self.release.privacy if self.release else None
+        return declared or Privacy()
+
+    def probabilities(self, matrix: Floats) -> list[float]:
+        """Return the probability of each encoded customer of `matrix`, (n, width)."""
+        if self.compiled is not None and len(matrix) == 1:
+            return [self.compiled.probability_one(matrix[0])]
+        probabilities: list[float] = (self.compiled or self.model).probability(matrix).tolist()
+        return probabilities
 
     @property
     def name(self) -> dict[str, str | None]:
@@ -186,7 +211,32 @@ def _served(files: Mapping[str, bytes], sha256: str, release: Release | None) ->
     model = PortableModel.from_bytes(files["model.bin"])
     request = compile_schema(schema, most_customers(model.encoding.width))
     _check_fit(model, request)
-    return Served(sha256, release, model, schema, card, request)
+    reader = QuickReader(request, model.encoding)
+    reference = _reference(files.get(REFERENCE_FILE), model)
+    # Compiled only where the rehearsal has proved it equal; the card says so.
+    scorer = card.get("scorer") if isinstance(card, dict) else None
+    proved = isinstance(scorer, dict) and scorer.get("compiled") is True
+    compiled = compile_model(model) if proved else None
+    seconds = _seconds_a_customer(compiled or model, model.encoding.width)
+    return Served(sha256, release, model, schema, card, request, reader, seconds, reference, compiled)
+
+
+def _reference(data: bytes | None, model: PortableModel) -> Reference | None:
+    """Return what drift is measured against, None for a release without. Raises ValueError when it does not fit."""
+    if data is None:
+        return None
+    reference = Reference.from_bytes(data)
+    reference.check_fit(model.encoding)
+    return reference
+
+
+def _seconds_a_customer(scorer: PortableModel | Compiled, width: int) -> float:
+    """Return how long a customer among several takes to score; what is scored first is slow, so it is done here."""
+    matrix = np.zeros((_TRIED, width))
+    scorer.probability(matrix[:1])
+    started = time.perf_counter()
+    scorer.probability(matrix)
+    return (time.perf_counter() - started) / _TRIED
 
 
 def _check_fit(model: PortableModel, request: RequestSchema) -> None:

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from churnflow.serving.answers import Outcomes
 from churnflow.serving.current import Served
 from churnflow.serving.fields import CategoryField, DateField, Field, NumberField
 from churnflow.serving.requests import BATCH
 
 PREDICT_PATH = "/api/v1/predict"
+FEEDBACK_PATH = "/api/v1/feedback"
 _REF = "#/components/schemas/"
 
 
@@ -20,6 +22,18 @@ def document(base: Mapping[str, Any], served: Served) -> dict[str, Any]:
     paths = {**base["paths"], PREDICT_PATH: {**base["paths"][PREDICT_PATH], "post": operation}}
     version = served.release.version if served.release else served.sha256[:12]
     return {**base, "info": {**base["info"], "version": version}, "paths": paths, "components": components}
+
+
+def feedback_request() -> dict[str, Any]:
+    """Return the OpenAPI description of what `/api/v1/feedback` takes."""
+    schema = Outcomes.model_json_schema(ref_template=_REF + "{model}")
+    # What the description refers to is part of the responses' models nowhere, so it stands in the place itself.
+    schema["properties"]["outcomes"]["items"] = schema.pop("$defs")["Outcome"]
+    examples = {
+        "by prediction": {"value": {"outcomes": [{"prediction_id": "0199a1b2c3d4e5f60718293-0", "churned": True}]}},
+        "by customer": {"value": {"outcomes": [{"customer_id": "C-1001", "churned": False}]}},
+    }
+    return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
 
 
 def example(served: Served) -> dict[str, Any]:

@@ -36,14 +36,15 @@ class Problem:
         return {"field": self.field, "problem": self.problem}
 
 
-class RefusedBodyError(Exception):
-    """A body that is not answered: the HTTP status (400, 413 or 422) and the problems found in it."""
+class RefusedRequestError(Exception):
+    """A request that is not answered: the HTTP status, the problems found in it, and headers of the refusal."""
 
-    def __init__(self, status: int, problems: Iterable[Problem]) -> None:
-        """Take the status and at least one problem."""
+    def __init__(self, status: int, problems: Iterable[Problem], headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """Take the status, at least one problem, and what the client is told in headers."""
         super().__init__(f"refused with {status}")
         self.status = status
         self.problems = tuple(problems)
+        self.headers = tuple(headers)
 
 
 @dataclass
@@ -84,18 +85,20 @@ class RequestSchema:
     def read(self, body: bytes) -> Batch:
         """Return the customers of a request body, one object or `{"customers": [...]}`.
 
-        Raises RefusedBodyError: 400 for what is not JSON, 413 for too many customers, 422 for wrong fields.
+        Raises RefusedRequestError: 400 for what is not JSON, 413 for too many customers, 422 for wrong fields.
         """
         document = parse_strictly(body)
         if not isinstance(document, dict):
-            raise RefusedBodyError(422, [Problem("body", "must be one customer object, or an object with `customers`")])
+            raise RefusedRequestError(
+                422, [Problem("body", "must be one customer object, or an object with `customers`")]
+            )
         # A feature of that name is never a list, so that both can be told apart.
         if BATCH in document and (BATCH not in self.known or isinstance(document[BATCH], list)):
             return self._read_many(document)
         batch = self._empty()
         problems = list(self._read_customer(document, "", batch))
         if problems:
-            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+            raise RefusedRequestError(422, problems[:MAX_PROBLEMS])
         return batch
 
     def _empty(self) -> Batch:
@@ -105,17 +108,17 @@ class RequestSchema:
         customers = document[BATCH]
         problems = list(_wrong_envelope(document))
         if problems:
-            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+            raise RefusedRequestError(422, problems[:MAX_PROBLEMS])
         if len(customers) > self.most:
             wide = "" if self.most == MAX_CUSTOMERS else ", for its model is wide"
-            raise RefusedBodyError(413, [Problem(BATCH, f"at most {self.most} customers in one request{wide}")])
+            raise RefusedRequestError(413, [Problem(BATCH, f"at most {self.most} customers in one request{wide}")])
         batch = self._empty()
         for position, customer in enumerate(customers):
             problems.extend(self._read_customer(customer, f"{BATCH}[{position}].", batch))
             if len(problems) >= MAX_PROBLEMS:
                 break
         if problems:
-            raise RefusedBodyError(422, problems[:MAX_PROBLEMS])
+            raise RefusedRequestError(422, problems[:MAX_PROBLEMS])
         return batch
 
     def _read_customer(self, customer: object, prefix: str, batch: Batch) -> Iterable[Problem]:
@@ -141,12 +144,12 @@ class RequestSchema:
 
     def _wrong_names(self, customer: dict[str, Any], prefix: str) -> Iterable[Problem]:
         if isinstance(customer, RepeatedKeyDict):
-            yield Problem(prefix + _quoted(customer.twice), "given twice")
+            yield Problem(prefix + quoted(customer.twice), "given twice")
         if not customer.keys() <= self.known:
             for name in islice(sorted(customer.keys() - self.known), MAX_PROBLEMS):
                 text = "not used by the model; leave it out" if name in self.unused else "unknown field"
-                yield Problem(prefix + _quoted(name), text)
-        if self.id_name and not _is_id(customer.get(self.id_name)):
+                yield Problem(prefix + quoted(name), text)
+        if self.id_name and not is_identifier(customer.get(self.id_name)):
             text = f"must be a text of at most {MAX_ID_CHARS} characters, or a whole number of 64 bits"
             yield Problem(prefix + self.id_name, text)
 
@@ -176,7 +179,7 @@ def parse_strictly(body: bytes) -> Any:
     """Return the JSON value of `body`; objects with a repeated key come as `RepeatedKeyDict`.
 
     NaN, Infinity and numbers beyond a double come as floats that are not finite, so that the check of the field can
-    name it. Raises RefusedBodyError (400) for anything that is not JSON, for lone surrogates and for deep nesting.
+    name it. Raises RefusedRequestError (400) for anything that is not JSON, for lone surrogates and for deep nesting.
     """
     try:
         text = body.decode("utf-8")
@@ -191,7 +194,7 @@ def parse_strictly(body: bytes) -> Any:
         problem = "nested too deeply"
     else:
         return value
-    raise RefusedBodyError(400, [Problem("body", problem)])
+    raise RefusedRequestError(400, [Problem("body", problem)])
 
 
 def _loads(text: str) -> Any:
@@ -223,14 +226,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _wrong_envelope(document: dict[str, Any]) -> Iterable[Problem]:
     for name in sorted(set(document) - {BATCH}):
-        yield Problem(_quoted(name), "unknown field beside `customers`")
+        yield Problem(quoted(name), "unknown field beside `customers`")
     if isinstance(document, RepeatedKeyDict):
-        yield Problem(_quoted(document.twice), "given twice")
+        yield Problem(quoted(document.twice), "given twice")
     if not isinstance(document[BATCH], list) or not document[BATCH]:
         yield Problem(BATCH, "must be a list of at least one customer object")
 
 
-def _is_id(value: object) -> bool:
+def is_identifier(value: object) -> bool:
+    """Tell whether a value may name a customer: a short text, a whole number of 64 bits, or nothing."""
     if isinstance(value, str):
         return len(value) <= MAX_ID_CHARS
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
@@ -240,7 +244,7 @@ def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else "number"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Return a name that came with the request, short and printable: it ends in logs and terminals."""
     shown = "".join(char if char.isprintable() else "?" for char in name[:_MAX_NAME])
     return shown if len(name) <= _MAX_NAME else f"{shown}..."

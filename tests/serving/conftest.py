@@ -21,6 +21,7 @@ import pytest
 from churnflow.domain.base import canonical_json
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.release import Release, object_path
+from churnflow.domain.serving import Privacy
 from churnflow.modelling.bundle import pack_bundle
 from churnflow.modelling.columns import Column, Encoding
 from churnflow.modelling.scorer import PortableModel
@@ -96,7 +97,7 @@ class Shelf:
         path.write_bytes(data)
         return sha256
 
-    def point(self, version: str, sha256: str) -> None:
+    def point(self, version: str, sha256: str, privacy: Privacy | None = None) -> None:
         release = Release(
             version=version,
             artifact=Artifact(name="candidate", codec="release", sha256=sha256, size_bytes=1),
@@ -104,6 +105,7 @@ class Shelf:
             checkpoint=f"churnflow/261123-7qd2/{version}",
             approval_sha256=None,
             at=datetime(2026, 11, 23, tzinfo=UTC),
+            privacy=privacy,
         )
         temporary = self.pointer.with_suffix(".tmp")
         temporary.write_bytes(canonical_json(release.model_dump(mode="json", by_alias=True)))
@@ -241,6 +243,19 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     shelf.ship("v1.0.0", 0.25)
     running = launch(shelf.arguments)
+    yield running
+    code = running.stop()
+    running.close()
+    assert (code, running.complaints) == (0, [])
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The same with a log of predictions."""
+    folder = tmp_path_factory.mktemp("logged")
+    shelf = Shelf(folder)
+    shelf.ship("v1.0.0", 0.25)
+    running = launch([*shelf.arguments, "--log", f"sqlite:///{folder / 'log' / 'predictions.db'}"])
     yield running
     code = running.stop()
     running.close()

@@ -21,7 +21,9 @@ def test_one_customer_is_predicted_as_the_model_does(api, model) -> None:
     status, answer = api.predict(GOOD)
     assert status == 200
     probability = float(model.score(columns(GOOD))[0])
-    assert answer["predictions"] == [
+    (prediction,) = answer["predictions"]
+    assert prediction.pop("prediction_id").endswith("-0")
+    assert [prediction] == [
         {
             "customer_id": None,
             "probability": probability,

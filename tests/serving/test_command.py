@@ -42,7 +42,11 @@ phases:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose one step makes a release."""
-    root = tmp_path / "project"
+    return make_project(tmp_path / "project")
+
+
+def make_project(root: Path) -> Path:
+    """Write the project into a new folder."""
     (root / "workflows").mkdir(parents=True)
     (root / "steps.py").write_text(STEPS)
     (root / "workflows" / "churn.yaml").write_text(WORKFLOW)

@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from churnflow.serving.app import NOT_READY
+from churnflow.serving.predicting import NOT_READY
 from tests.serving.conftest import eventually
 
 BODY = json.dumps({"tenure": 5, "charges": 80.5, "contract": "Month-to-month"}).encode()

@@ -200,7 +200,7 @@ def test_a_number_out_of_range_is_a_usage_error(bundle, capsys, option, value, w
     assert f"argument {option}: must be {wanted}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("host", "shown", "asked"), [("0.0.0.0", "0.0.0.0", "127.0.0.1"), ("::1", "[::1]", "::1")])
+@pytest.mark.parametrize(("host", "shown", "asked"), [("127.0.0.2", "127.0.0.2", "127.0.0.2"), ("::1", "[::1]", "::1")])
 def test_it_listens_where_it_is_told_to(bundle, start, host, shown, asked) -> None:
     api = start(["--bundle", str(bundle), "--host", host])
     if not api.port and not has_address(host):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from churnflow.serving.requests import Batch, RefusedBodyError, RequestSchema, compile_schema
+from churnflow.serving.requests import Batch, RefusedRequestError, RequestSchema, compile_schema
 
 SCHEMA = {
     "columns": [
@@ -21,10 +21,10 @@ PIECES = [
 ]
 
 
-def outcome(request: RequestSchema, body: bytes) -> Batch | RefusedBodyError:
+def outcome(request: RequestSchema, body: bytes) -> Batch | RefusedRequestError:
     try:
         return request.read(body)
-    except RefusedBodyError as refused:
+    except RefusedRequestError as refused:
         return refused
 
 
@@ -85,7 +85,7 @@ def test_a_declared_word_for_missing_is_one_and_the_usual_ones_are_then_values()
 
 @pytest.mark.parametrize("value", ["", " NA", "none"])
 def test_a_text_that_stands_for_null_is_refused_where_null_is(value: str) -> None:
-    with pytest.raises(RefusedBodyError) as refused:
+    with pytest.raises(RefusedRequestError) as refused:
         compile_schema(SCHEMA).read(json.dumps({"months": value, "plan": "basic"}).encode())
     assert refused.value.problems[0].problem == "must not be a text that stands for null"
 
@@ -97,7 +97,7 @@ def test_of_very_many_levels_a_new_one_may_have_been_too_rare() -> None:
 
 
 def test_without_an_id_column_none_is_taken() -> None:
-    with pytest.raises(RefusedBodyError) as refused:
+    with pytest.raises(RefusedRequestError) as refused:
         compile_schema(SCHEMA).read(b'{"months": 1, "plan": null, "customer_id": "x"}')
     assert [problem.field for problem in refused.value.problems] == ["customer_id"]
 
