@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
@@ -15,14 +15,14 @@ from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Form, Table, named_columns
 
 _CELLS: Final = 400_000
-_NUMBERS: Final = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in ("tiny", "small", "big", "huge")) | {
+NUMBERS: Final = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in ("tiny", "small", "big", "huge")) | {
     "integer",
     "uinteger",
     "float",
     "double",
     "decimal",
 }
-_SOURCE: Final = "read_parquet(?, binary_as_string = true, hive_partitioning = false)"
+SOURCE: Final = "read_parquet(?, binary_as_string = true, hive_partitioning = false)"
 _NESTED: Final = frozenset({"struct", "list", "array", "map", "union"})
 # No file of the user's makes this process fetch code.
 _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -32,33 +32,43 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
+class Field(NamedTuple):
+    """A column, or a field of one that is a struct: SQL for its text, its DuckDB type, and SQL for its value."""
+
+    name: str
+    text: str
+    kind: str
+    value: str
+
+
 def read(path: Path, options: ReadOptions) -> Table:
     """Read a Parquet file: numbers with every digit, times as ISO 8601 in UTC, the fields of a struct as `name.field`.
 
     Raises UsageError for a damaged file, and by name for a column of lists, maps or deeper structs.
     """
-    with _opened(path) as connection:
-        fields = _described(connection, path)
-        assembly = Assembly([name for name, _, _ in fields], path.name, Form("Parquet", "", ""), options)
-        wanted = ", ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for _, text, _ in fields)
-        answer = connection.execute(f"SELECT {wanted} FROM {_SOURCE}", [_place(path)])  # noqa: S608 - quoted by _quoted
+    with opened(path) as connection:
+        fields = described(connection, path)
+        assembly = Assembly([field.name for field in fields], path.name, Form("Parquet", "", ""), options)
+        wanted = ", ".join(f"coalesce(CAST({field.text} AS VARCHAR), '')" for field in fields)
+        answer = connection.execute(f"SELECT {wanted} FROM {SOURCE}", [place_of(path)])  # noqa: S608 - quoted by _quoted
         first = 1
         while rows := answer.fetchmany(max(1, _CELLS // len(fields))):
             assembly.add(rows, range(first, first + len(rows)))
             first += len(rows)
-    return assembly.table(texts={place for place, (_, _, kind) in enumerate(fields) if kind not in _NUMBERS})
+    return assembly.table(texts={place for place, field in enumerate(fields) if field.kind not in NUMBERS})
 
 
 def header(path: Path, _: ReadOptions) -> tuple[str, ...]:
     """Return the columns of a Parquet file without reading a row. Raises UsageError as `read` does."""
-    with _opened(path) as connection:
-        return named_columns([name for name, _, _ in _described(connection, path)], path.name)[0]
+    with opened(path) as connection:
+        return named_columns([field.name for field in described(connection, path)], path.name)[0]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(path: Path, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to read a Parquet file by, with times in UTC. Raises UsageError for what can not be read."""
     try:
-        with duckdb.connect(config=_SETTINGS) as connection:
+        with duckdb.connect(config={**_SETTINGS, "threads": threads}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
     except duckdb.Error as error:
@@ -66,25 +76,26 @@ def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise UsageError(message, hint="copy it again, or write it anew where it was made") from None
 
 
-def _described(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple[str, str, str]]:
-    found = connection.execute(f"SELECT * FROM {_SOURCE} LIMIT 0", [_place(path)]).description  # noqa: S608 - no input
+def described(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Field]:
+    """Return the columns of a file, and the fields of its structs. Raises UsageError for lists and maps."""
+    found = connection.execute(f"SELECT * FROM {SOURCE} LIMIT 0", [place_of(path)]).description  # noqa: S608 - no input
     return [field for name, kind, *_ in found or () for field in _fields(name, kind, path)]
 
 
-def _place(path: Path) -> str:
+def place_of(path: Path) -> str:
     """Return a path whose letters stand for themselves, where DuckDB takes patterns."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
-def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of a column, the SQL for its values and their type, for each field of one that is a struct."""
+def _fields(name: str, kind: DuckDBPyType, path: Path) -> Iterator[Field]:
     if kind.id == "struct":
         for field, inner in cast("list[tuple[str, DuckDBPyType]]", kind.children):
             _refuse_nested(f"{name}.{field}", inner, path)
-            yield f"{name}.{field}", _exact(f"{_quoted(name)}[{_literal(field)}]", inner), inner.id
+            value = f"{_quoted(name)}[{_literal(field)}]"
+            yield Field(f"{name}.{field}", _exact(value, inner), inner.id, value)
     else:
         _refuse_nested(name, kind, path)
-        yield name, _exact(_quoted(name), kind), kind.id
+        yield Field(name, _exact(_quoted(name), kind), kind.id, _quoted(name))
 
 
 def _exact(value: str, kind: DuckDBPyType) -> str:

@@ -90,6 +90,14 @@ class Campaign:
         """Return the profit of contacting each row, (n,), worth `values` (n,), were it contacted."""
         return self.accepted * self.saved(target, values) - self.outlay(target)
 
+    def expected_cost(self, probabilities: Floats) -> Floats:
+        """Return what contacting customers costs on average, (n,): who accepts the offer, or stays anyway, takes it."""
+        return self.contact + self.offer * (1 - probabilities + self.accepted * probabilities)
+
+    def expected_value(self, probabilities: Floats, values: Floats) -> Floats:
+        """Return what contacting customers worth `values`, (n,), earns on average: the expectation of `gains`, (n,)."""
+        return self.accepted * probabilities * values - self.expected_cost(probabilities)
+
 
 _FORM: Final = TypeAdapter(Campaign)
 
