@@ -1,5 +1,7 @@
 """The commands that go back: rollback and undo."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -7,14 +9,20 @@ import typer
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import RefArgument
-from churnflow.cli.screens import View, lines_view, table_view, together
+from churnflow.cli.places import Move, following, lagging, moves, require_appliable, tell
+from churnflow.cli.places import apply as apply_moves
+from churnflow.cli.screens import View, commands_view, lines_view, table_view, together
 from churnflow.cli.session import session_of
 from churnflow.cli.watching import Silent
 from churnflow.engine.refs import resolve
-from churnflow.engine.rollback import Outcome, Plan, plan_rollback
+from churnflow.engine.rollback import Outcome, Plan, left_by_rollback, plan_rollback
 from churnflow.engine.rollback import rollback as roll_back
 from churnflow.engine.rollback import undo as undo_rollback
 from churnflow.engine.settle import settle
+from churnflow.errors import ConflictError
+from churnflow.project import Project
+
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Also bring the cluster it is deployed to, by kubectl.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +37,7 @@ def rollback(
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do; change nothing.")] = False,
+    apply: ApplyOption = False,
 ) -> Answer:
     """Return to a checkpoint: files, artifacts, source data and what the API serves, by adding one that equals it."""
     project = session_of(context).project()
@@ -36,20 +45,80 @@ def rollback(
     if dry_run:
         plan = plan_rollback(resolve(ref, project.journal.current(), ports), ports)
         step = Next(f"churnflow rollback {plan.target.tag}")
-        view = together(_plan_view(plan, "would"), lines_view("nothing was changed"))
+        after = [move.line for move in _following_moves(project, plan)]
+        view = together(_plan_view(plan, "would"), commands_view(*after), lines_view("nothing was changed"))
         return Answer(data=_plan_data(plan), view=view, next=(step,), run=plan.target.run.id)
     with project.lock(f"churnflow rollback {ref}"):
         settle(ports)
-        return _done(roll_back(resolve(ref, project.journal.current(), ports), ports, reason))
+        tag = resolve(ref, project.journal.current(), ports)
+        if apply:
+            _require_appliable(project, tag)
+        outcome = roll_back(tag, ports, reason)
+    return _everywhere(project, outcome, apply=apply)
 
 
-def undo(context: typer.Context) -> Answer:
+def undo(context: typer.Context, *, apply: ApplyOption = False) -> Answer:
     """Return to the state before the last rollback."""
     project = session_of(context).project()
     ports = project.ports(AbsentReviewer(), Silent())
     with project.lock("churnflow undo"):
         settle(ports)
-        return _done(undo_rollback(ports))
+        if apply:
+            _require_appliable(project, left_by_rollback(ports))
+        outcome = undo_rollback(ports)
+    return _everywhere(project, outcome, apply=apply)
+
+
+def _require_appliable(project: Project, tag: str) -> None:
+    """Raise before anything changes where the clusters could not follow to what the checkpoint serves."""
+    release = project.checkpoints.load(tag).release or project.pointer.read()
+    require_appliable(project, release.version if release else None)
+
+
+def _everywhere(project: Project, outcome: Outcome, *, apply: bool) -> Answer:
+    """Return the answer of a rollback that is done here, with what is done, or is to be done, where it was deployed.
+
+    Raises ConflictError, which carries the answer, when a cluster does not follow.
+    """
+    version = _version(outcome.plan)
+    found = moves(project, version) if apply else _following_moves(project, outcome.plan)
+    answer = _done(outcome)
+    waiting = _with_moves(answer, found)
+    if not apply:
+        tell(project, found)
+        return waiting
+    try:
+        done = apply_moves(project, version, f"the project is rolled back to {version}")
+    except ConflictError as failure:
+        failure.answer = waiting  # type: ignore[attr-defined]
+        raise
+    left = [move for move in found if move not in done]
+    tell(project, left)
+    lines = [f"{move.last.place.label}: {version} applied and rolled out" for move in done]
+    told = [*(move.as_json(applied=True) for move in done), *(move.as_json() for move in left)]
+    view = together(answer.view or lines_view(), lines_view(*lines), commands_view(*(move.line for move in left)))
+    return replace(answer, data={**answer.data, "deployed": told}, view=view, next=(*following(left), *answer.next))
+
+
+def _with_moves(answer: Answer, found: Sequence[Move]) -> Answer:
+    if not found:
+        return answer
+    return replace(
+        answer,
+        data={**answer.data, "deployed": [move.as_json() for move in found]},
+        view=together(answer.view or lines_view(), commands_view(*(move.line for move in found))),
+        next=(*following(found), *answer.next),
+    )
+
+
+def _following_moves(project: Project, plan: Plan) -> list[Move]:
+    """Return the places that have to follow: all where another release is served, else those that lag behind it."""
+    version = _version(plan)
+    return lagging(project, version) if plan.served_now == plan.served_then else moves(project, version)
+
+
+def _version(plan: Plan) -> str | None:
+    return plan.served_then.version if plan.served_then else None
 
 
 def _done(outcome: Outcome) -> Answer:

@@ -11,7 +11,8 @@ import typer
 from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer
 from churnflow.cli.answer import Answer
 from churnflow.cli.commands import PHASES, command_for
-from churnflow.cli.screens import findings_view, run_view, together
+from churnflow.cli.places import following, lagging
+from churnflow.cli.screens import commands_view, findings_view, run_view, together
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import watch
@@ -232,11 +233,15 @@ def _marks(current: Run) -> int:
 def _answer(project: Project, current: Run, ports: Ports, asked: _Asked) -> Answer:
     stale = stale_items(current, ports)
     failure, code, steps = ending(current, stale, asked.phases, asked.until)
+    served = project.pointer.read()
+    has_shipped = served is not None and served.run == current.id
+    behind = lagging(project, served.version) if served is not None and has_shipped else []
+    lines = [move.state for move in behind]
     return Answer(
         data=run_data(current, stale),
-        view=together(findings_view(asked.reviewed(current)), run_view(current, stale)),
+        view=together(findings_view(asked.reviewed(current)), run_view(current, stale), commands_view(*lines)),
         code=code,
-        next=steps,
+        next=(*steps, *following(behind)),
         run=current.id,
         checkpoint=project.newest_tag(current),
         failure=failure,

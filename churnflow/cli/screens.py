@@ -83,6 +83,16 @@ def lines_view(*lines: str) -> View:
     return view
 
 
+def commands_view(*lines: str) -> View:
+    """Return a view of lines that are copied into a shell: however long, none is broken."""
+
+    def view(console: Console) -> None:
+        for line in lines:
+            console.print(line, soft_wrap=True)
+
+    return view
+
+
 def together(*views: View) -> View:
     """Return a view that shows one after the other."""
 

@@ -62,7 +62,7 @@ class Session:
 
     def _here(self, command: str) -> str:
         """Return a command so that it works where this one was called, if that was with -C."""
-        if self.directory == Path() or " -C " in command:
+        if self.directory == Path() or " -C " in command or not command.startswith("churnflow "):
             return command
         return command.replace("churnflow ", f"churnflow -C {shlex.quote(str(self.directory))} ", 1)
 

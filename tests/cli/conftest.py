@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import pexpect
 import pytest
 
 from churnflow.cli import app
+from tests.cli import packing
+from tests.cli.cluster import Cluster, running_cluster
 
 STEPS = '''
 """Steps of a small project."""
@@ -184,6 +186,36 @@ def shipped(project: Path, shipped_once: Path) -> Path:
     return project
 
 
+@pytest.fixture(scope="session")
+def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has shipped v1.0.0 and v1.1.0, to copy and never to change."""
+    root = make_project(tmp_path_factory.mktemp("released") / "project")
+    (root / "packing.py").write_text(packing.STEPS)
+    (root / "workflows" / "churn.yaml").write_text(packing.WORKFLOW)
+    for weight in (0.5, 0.7):
+        (root / "data" / "told.json").write_text(json.dumps({**packing.FIRST, "weight": weight}))
+        outcome = churnflow(root, "run", "--new")
+        assert outcome.code == 0, outcome.err
+    return root
+
+
+@pytest.fixture
+def released(project: Path, released_once: Path) -> Path:
+    """The same, of the test's own; v1.1.0 is served."""
+    shutil.rmtree(project)
+    shutil.copytree(released_once, project)
+    return project
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """An empty cluster, to which the real kubectl that is installed beside this Python is led."""
+    with running_cluster(tmp_path) as (running, settings):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
 def at_terminal(project: Path, *arguments: str, columns: int = 120) -> "pexpect.spawn[str]":
     """Start the program on a pseudo-terminal."""
     return python_at_terminal(project, "-m", "churnflow", *arguments, columns=columns)
@@ -208,6 +240,17 @@ def ended(screen: "pexpect.spawn[str]") -> int | None:
     screen.expect(pexpect.EOF)
     screen.close()
     return screen.exitstatus
+
+
+def serving_dir(project: Path) -> Path:
+    """Return where keys, secret, log and deployments of the project are."""
+    return project / ".git" / "churnflow" / "root" / "serving"
+
+
+def digest_served(project: Path) -> str:
+    """Return the digest of the release that the project serves."""
+    pointer = json.loads((project / ".git" / "churnflow" / "root" / "served.json").read_text())
+    return str(pointer["artifact"]["sha256"])
 
 
 def journal(project: Path) -> dict[str, bytes]:

@@ -61,7 +61,7 @@ def test_new_for_ones_own_file_writes_a_workflow_on_which_run_works(tmp_path: Pa
     assert (project / "data" / "members.csv").read_bytes() == customers.read_bytes()
     assert churnflow(project, "check").code == 0
     assert git(project, "status", "--porcelain") == ""
-    assert git(project, "ls-files").split() == [".gitignore", "workflows/churn.yaml"]
+    assert git(project, "ls-files").split() == [".gitignore", "workflows/churn.yaml", "workflows/monitor.yaml"]
     (project / "answers.yaml").write_text(ANSWERS)
     settings = ("train.trials=2", "train.folds=2", 'train.models=["logistic_regression"]', "rehearse.requests=20")
     chosen = [word for setting in settings for word in ("--set", setting)]

@@ -1,0 +1,412 @@
+"""`churnflow monitor`: a run of its own on the predictions log, with verdict, table, report, labels and webhook."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import pytest
+
+from churnflow.modelling.bundle import write_bundle
+from churnflow.modelling.prediction_log import PredictionLog
+from churnflow.modelling.pseudonyms import pseudonym, secret_at
+from churnflow.project import Project
+from tests.cli.conftest import Outcome, churnflow, environment, journal
+from tests.customers import make_customers
+from tests.traffic import release_files, some_days
+
+STEPS = '''
+"""Offers a release that is there already."""
+
+from pathlib import Path
+
+from churnflow import StepResult
+from churnflow.modelling.bundle import read_bundle
+
+
+def offer(bundle: Path) -> StepResult:
+    """Hand on the files of a bundle."""
+    return StepResult(outputs={"candidate": dict(read_bundle(bundle))}, metrics={"files": 1})
+'''
+WORKFLOW = """name: small
+task: Release what is there
+phases:
+  build:
+    - step: offer
+      uses: steps:offer
+      with: {bundle: data/one.release}
+      produces: {candidate: release}
+      checks: [files >= 1]
+  decision:
+    - gate: ship
+    - checkpoint: shipped
+"""
+MONITOR = "workflows/monitor.yaml"
+TEMPLATE = Path(__file__).resolve().parents[2] / "churnflow" / "templates" / "monitor.yaml"
+
+
+@pytest.fixture(scope="session")
+def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that serves a small real release, to copy and never to change."""
+    root = tmp_path_factory.mktemp("released") / "project"
+    for folder in ("workflows", "data"):
+        (root / folder).mkdir(parents=True)
+    (root / "steps.py").write_text(STEPS)
+    (root / "workflows" / "churn.yaml").write_text(WORKFLOW)
+    shutil.copyfile(TEMPLATE, root / MONITOR)
+    write_bundle(release_files(), root / "data" / "one.release")
+    (root / ".gitignore").write_text("/data/\n/reports/\n__pycache__/\n")
+    subprocess.run(["git", "init", "-q", "-b", "main", "."], cwd=root, check=True, env=environment())
+    outcome = churnflow(root, "run")
+    assert outcome.code == 0, outcome.err
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path, released_once: Path) -> Path:
+    """The project that serves, with a predictions log of nothing yet."""
+    return Path(shutil.copytree(released_once, tmp_path / "project"))
+
+
+Filled = Callable[..., None]
+
+
+@pytest.fixture
+def traffic(project: Path) -> Filled:
+    """Write customers into the project's log, as its server would."""
+
+    def fill(customers: pd.DataFrame, **options: Any) -> None:
+        log = PredictionLog.open(Project.open(project).log_url)
+        some_days(log, time.time(), customers, **options)
+        log.close()
+
+    return fill
+
+
+@pytest.fixture
+def watch(project: Path, here: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Run `churnflow monitor` in the project, in this process."""
+    return lambda *arguments: here("monitor", *arguments)
+
+
+def shifted(rows: int = 600, seed: int = 50) -> pd.DataFrame:
+    customers = make_customers(rows, seed)
+    customers["bill"] += 30.0
+    return customers
+
+
+def test_before_a_release_it_is_refused_and_before_a_prediction_it_says_what_to_do(
+    project: Path, watch: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    nothing = watch()
+    assert nothing.code == 0
+    assert "no predictions yet of v1.0.0" in nothing.out
+    assert nothing.out.endswith("next: churnflow serve\n")
+    bare = tmp_path / "bare"
+    (bare / "workflows").mkdir(parents=True)
+    shutil.copyfile(project / MONITOR, bare / MONITOR)
+    subprocess.run(["git", "init", "-q", "."], cwd=bare, check=True, env=environment())
+    refused = churnflow(bare, "monitor")
+    assert refused.code == 4
+    assert refused.error[0].startswith("error: nothing to serve")
+
+
+def test_calm_traffic_is_healthy_and_the_table_is_shown_and_recorded(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled, here: Callable[..., Outcome]
+) -> None:
+    traffic(make_customers(900, 51))
+    before = journal(project)
+    found = watch()
+    assert found.code == 0, found.err
+    assert "HEALTHY  confidence 85" in found.out
+    assert "to do   nothing: the release goes on serving" in found.out
+    header = next(line for line in found.out.splitlines() if line.startswith("period"))
+    assert [*filter(None, header.split("  "))][1].strip() == "F1"
+    kept = {path: data for path, data in journal(project).items() if "/monitor/" not in path}
+    assert kept == before
+    report = here("report", "-o", "-").out
+    assert "## Performance tracking" in report
+    assert "100.00%" in report
+    written = next((project / "reports").glob("*/report.md")).read_text()
+    assert written.index("## Performance tracking") < written.index("## Observe")
+    assert next((project / "reports").glob("*/report.html")).stat().st_size > 10_000
+
+
+def test_drift_ends_with_look_its_reasons_and_the_next_action(
+    project: Path, here: Callable[..., Outcome], traffic: Filled
+) -> None:
+    traffic(shifted(), labelled=False)
+    found = here("--json", "monitor")
+    assert found.code == 8
+    data = found.json["data"]
+    assert (data["verdict"], data["word"], data["release"]) == ("fix", "look", "v1.0.0")
+    assert "drift.drifted_features == 0: observed 1" in data["reasons"]
+    assert any("the feature bill has drifted strongly" in text for text in data["noticed"])
+    assert found.json["next"][0]["command"] == "churnflow monitor --labels FILE"
+    assert data["metrics"]["drift.drifted_features"]["value"] == 1
+    assert data["rows"][0].keys() >= {"period", "f1", "requests", "avg_latency_ms", "error_rate", "uptime"}
+
+
+def test_a_broken_model_ends_with_act_and_a_retraining(watch: Callable[..., Outcome], traffic: Filled) -> None:
+    customers = shifted(700)
+    traffic(customers.assign(churn=1 - customers["churn"]))
+    found = watch()
+    assert found.code == 9
+    assert "ACT  confidence" in found.out
+    assert found.out.endswith("next: churnflow plan --new\n")
+
+
+def test_limits_of_ones_own_stand_in_the_workflow(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled
+) -> None:
+    path = project / MONITOR
+    traffic(shifted(), labelled=False)
+    path.write_text(path.read_text().replace("drift.drifted_features == 0", "drift.drifted_features <= 3"))
+    assert "drift.drifted_features" not in watch().out
+    path.write_text(path.read_text().replace("produces: {drift: json}", "checks: [psi_max <= 0.05]"))
+    stopped = watch()
+    assert stopped.code == 7
+    assert stopped.error == [
+        "error: step drift: psi_max <= 0.05 does not hold",
+        "hint: limits that a verdict is to rest on stand under `rules:` of the gate",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("replaced", "by", "said"),
+    [
+        ("window: 14d", "window: 14h", "window"),
+        ("uses: churn.advise", "uses: churn.advice", "churn.advice"),
+        ("    - gate: healthy", "    - approval: see\n    - gate: healthy", "asks for the approval 'see'"),
+        ("uses: churn.observe", "uses: churn.scope", "no step uses churn.observe"),
+    ],
+)
+def test_a_workflow_that_can_not_watch_is_refused_in_two_lines(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled, replaced: str, by: str, said: str
+) -> None:
+    traffic(make_customers(20, 1))
+    path = project / MONITOR
+    path.write_text(path.read_text().replace(replaced, by))
+    found = watch()
+    assert found.code == 2
+    assert len(found.error) == 2
+    assert said in found.error[0]
+
+
+def test_an_older_project_without_the_workflow_is_told_where_to_get_it(
+    project: Path, watch: Callable[..., Outcome]
+) -> None:
+    (project / MONITOR).unlink()
+    found = watch()
+    assert found.code == 2
+    assert found.error[0] == "error: there is no workflows/monitor.yaml in this project"
+
+
+def test_labels_from_a_file_are_joined_by_pseudonym_and_what_does_not_match_is_counted(
+    project: Path, here: Callable[..., Outcome], traffic: Filled
+) -> None:
+    customers = make_customers(500, 52)
+    secret = secret_at(Project.open(project).secret_path)
+    called = customers.assign(customer_id=[pseudonym(secret, name) for name in customers["customer_id"]])
+    traffic(called, labelled=False)
+    labels = customers[["customer_id"]].assign(churn=customers["churn"].map({1: "yes", 0: "no"}))
+    labels.loc[500] = ["a stranger", "yes"]
+    labels.to_csv(project / "data" / "labels.csv", index=False)
+    found = here("--json", "monitor", "--labels", "data/labels.csv")
+    data = found.json["data"]
+    assert data["labels"] == {"matched": 500, "unknown": 1, "unlabelled": 0, "contradictory": 0, "wrong": 0}
+    assert data["metrics"]["performance.labelled_ratio"]["value"] == 1.0
+    assert "customer_id" not in json.dumps(data["metrics"])
+    assert "labels  500 customers matched, 1 unknown to the log" in here("monitor", "--labels", "data/labels.csv").out
+
+
+def test_a_file_of_labels_that_is_not_there_is_named(watch: Callable[..., Outcome], traffic: Filled) -> None:
+    traffic(make_customers(20, 1))
+    found = watch("--labels", "data/none.csv")
+    assert found.code == 2
+    assert "there is no file" in found.error[0]
+
+
+def test_the_table_goes_by_weeks_and_over_another_window_when_asked(
+    watch: Callable[..., Outcome], traffic: Filled
+) -> None:
+    traffic(make_customers(200, 53))
+    assert "-W" in watch("--by", "week", "--window", "4w").out
+    assert watch("--window", "4x").code == 2
+
+
+def test_another_log_is_named_by_option_and_never_repeated_in_a_record(
+    project: Path, watch: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere' / 'p.db'}"
+    log = PredictionLog.open(url)
+    some_days(log, time.time(), make_customers(300, 54), days=2)
+    log.close()
+    found = watch("--log", url)
+    assert found.code == 0
+    assert b"elsewhere" not in b"".join(journal(project).values())
+    missing = watch("--log", f"sqlite:///{tmp_path / 'none.db'}")
+    assert missing.code == 2
+    assert "there is no predictions log" in missing.error[0]
+    away = watch("--log", "postgresql://u:secret@127.0.0.1:9/x")
+    assert away.code == 5
+    assert "secret" not in away.err
+
+
+def test_a_hostile_column_stays_text_in_the_report(
+    project: Path, traffic: Filled, watch: Callable[..., Outcome]
+) -> None:
+    name = '<script>alert("x")</script>|`*[a](javascript:b)'
+    files = release_files()
+    reference = json.loads(files["reference.json"])
+    reference["features"][1]["name"] = name
+    hostile = {**files, "reference.json": json.dumps(reference).encode()}
+    write_bundle(hostile, project / "data" / "one.release")
+    outcome = churnflow(project, "run")
+    assert outcome.code == 0, outcome.err
+    served = Project.open(project).pointer.read()
+    assert served is not None
+    log = PredictionLog.open(Project.open(project).log_url)
+    rows = some_days(log, time.time(), shifted(), labelled=False)
+    moved = [row._replace(id=f"h{row.id}", release=served.artifact.sha256, version=served.version) for row in rows]
+    log.write(moved, [])
+    log.close()
+    found = watch()
+    assert found.code == 8
+    run = next(line for line in found.out.splitlines() if line.startswith("report"))
+    page = Path(run.split(maxsplit=1)[1]).with_suffix(".html").read_text()
+    assert "<script>" not in page
+    assert "javascript:b&quot;" not in page
+    assert '<a href="javascript' not in page
+    assert "&lt;script&gt;" in page
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Keeps what is posted, and answers as it is told."""
+
+    taken: ClassVar[list[dict[str, Any]]] = []
+    code: ClassVar[int] = 200
+
+    def do_POST(self) -> None:
+        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(Receiver.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    Receiver.taken.clear()
+    Receiver.code = 200
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/services/secret"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_webhook_is_told_of_problems_without_personal_data_and_of_calm_only_when_asked(
+    watch: Callable[..., Outcome], traffic: Filled, hook: str
+) -> None:
+    customers = make_customers(600, 55)
+    traffic(customers)
+    assert watch("--webhook", hook).code == 0
+    assert Receiver.taken == []
+    assert watch("--webhook", hook, "--notify", "always").code == 0
+    assert Receiver.taken[0]["verdict"] == "ship"
+    traffic(shifted(900, 56).assign(customer_id=[f"N{place}" for place in range(900)]), labelled=False)
+    assert watch("--webhook", hook).code == 8
+    told = Receiver.taken[1]
+    assert (told["schema"], told["word"]) == ("churnflow/monitor@1", "look")
+    assert told["text"].startswith("churnflow monitor: look, v1.0.0: ")
+    assert not any(name in json.dumps(told) for name in (*customers["customer_id"], "N17", "/project/"))
+
+
+def test_a_webhook_that_fails_is_a_warning_and_no_failure(
+    watch: Callable[..., Outcome], traffic: Filled, hook: str
+) -> None:
+    traffic(make_customers(300, 57))
+    Receiver.code = 500
+    found = watch("--webhook", hook, "--notify", "always")
+    assert found.code == 0
+    assert "warning: the webhook at 127.0.0.1 answered 500\n" in found.err
+    assert "secret" not in found.out + found.err
+    assert watch("--webhook", "file:///etc/passwd").code == 2
+
+
+def test_a_schedule_tells_each_round_in_one_line_goes_on_after_a_failure_and_ends_at_ctrl_c(
+    project: Path, traffic: Filled
+) -> None:
+    traffic(make_customers(500, 58))
+    command = [sys.executable, "-m", "churnflow", "monitor", "--every", "1s", "--labels", "data/later.csv"]
+    running = subprocess.Popen(
+        command, cwd=project, env=environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert running.stdout is not None
+        first = running.stdout.readline()
+        assert "UTC  failed: there is no file" in first
+        (project / "data" / "later.csv").write_text("customer_id,churn\nnobody,yes\n")
+        rounds = []
+        while not rounds or "healthy" not in rounds[-1]:
+            rounds.append(running.stdout.readline())
+            assert rounds[-1], "it ended by itself"
+        assert "confidence 85" in rounds[-1]
+        assert "requests" in rounds[-1]
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        rest = running.communicate(timeout=60)[0]
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode in {0, 130}
+    assert "stopped after" in rest or running.returncode == 130
+    assert list((project / "reports").glob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--every", "soon"], "--every 'soon' is no time"),
+        (["--every", "0s"], "--every '0s' is no time"),
+    ],
+)
+def test_a_schedule_of_another_form_is_refused(here: Callable[..., Outcome], arguments: list[str], said: str) -> None:
+    found = here("monitor", *arguments)
+    assert found.code == 2
+    assert said in found.error[0]
+
+
+def test_a_schedule_and_one_json_object_do_not_go_together(here: Callable[..., Outcome]) -> None:
+    found = here("--json", "monitor", "--every", "1h")
+    assert found.code == 2
+    assert found.json["error"]["text"] == "--json prints one object, and --every never ends"
+
+
+def test_a_second_monitoring_at_the_same_time_is_refused(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled
+) -> None:
+    from churnflow.adapters.project_lock import ProjectLock  # noqa: PLC0415 - holds what another process would
+
+    traffic(make_customers(100, 59))
+    with ProjectLock(Project.open(project).monitor_dir).lock("churnflow monitor"):
+        assert watch().code == 5
+    with Project.open(project).lock("churnflow build"):
+        assert watch().code == 0
+
+
+def test_the_repository_and_a_new_project_have_the_workflow_that_the_template_is() -> None:
+    assert (TEMPLATE.parents[2] / MONITOR).read_text() == TEMPLATE.read_text()
