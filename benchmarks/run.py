@@ -14,8 +14,10 @@ QUICK: Mapping[str, Mapping[str, bool]] = {
     "checkpoints": {},
     "demo": {},
     "scoring": {},
+    "compiled": {},
     "events": {},
     "ingestion": {"quick": True},
+    "serving": {"quick": True},
     "verdicts": {},
 }
 

@@ -17,7 +17,7 @@ REPORT_SIZE = (1000, 1900)
 
 
 def main() -> int:
-    """Run the demo and write `screen.png` and `report.png` beside this file."""
+    """Run the demo and two weeks of traffic, and write the three pictures beside this file."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         sys.stderr.write("error: no Chromium found\nhint: install one, for example: apt install chromium\n")
@@ -31,10 +31,15 @@ def main() -> int:
         )
         page = place / "screen.html"
         page.write_text(_terminal(done.stdout))
-        (report,) = place.glob("churnflow-demo/reports/*/report.html")
+        (drawn,) = place.glob("churnflow-demo/reports/*/roc.svg")
+        report = drawn.with_name("report.html")
         lines = min(FIRST_LINES, done.stdout.count("\n")) + 6
         _shoot(chromium, page, HERE / "screen.png", (COLUMNS * 9 + 40, lines * 20 + 20))
         _shoot(chromium, report, HERE / "report.png", REPORT_SIZE)
+        watch = [sys.executable, HERE / "monitoring_example.py", place / "churnflow-demo"]
+        subprocess.run(watch, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # it says look: not 0
+        newest = max(place.glob("churnflow-demo/reports/*/report.html"), key=lambda path: path.stat().st_mtime)
+        _shoot(chromium, newest, HERE / "monitoring.png", REPORT_SIZE)
     return 0
 
 

@@ -1,5 +1,6 @@
 """The demo: the main job end to end on the bundled data, with scripted approvals that are marked as such."""
 
+import csv
 import json
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ from churnflow.cli.commands import PHASES
 from churnflow.cli.phases import run_data
 from churnflow.cli.reporting import render, write_report
 from churnflow.cli.screens import View, decision_view, lines_view, run_view, together
-from churnflow.cli.serving import server_command
+from churnflow.cli.serving import server_command, server_environment
 from churnflow.cli.session import Session, console
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent, watch
@@ -70,6 +71,8 @@ def demonstrate(session: Session, folder: Path) -> Answer:
         version = _get(f"{url}/api/v1/version")
         again = _ask(url, _example(url))
     _say(session, "serve", f"after both rollbacks the API serves {version['version']} and answers as before")
+    ranked = _score(session, folder)
+    watched = _monitor(session, folder)
     report = folder / "reports" / run.id / "report.md"
     for form in ("md", "html"):
         text, plots = render(project, run, form)
@@ -79,6 +82,8 @@ def demonstrate(session: Session, folder: Path) -> Answer:
         "prediction": prediction,
         "same_after_rollback": prediction["predictions"] == again["predictions"],
         "verified": [f"{outcome.verified} of {outcome.total}" for outcome in outcomes],
+        "ranked": ranked,
+        "monitoring": watched,
         "report": str(report),
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -142,11 +147,42 @@ def _there_and_back(session: Session, project: Project) -> list[Outcome]:
     return outcomes
 
 
+def _score(session: Session, folder: Path) -> Any:
+    """Rank the customers of the bundled file with the release, as a team does before a campaign."""
+    told = _call(folder, "score", "data/customers.csv.gz", "-o", "ranked.csv", "--top", "100")
+    _say(session, "score", "churnflow score data/customers.csv.gz -o ranked.csv --top 100")
+    with (folder / "ranked.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    shown = f"{first['customer_id']}, probability {float(first['probability']):.3f}: {first['reasons']}"
+    _say(session, "score", f"first of them: {shown}")
+    return told
+
+
+def _monitor(session: Session, folder: Path) -> Any:
+    """Watch what was served in these seconds, which is little."""
+    told = _call(folder, "monitor")
+    requests = sum(period["requests"] for period in told["rows"])
+    _say(session, "monitor", f"churnflow monitor: {requests} requests so far, {told['word']}: {told['next_action']}")
+    return told
+
+
+def _call(folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a command on the project as its user does, and return the data of its answer. Raises what it says instead."""
+    command = [sys.executable, "-P", "-m", "churnflow", "--json", "-C", str(folder), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    answer = json.loads(done.stdout)
+    if answer["error"]:
+        raise RefusedError(answer["error"]["text"], hint=answer["error"]["hint"])
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
 @contextmanager
 def _server(project: Project, port: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Run the real API while the block runs, and stop it after; it also stops if this process is killed."""
     command = [*server_command(project), "--port", port, "--stop-with-stdin"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe, told = subprocess.PIPE, server_environment(project)
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, text=True, env=told) as process:
         try:
             url = _address(process)
             # Unread, a full pipe would stop the server; what it has to say goes on to the person who started it.
@@ -217,6 +253,7 @@ def _closing(folder: Path, run: Run, report: Path) -> View:
             f"report       {report}",
             f"             {report.with_suffix('.html')}",
             f"checkpoints  {folder / 'checkpoints' / run.id}",
+            f"ranked       {folder / 'ranked.csv'}",
             f"workflow     {folder / 'workflows' / 'churn.yaml'}",
         ),
     )

@@ -24,8 +24,8 @@ from churnflow.engine.judge import build_confidence, final_confidence, initial_c
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.errors import ConflictError, UsageError
 from churnflow.project import Project
-from churnflow.reporting import closing, json_report, svg
-from churnflow.reporting.document import ReportInput
+from churnflow.reporting import closing, json_report, monitor_plots, svg
+from churnflow.reporting.document import PerformanceRow, ReportInput
 from churnflow.reporting.markdown import markdown
 from churnflow.reporting.plots import CAPTIONS, plots
 
@@ -35,6 +35,8 @@ FORMS: Final[Mapping[str, Form]] = {".md": "md", ".html": "html", ".htm": "html"
 # By these a file is known to be one of ours, which the next report may replace; they stand near its begin or end.
 SIGNS: Final = (closing.SIGN, 'name="generator" content="churnflow"', json_report.SCHEMA, svg.SIGN)
 NEAR: Final = 4096
+TRACKING: Final = "tracking"
+TRACKING_SCHEMA: Final = "churnflow/tracking@1"
 
 
 def register(app: typer.Typer) -> None:
@@ -82,17 +84,20 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
     at: the checkpoint as of which it is written; without, the run as it stands.
     """
     drawn = _plots(project, run) if form != "json" else {}
+    captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
     history = project.checkpoints.history(run.id)
     document = ReportInput(
         run=run,
         checkpoints=[item for item in history if at is None or item.number <= at.number],
         served=project.pointer.read() if at is None else at.release,
-        plots={name: CAPTIONS[name] for name in drawn},
+        plots={name: captions[name] for name in drawn},
         initial=initial_confidence(run, past_runs(run, project.checkpoints)),
         build=build_confidence(run),
         final=final_confidence(run),
         stale=_stale(run),
         standings=track_record(run, project.checkpoints)[1],
+        performance=performance_of(project, run) if at is None else (),
+        watches=TRACKING in run.artifacts(),
     )
     if form == "json":
         return json.dumps(json_report.as_json(document), indent=2, ensure_ascii=False) + "\n", {}
@@ -102,6 +107,22 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
 
         text = html(text, drawn)
     return text, drawn
+
+
+def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
+    """Return the table that a run of monitoring has recorded: the run itself, or the newest one about its release."""
+    artifact = run.artifacts().get(TRACKING)
+    if artifact is None:
+        made = [release.artifact.sha256 for release in project.pointer.past() if release.run == run.id]
+        tracked = project.tracked.newest(made[-1]) if made else None
+        artifact = tracked.artifact if tracked else None
+    if artifact is None or artifact.codec != "json":
+        return ()
+    value = project.store.get(artifact)
+    if not isinstance(value, dict) or value.get("schema") != TRACKING_SCHEMA:
+        return ()
+    known = PerformanceRow.model_fields
+    return tuple(PerformanceRow(**{name: row[name] for name in known}) for row in value["rows"])
 
 
 def write_report(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:
@@ -156,14 +177,14 @@ def _to_stdout(text: str, run: Run) -> Answer:
 
 
 def _plots(project: Project, run: Run) -> dict[str, str]:
-    """Draw what the evaluation and the leaderboard hold, also of a step whose checks did not hold."""
+    """Draw what evaluation, leaderboard and monitoring hold, also of a step whose checks did not hold."""
     outputs = {artifact.name: artifact for record in run.steps() for artifact in record.outputs}
     found = [
         project.store.get(outputs[name]) if name in outputs and outputs[name].codec == "json" else None
-        for name in ("evaluation", "leaderboard")
+        for name in ("evaluation", "leaderboard", "drift", TRACKING)
     ]
-    evaluation, leaderboard = (value if isinstance(value, dict) else {} for value in found)
-    return plots(evaluation, leaderboard)
+    evaluation, leaderboard, drift, tracking = (value if isinstance(value, dict) else {} for value in found)
+    return {**plots(evaluation, leaderboard), **monitor_plots.monitor_plots(drift, tracking)}
 
 
 def _stale(run: Run) -> frozenset[str]:

@@ -121,7 +121,7 @@ def _write(folder: Path, template: str, source: Source | EventSource) -> list[Pa
         }
     else:
         made = churn_workflow(source) if isinstance(source, Source) else events_workflow(source)
-        files["workflows/churn.yaml"] = made
+        files |= {"workflows/churn.yaml": made, "workflows/monitor.yaml": _template("monitor.yaml")}
         copies[f"data/{source.name}"] = source.file
     for name in (*files, *copies):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

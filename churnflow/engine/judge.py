@@ -1,6 +1,6 @@
 """From evidence to scores and a verdict: pure, and every number the sum of named parts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from churnflow.domain.claims import PastRun
@@ -22,6 +22,13 @@ PER_NOISE = 10
 MOST_UNPROVEN = 55
 # How many runs a plan by itself counts for, beside what earlier runs came to.
 PLAN_COUNTS = 4
+# A step that knows what is to be done says so in the fact of this name, `_` and the verdict.
+NEXT_ACTION = "next_action"
+USUAL_ACTIONS: Mapping[Verdict, str] = {
+    "rework": "rework what the reasons name, then `churnflow plan --new` starts a new run",
+    "fix": "fix what the reasons name, then `churnflow decide`",
+    "ship": "`churnflow serve`",
+}
 
 
 def step_confidence(
@@ -192,11 +199,18 @@ def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confid
     reasons = blockers(run, gate, stale)
     rests_on = f"{'final' if final else 'build'} confidence {confidence.score}, band {_band(confidence.score, gate)}"
     lines = [f"{rests_on}: {confidence.because}", *reasons, *_settled(run)]
+    decided: Verdict = "ship"
     if confidence.score < gate.fix:
-        return "rework", confidence, lines, "rework what the reasons name, then `churnflow plan --new` starts a new run"
-    if reasons or confidence.score < gate.ship:
-        return "fix", confidence, lines, "fix what the reasons name, then `churnflow decide`"
-    return "ship", confidence, lines, "`churnflow serve`"
+        decided = "rework"
+    elif reasons or confidence.score < gate.ship:
+        decided = "fix"
+    return decided, confidence, lines, _next_action(run, decided)
+
+
+def _next_action(run: Run, decided: Verdict) -> str:
+    """Return what is to be done after a verdict: what a step advises for it as a fact, the usual else."""
+    advised = (record.facts.get(f"{NEXT_ACTION}_{decided}") for record in reversed(run.steps()))
+    return next(filter(None, advised), USUAL_ACTIONS[decided])
 
 
 def _settled(run: Run) -> list[str]:

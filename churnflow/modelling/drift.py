@@ -4,7 +4,7 @@ The tables may be the training and the test part, the oldest and the newest rows
 what it is asked now.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +15,7 @@ from scipy.stats import chi2_contingency, false_discovery_control, ks_2samp, nor
 
 from churnflow.modelling.alone import as_matrix, booster, roc_auc
 from churnflow.modelling.split import Ints, deal_folds, equal_rows
+from churnflow.modelling.stability import population_stability, stability_by_chance
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +28,6 @@ FALSE_DISCOVERIES: Final = 0.01
 AUC_LIMIT: Final = 0.55
 LEVEL: Final = 0.999
 MOST_LEVELS: Final = 30
-_HALF_ROW: Final = 0.5
 _SHUFFLES: Final = 3
 
 
@@ -94,19 +94,6 @@ def measure_drift(reference: pd.DataFrame, newest: pd.DataFrame, kinds: Mapping[
     shares = told.contributions() if drifted else np.zeros(len(kinds))
     shifts = _shifts(tables[0], tables[1], kinds, shares)
     return Drift(told.auc, low, high, (len(reference), len(newest)), drifted, shifts)
-
-
-def population_stability(reference: Sequence[float] | Floats, newest: Sequence[float] | Floats) -> float:
-    """Return the population stability index between two sets of counts over the same bins.
-
-    The sum of (share - reference share) x log(share / reference share), half a row added to each bin so that an
-    empty one has a logarithm; twice the symmetrised Kullback-Leibler divergence of Jeffreys (1946).
-    """
-    shares = []
-    for counts in (reference, newest):
-        smoothed = np.asarray(counts, dtype=np.float64) + _HALF_ROW
-        shares.append(smoothed / smoothed.sum())
-    return float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
 
 
 def delong(scores: Floats, target: Ints) -> tuple[float, float]:
@@ -177,8 +164,7 @@ def _shifts(
         test, statistic, p_value = tests[place]
         counts = _counts(reference[name], newest[name], kind)
         psi = population_stability(*counts)
-        # Two samples of one source differ by chance, with this mean (Yurdakul and Naranjo 2020).
-        by_chance = (len(counts[0]) - 1) * (1 / len(reference) + 1 / len(newest))
+        by_chance = stability_by_chance(len(counts[0]), len(reference), len(newest))
         drifted = bool(q_values[place] <= FALSE_DISCOVERIES and psi >= PSI_LIMIT + by_chance)
         share = float(contributions[place])
         shifts.append(Shift(name, psi, test, statistic, p_value, float(q_values[place]), drifted, share))

@@ -29,7 +29,8 @@ class ReportInput:
     """A run with its checkpoints (oldest first), what is served, the scores, and the captions of its plots by file.
 
     stale: the names of the approvals, checkpoints and gates whose answer was about something that has changed since.
-    standings: what came true of what each author claimed, in this run and those before it.
+    standings: what came true of what each author claimed, in this run and those before it. watches: whether the run is
+    one of monitoring, whose table and figures are what it is read for, and come first.
     """
 
     run: Run
@@ -42,3 +43,4 @@ class ReportInput:
     stale: frozenset[str] = frozenset()
     performance: Sequence[PerformanceRow] = ()
     standings: Sequence[Standing] = ()
+    watches: bool = False

@@ -21,11 +21,11 @@ SEVERITIES: Final = {"critical": "critical issue", "warning": "warning", "note":
 def markdown(document: ReportInput) -> str:
     """Return the whole report; equal records give equal bytes."""
     run = document.run
+    phases = [line for phase in run.declared.phases for line in _phase(phase, document)]
+    results = [*closing.performance(document.performance, document.served, run), *closing.figures(document)]
     lines = [
         *_task(document),
-        *(line for phase in run.declared.phases for line in _phase(phase, document)),
-        *closing.performance(document.performance, document.served, run),
-        *closing.figures(document),
+        *(results + phases if document.watches else phases + results),
         *closing.checkpoints(document),
         *closing.times(run),
         *closing.traceability(document),

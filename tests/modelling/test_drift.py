@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from churnflow.modelling.drift import delong, measure_drift, population_stability
+from churnflow.modelling.drift import delong, measure_drift
+from churnflow.modelling.stability import population_stability
 from tests.customers import make_customers
 
 KINDS = {"tenure": "number", "bill": "number", "plan": "category", "noise": "number"}

@@ -1,0 +1,164 @@
+"""One run of monitoring: a workflow on the predictions log, with a journal and a report of its own."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from churnflow.adapters.answers_reviewer import AbsentReviewer
+from churnflow.adapters.journal_files import JournalFiles
+from churnflow.adapters.project_lock import ProjectLock
+from churnflow.adapters.tracked_tables import Tracked
+from churnflow.cli.reporting import FOLDER, performance_of, render, write_report
+from churnflow.cli.serving import LOG_VARIABLE
+from churnflow.domain.journal import Decision, Run
+from churnflow.domain.ledger import ledger
+from churnflow.domain.release import Release
+from churnflow.domain.workflow import ApprovalRequest
+from churnflow.engine.advance import advance, override
+from churnflow.engine.check import check
+from churnflow.engine.judge import all_metrics
+from churnflow.engine.parse import Parsed, WorkflowError
+from churnflow.engine.ports import Listener, Ports
+from churnflow.errors import UsageError
+from churnflow.project import Project
+from churnflow.reporting.document import PerformanceRow
+
+OBSERVES: Final = "churn.observe"
+WORDS: Final[Mapping[str, str]] = {"ship": "healthy", "fix": "look", "rework": "act"}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a run of monitoring ended. decision: None where a step stopped it. reports: the files that were written."""
+
+    run: Run
+    release: Release
+    decision: Decision | None
+    rows: tuple[PerformanceRow, ...]
+    reports: tuple[Path, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """The verdict as screens say it; `failed` where there is none."""
+        return WORDS[self.decision.verdict] if self.decision else "failed"
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why: the reasons of the gate, or of the step that stopped the run."""
+        if self.decision is not None:
+            return self.decision.reasons
+        return [issue.text for record in self.run.steps() if not record.passed for issue in record.issues]
+
+    @property
+    def noticed(self) -> list[str]:
+        """What was noticed and has weight, the critical first."""
+        lines = [line for line in ledger(self.run) if line.severity != "note"]
+        return [f"{line.source}: {line.text}" for line in sorted(lines, key=lambda line: line.severity)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome for programs: nothing in it is about one person."""
+        decision = self.decision
+        return {
+            "verdict": decision.verdict if decision else "failed",
+            "word": self.word,
+            "confidence": decision.confidence.score if decision else None,
+            "release": self.release.version,
+            "run": self.run.id,
+            "reasons": list(self.reasons),
+            "noticed": self.noticed,
+            "next_action": decision.next_action if decision else "`churnflow monitor` again, once the cause is gone",
+            "metrics": {name: value.model_dump(mode="json") for name, value in all_metrics(self.run).items()},
+            "rows": [row.model_dump(mode="json") for row in self.rows],
+            "reports": [str(path) for path in self.reports],
+        }
+
+
+def own_log(parsed: Parsed) -> str | None:
+    """Return the URL of the predictions log that the workflow itself names, None where it leaves that to the caller."""
+    named = [str(step.params.get("log", "")) for step in parsed.workflow.steps() if step.uses == OBSERVES]
+    return next((log for log in named if "://" in log), None)
+
+
+def settings_of(parsed: Parsed, asked: Mapping[str, str | None]) -> list[tuple[str, str, object]]:
+    """Return the parameters to set at each step that observes: what was asked for, and the time, once for all.
+
+    So an hour later nothing is answered from what is kept, and the record says which time was looked at.
+    """
+    values = {"until": datetime.now(UTC).isoformat(), **{name: text for name, text in asked.items() if text}}
+    steps = [step.name for step in parsed.workflow.steps() if step.uses == OBSERVES]
+    if not steps:
+        message = f"{parsed.path} does not watch anything: no step uses {OBSERVES}"
+        raise UsageError(message, hint="name a monitoring workflow, such as workflows/monitor.yaml")
+    return [(step, name, value) for step in steps for name, value in values.items()]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a run of monitoring works on. url: of the predictions log. settings: parameters to set."""
+
+    parsed: Parsed
+    release: Release
+    url: str
+    settings: Sequence[tuple[str, str, object]]
+
+
+def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
+    """Run the workflow in a new run beside that of the project, and record the table of the release.
+
+    Raises WorkflowError for a workflow that can not be run, ConflictError while another monitoring is at work.
+    """
+    parsed, release = asked.parsed, asked.release
+    _refuse_approvals(parsed)
+    with ProjectLock(project.monitor_dir).lock("churnflow monitor"), _named_log(asked.url):
+        ports = _ports(project, listener)
+        run = project.new_run(parsed)
+        ports.journal.start(run)
+        run = override(run, asked.settings, ports)
+        problems = check(replace(parsed, workflow=run.workflow), project.catalog, project.files, project.codecs())
+        if problems:
+            raise WorkflowError(parsed.path, problems)
+        run = advance(run, ports, phases=tuple(parsed.workflow.phases))
+        table = run.artifacts().get("tracking")
+        if table is not None:
+            project.tracked.keep(release.artifact.sha256, Tracked(run=run.id, artifact=table))
+    decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
+    return Watched(run, release, decision, performance_of(project, run))
+
+
+def write_reports(project: Project, watched: Watched) -> Watched:
+    """Write the report of a run of monitoring as Markdown and HTML; return it with where they are."""
+    folder = project.root / FOLDER / watched.run.id
+    paths = []
+    for form in ("md", "html"):
+        path = folder / f"report.{form}"
+        write_report(path, *render(project, watched.run, form))
+        paths.append(path)
+    return replace(watched, reports=tuple(paths))
+
+
+@contextmanager
+def _named_log(url: str) -> Iterator[None]:
+    """Tell the steps where the log is, by the environment: no record is to repeat a password that is in its URL."""
+    before = os.environ.get(LOG_VARIABLE)
+    os.environ[LOG_VARIABLE] = url
+    try:
+        yield
+    finally:
+        del os.environ[LOG_VARIABLE]
+        os.environ |= {} if before is None else {LOG_VARIABLE: before}
+
+
+def _ports(project: Project, listener: Listener) -> Ports:
+    journal = JournalFiles(project.monitor_dir, project.repository.shared_dir)
+    return replace(project.ports(AbsentReviewer(), listener), journal=journal)
+
+
+def _refuse_approvals(parsed: Parsed) -> None:
+    asked = [item.name for item in parsed.workflow.items() if isinstance(item, ApprovalRequest)]
+    if asked:
+        message = f"{parsed.path} asks for the approval {asked[0]!r}, and nobody is there while a service is watched"
+        raise UsageError(message, hint="take approvals out of a monitoring workflow; its gate decides alone")

@@ -1,0 +1,317 @@
+"""The command that watches what is served: drift, data quality, performance, service, and what to do about it."""
+
+import importlib
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from churnflow.adapters.answers_reviewer import AbsentReviewer
+from churnflow.adapters.webhook import checked, post
+from churnflow.cli.answer import Answer, Failure, Next
+from churnflow.cli.forgetting import open_log
+from churnflow.cli.monitored import Round, Watched, own_log, settings_of, watch_once, write_reports
+from churnflow.cli.screens import View, counted, lines_view, table_view, together
+from churnflow.cli.serving import LOG_VARIABLE, LogOption, nothing_to_serve
+from churnflow.cli.session import Session, one_line, session_of
+from churnflow.cli.stops import VERDICTS
+from churnflow.cli.watching import Silent, watch
+from churnflow.domain.release import Release
+from churnflow.domain.serving import Privacy
+from churnflow.engine.parse import Parsed
+from churnflow.engine.verify import verify_served
+from churnflow.errors import ChurnflowError, ConflictError, UsageError
+from churnflow.project import Project
+from churnflow.reporting.closing import PERFORMANCE_COLUMNS, performance_cells
+
+WORKFLOW: Final = "workflows/monitor.yaml"
+EVERY: Final = re.compile(r"([1-9]\d{0,4})([smhd])")
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+CURL: Final = "curl http://127.0.0.1:8000/api/v1/predict -H 'Content-Type: application/json' -d @customers.json"
+SCHEMA: Final = "churnflow/monitor@1"
+STEP_FAILED: Final = 7
+
+Labels = Annotated[
+    Path | None, typer.Option("--labels", metavar="FILE", help="Outcomes that have arrived: id and target.")
+]
+Every = Annotated[str | None, typer.Option("--every", metavar="TIME", help="Repeat until Ctrl-C: 30m, 1h, 1d.")]
+Hook = Annotated[str | None, typer.Option("--webhook", metavar="URL", help="Post the outcome there as JSON.")]
+Notify = Annotated[Literal["problems", "always"], typer.Option("--notify", help="When to post it.")]
+Length = Annotated[str | None, typer.Option("--window", metavar="TIME", help="How far to look back: 14d, 4w.")]
+By = Annotated[Literal["day", "week"] | None, typer.Option("--by", help="The periods of the table.")]
+WorkflowArgument = Annotated[str, typer.Argument(help="The monitoring workflow.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the program."""
+    app.command("monitor")(monitor)
+
+
+def monitor(
+    context: typer.Context,
+    workflow: WorkflowArgument = WORKFLOW,
+    labels: Labels = None,
+    log: LogOption = None,
+    every: Every = None,
+    webhook: Hook = None,
+    notify: Notify = "problems",
+    window: Length = None,
+    by: By = None,
+) -> Answer | int:
+    """Watch what is served: healthy (exit 0), look (8) or act (9), with reasons, the table and what to do."""
+    session = session_of(context)
+    seconds = _seconds(session, every)
+    project = session.project()
+    asked = _Asked(
+        parsed=_parsed(project, workflow),
+        log=log,
+        labels=None if labels is None else session.directory / labels,
+        webhook=None if webhook is None else checked(webhook),
+        always=notify == "always",
+        params={"window": window, "period": by},
+    )
+    rounds = _Rounds(session, project, asked)
+    rounds.release()
+    return rounds.once() if seconds is None else _repeated(rounds, seconds)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command was asked for."""
+
+    parsed: Parsed
+    log: str | None
+    labels: Path | None
+    webhook: str | None
+    always: bool
+    params: Mapping[str, str | None]
+
+    def url(self, project: Project) -> str:
+        """Return the URL of the predictions log: an option, the workflow, the environment, else that of the project."""
+        return self.log or own_log(self.parsed) or os.environ.get(LOG_VARIABLE) or project.log_url
+
+    def settings(self) -> list[tuple[str, str, object]]:
+        """Return the parameters to set in the workflow."""
+        return settings_of(self.parsed, {**self.params, "log": LOG_VARIABLE if self.log else None})
+
+
+@dataclass
+class _Rounds:
+    """Rounds of monitoring in one project."""
+
+    session: Session
+    project: Project
+    asked: _Asked
+    warnings: list[str] = field(default_factory=list)
+    _seen: tuple[int, int] | None = None
+
+    def release(self) -> Release:
+        """Return what is served, verified. Raises RefusedError when nothing is."""
+        served = verify_served(self.project.ports(AbsentReviewer(), Silent()))
+        if served is None:
+            raise nothing_to_serve(self.project)
+        return served
+
+    def once(self) -> Answer:
+        """Do a round and answer with all of it."""
+        release = self.release()
+        taken = self._prepared(release)
+        if taken is None:
+            return _nothing_yet(release)
+        with watch(self.session, self.asked.parsed.workflow) as listener:
+            watched = watch_once(self.project, self._round(release), listener)
+        watched = write_reports(self.project, watched)
+        self._tell(watched)
+        return _answer(watched, taken, tuple(self.warnings))
+
+    def line(self) -> str:
+        """Do a round and return one line about it; a healthy one leaves no report behind."""
+        release = self.release()
+        if self._prepared(release) is None:
+            return f"no predictions yet of {release.version}"
+        watched = watch_once(self.project, self._round(release), Silent())
+        if watched.word != "healthy":
+            watched = write_reports(self.project, watched)
+        self._tell(watched)
+        return _line(watched)
+
+    def _prepared(self, release: Release) -> dict[str, int] | None:
+        """Take in what labels there are; None where nothing was predicted yet. Names the log to the steps."""
+        url = self.asked.url(self.project)
+        if not self.asked.log and url == self.project.log_url and not self._is_begun():
+            return None
+        log, failed = open_log(self.project, url)
+        try:
+            if next(iter(log.predictions(0.0, time.time() + 1)), None) is None:
+                return None
+            return self._labelled(release, log)
+        except failed as error:
+            message = f"the predictions log can not be read: {error}"
+            raise ConflictError(message, hint="see that its database answers, then monitor again") from None
+        finally:
+            log.close()
+
+    def _round(self, release: Release) -> Round:
+        return Round(self.asked.parsed, release, self.asked.url(self.project), self.asked.settings())
+
+    def _is_begun(self) -> bool:
+        return Path(self.project.log_url.removeprefix("sqlite:///")).exists()
+
+    def _labelled(self, release: Release, log: Any) -> dict[str, int]:
+        """Take the outcomes of the file, unless it is as it was in the round before."""
+        path = self.asked.labels
+        if path is None:
+            return {}
+        if not path.is_file():
+            message = f"there is no file {path}"
+            raise UsageError(message, hint="name the file of outcomes: --labels FILE")
+        state = (path.stat().st_mtime_ns, path.stat().st_size)
+        if state == self._seen:
+            return {}
+        label_file, pseudonyms = (
+            importlib.import_module(f"churnflow.modelling.{name}") for name in ("label_file", "pseudonyms")
+        )
+        secret = pseudonyms.secret_at(self.project.secret_path)
+        naming = label_file.Naming((release.privacy or Privacy()).customer, secret)
+        files = self.project.store.get(release.artifact)
+        taken = label_file.take_outcomes(path, files, log, naming, time.time())
+        self._seen = state
+        return asdict(taken)
+
+    def _tell(self, watched: Watched) -> None:
+        self.warnings.clear()
+        if self.asked.webhook and (self.asked.always or watched.word != "healthy"):
+            content = watched.as_json()
+            text = f"churnflow monitor: {watched.word}, {watched.release.version}: {content['next_action']}"
+            failed = post(self.asked.webhook, {"schema": SCHEMA, "text": text, **content, "reports": []})
+            self.warnings.extend([failed] if failed else [])
+
+
+def _repeated(rounds: _Rounds, seconds: int) -> int:
+    """Do a round every so many seconds until Ctrl-C; one that fails is told, and the next is done all the same."""
+    done = 0
+    while True:
+        began = time.monotonic()
+        _say(_outcome(rounds))
+        for warning in rounds.warnings:
+            sys.stderr.write(f"warning: {one_line(warning)}\n")
+        done += 1
+        try:
+            time.sleep(max(0.0, began + seconds - time.monotonic()))
+        except KeyboardInterrupt:
+            _say(f"stopped after {counted(done, 'round')}")
+            return 0
+
+
+def _outcome(rounds: _Rounds) -> str:
+    try:
+        return rounds.line()
+    except (ChurnflowError, OSError) as error:
+        hint = f"; {error.hint}" if isinstance(error, ChurnflowError) else ""
+        return f"failed: {error}{hint}"
+    except Exception as error:  # noqa: BLE001 - a schedule outlives a bug, whose log is kept
+        return f"failed: {type(error).__name__}; the log is in {rounds.project.keep_traceback(error)}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC  {one_line(text)}\n")
+    sys.stdout.flush()
+
+
+def _line(watched: Watched) -> str:
+    if watched.decision is None:
+        return f"failed   {'; '.join(watched.reasons)}"
+    row = watched.rows[-1] if watched.rows else None
+    shown = "" if row is None else f"  {', '.join(_named(performance_cells(row)))}"
+    report = f"; {watched.reports[0]}" if watched.reports else ""
+    action = "" if watched.word == "healthy" else f"  {watched.decision.next_action}{report}"
+    return f"{watched.word:8} confidence {watched.decision.confidence.score}{shown}{action}"
+
+
+def _named(cells: list[str]) -> list[str]:
+    return [cells[0], *(f"{name} {cell}" for name, cell in zip(PERFORMANCE_COLUMNS[1:], cells[1:], strict=True))]
+
+
+def _seconds(session: Session, every: str | None) -> int | None:
+    if every is None:
+        return None
+    found = EVERY.fullmatch(every)
+    if found is None:
+        message = f"--every {every!r} is no time"
+        raise UsageError(message, hint="write it as 30m, 1h or 1d")
+    if session.as_json:
+        message = "--json prints one object, and --every never ends"
+        raise UsageError(message, hint="leave --every out and call it by cron; or leave --json out")
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def _parsed(project: Project, workflow: str) -> Parsed:
+    if workflow == WORKFLOW and not (project.root / WORKFLOW).is_file():
+        message = f"there is no {WORKFLOW} in this project"
+        raise UsageError(message, hint=f"`churnflow new DIR` writes one that can be copied: DIR/{WORKFLOW}")
+    return project.workflow(workflow)
+
+
+def _nothing_yet(release: Release) -> Answer:
+    text = f"no predictions yet of {release.version}: nothing can be watched"
+    steps = (Next("churnflow serve", "then ask it for predictions"), Next(CURL, "asks it"))
+    data: dict[str, Any] = {"verdict": None, "rows": [], "metrics": {}, "release": release.version}
+    return Answer(data, lines_view(text, f"ask for some: {CURL}"), next=steps)
+
+
+def _answer(watched: Watched, taken: Mapping[str, int], warnings: tuple[str, ...]) -> Answer:
+    decision = watched.decision
+    report = [f"report  {path}" for path in watched.reports]
+    views = [_table(watched), *_labels_view(taken), _verdict(watched), lines_view(*report)]
+    code = VERDICTS[decision.verdict] if decision else STEP_FAILED
+    failure = None if decision else _failure(watched)
+    data = {**watched.as_json(), "labels": dict(taken)}
+    return Answer(data, together(*views), code, _next(watched), run=watched.run.id, warnings=warnings, failure=failure)
+
+
+def _failure(watched: Watched) -> Failure:
+    record = next(record for record in reversed(watched.run.steps()) if not record.passed)
+    broken = [check.claim for check in record.checks if not check.passed]
+    reason = f"{', '.join(broken)} does not hold" if broken else "; ".join(watched.reasons) or "it did not pass"
+    usual = "limits that a verdict is to rest on stand under `rules:` of the gate" if broken else "mend the cause"
+    return Failure(f"step {record.name}: {reason}", record.facts.get("hint", usual))
+
+
+def _next(watched: Watched) -> tuple[Next, ...]:
+    action = watched.decision.next_action if watched.decision else ""
+    named = next((text for text in action.split("`")[1::2] if text.startswith("churnflow ")), None)
+    usual = "churnflow report" if watched.word == "healthy" else "churnflow monitor"
+    return (Next(named or usual, action),)
+
+
+def _table(watched: Watched) -> View:
+    rows = [performance_cells(row) for row in watched.rows]
+    return table_view(f"What {watched.release.version} did", PERFORMANCE_COLUMNS, rows, empty="no period yet")
+
+
+def _labels_view(taken: Mapping[str, int]) -> list[View]:
+    if not taken:
+        return []
+    others = [(taken["unknown"], "unknown to the log"), (taken["unlabelled"], "without a label")]
+    others += [(taken["contradictory"], "with both labels"), (taken["wrong"], "with another label")]
+    text = "".join(f", {count:,} {what}" for count, what in others if count)
+    return [lines_view(f"labels  {counted(taken['matched'], 'customer')} matched{text}", "")]
+
+
+def _verdict(watched: Watched) -> View:
+    decision = watched.decision
+    if decision is None:
+        return lines_view()
+    fix, ship = decision.bands
+    bands = f"healthy {ship}-100, look {fix}-{ship - 1}, act below {fix}"
+    return lines_view(
+        f"{watched.word.upper()}  confidence {decision.confidence.score}  ({bands})",
+        *(f"  - {reason}" for reason in (*decision.reasons, *watched.noticed)),
+        f"to do   {decision.next_action}",
+    )

@@ -1,0 +1,80 @@
+"""Outcomes from a file: what became of customers whose predictions are in the log."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from churnflow.errors import UsageError
+from churnflow.modelling.prediction_log import OutcomeRow, PredictionLog
+from churnflow.modelling.pseudonyms import pseudonym
+from churnflow.modelling.sources import read_table
+from churnflow.modelling.texts import fold
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many customers of a file were matched, are unknown to the log, have no label yet, or contradict themselves.
+
+    wrong: labels that are neither of the two.
+    """
+
+    matched: int
+    unknown: int
+    unlabelled: int
+    contradictory: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the log calls a customer: as the release's privacy says, with the key of pseudonyms."""
+
+    customer: str
+    secret: bytes
+
+    def of(self, identifier: str) -> str:
+        """Return what the log has in the place of an id."""
+        return pseudonym(self.secret, identifier) if self.customer == "pseudonym" else identifier
+
+
+def take_outcomes(path: Path, files: Mapping[str, bytes], log: PredictionLog, naming: Naming, now: float) -> Taken:
+    """Add the outcomes of a file to the log, of the customers that it knows.
+
+    The file is of any format that a source may have, with the columns of id and target that the release was trained
+    with. Raises UsageError for a file without them, and where the log keeps no customers; LogError.
+    """
+    schema = json.loads(files["schema.json"])
+    if naming.customer == "none" or not schema.get("id"):
+        why = "the log of this release keeps no customers" if schema.get("id") else "its workflow names no id"
+        message = f"labels can not be joined by customer: {why}"
+        raise UsageError(message, hint="tell them by prediction: POST /api/v1/feedback with prediction_id")
+    table = read_table(path)
+    labels, counts = _labels(zip(table.column(schema["id"]), table.column(schema["target"]), strict=True), schema)
+    names = {identifier: naming.of(identifier) for identifier in labels}
+    _, known = log.known([], list(names.values()))
+    rows = [
+        OutcomeRow(now, None, names[identifier], label, None)
+        for identifier, label in labels.items()
+        if names[identifier] in known
+    ]
+    log.add_outcomes(rows)
+    return Taken(matched=len(rows), unknown=len(labels) - len(rows), **counts)
+
+
+def _labels(pairs: Any, schema: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the label of each customer, and how many have none, several, or another."""
+    meaning = {fold(text): label for text, label in schema.get("labels", {}).items()}
+    meaning |= {fold(schema["positive"]): 1, fold(schema["negative"]): 0}
+    missing = {fold(word) for word in schema.get("missing", ("",))} | {""}
+    found: dict[str, set[int]] = {}
+    counts = {"unlabelled": 0, "contradictory": 0, "wrong": 0}
+    for identifier, text in pairs:
+        label = meaning.get(fold(text))
+        if label is not None:
+            found.setdefault(identifier.strip(), set()).add(label)
+        else:
+            counts["unlabelled" if fold(text) in missing else "wrong"] += 1
+    counts["contradictory"] = sum(len(labels) > 1 for labels in found.values())
+    return {name: labels.pop() for name, labels in found.items() if len(labels) == 1}, counts
