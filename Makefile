@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # `make demo` removes this folder first, so that nobody's own can be named instead.
 override DEMO := build/demo
 
-.PHONY: setup demo test check format lock bench bench-modelling bench-confidence bench-detectors clean
+.PHONY: setup demo test check format lock bench bench-modelling bench-confidence bench-detectors bench-monitoring clean
 
 setup: .venv/installed
 
@@ -70,6 +70,9 @@ bench-confidence: .venv/extras
 
 bench-detectors: .venv/extras
 	$(BIN)/python benchmarks/detectors.py
+
+bench-monitoring: .venv/extras
+	$(BIN)/python benchmarks/monitoring.py
 
 clean:
 	rm -rf .venv build

@@ -54,7 +54,7 @@ class Server:
 
 
 def main(*, quick: bool = False) -> bool:
-    """Print a table for each model, if `quick` for the first; return whether that one, for which they are, holds all targets."""
+    """Print a table for each model, if `quick` for the first alone; return whether that one holds the targets."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     held = [_compare(name, models) for name, models in list(MODELS.items())[: 1 if quick else None]]

@@ -1,6 +1,7 @@
 """One run of monitoring: a workflow on the predictions log, with a journal and a report of its own."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.tracked_tables import Tracked
-from churnflow.cli.reporting import FOLDER, performance_of, render, write_report
+from churnflow.cli.reporting import FOLDER, TRACKING, performance_of, render, table_in, write_report
 from churnflow.cli.serving import LOG_VARIABLE
 from churnflow.domain.journal import Decision, Run
 from churnflow.domain.ledger import ledger
@@ -27,6 +28,7 @@ from churnflow.errors import UsageError
 from churnflow.project import Project
 from churnflow.reporting.document import PerformanceRow
 
+FIGURE: Final = re.compile(r"(?<![\w.])-?\d")
 OBSERVES: Final = "churn.observe"
 WORDS: Final[Mapping[str, str]] = {"ship": "healthy", "fix": "look", "rework": "act"}
 
@@ -58,6 +60,11 @@ class Watched:
         """What was noticed and has weight, the critical first."""
         lines = [line for line in ledger(self.run) if line.severity != "note"]
         return [f"{line.source}: {line.text}" for line in sorted(lines, key=lambda line: line.severity)]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What the outcome is about, without its numbers: a problem that stands for days is one problem."""
+        return (self.word, *(FIGURE.split(text)[0] for text in (*self.reasons[1:], *self.noticed)))
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome for programs: nothing in it is about one person."""
@@ -122,9 +129,11 @@ def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
         if problems:
             raise WorkflowError(parsed.path, problems)
         run = advance(run, ports, phases=tuple(parsed.workflow.phases))
-        table = run.artifacts().get("tracking")
-        if table is not None:
-            project.tracked.keep(release.artifact.sha256, Tracked(run=run.id, artifact=table))
+        table = run.artifacts().get(TRACKING)
+        # A rollback while it ran has had it watch another release than the one that was asked about.
+        about = table_in(project, table).get("release", {}).get("sha256")
+        if table is not None and about:
+            project.tracked.keep(about, Tracked(run=run.id, artifact=table))
     decision = next((entry for entry in reversed(run.current()) if isinstance(entry, Decision)), None)
     return Watched(run, release, decision, performance_of(project, run))
 

@@ -3,10 +3,13 @@
 import importlib
 import os
 import re
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,7 +20,7 @@ from churnflow.adapters.webhook import checked, post
 from churnflow.cli.answer import Answer, Failure, Next
 from churnflow.cli.forgetting import open_log
 from churnflow.cli.monitored import Round, Watched, own_log, settings_of, watch_once, write_reports
-from churnflow.cli.screens import View, counted, lines_view, table_view, together
+from churnflow.cli.screens import View, commands_view, counted, lines_view, table_view, together
 from churnflow.cli.serving import LOG_VARIABLE, LogOption, nothing_to_serve
 from churnflow.cli.session import Session, one_line, session_of
 from churnflow.cli.stops import VERDICTS
@@ -110,6 +113,7 @@ class _Rounds:
     asked: _Asked
     warnings: list[str] = field(default_factory=list)
     _seen: tuple[int, int] | None = None
+    _reported: tuple[tuple[str, ...], tuple[Path, ...]] = ((), ())
 
     def release(self) -> Release:
         """Return what is served, verified. Raises RefusedError when nothing is."""
@@ -131,13 +135,16 @@ class _Rounds:
         return _answer(watched, taken, tuple(self.warnings))
 
     def line(self) -> str:
-        """Do a round and return one line about it; a healthy one leaves no report behind."""
+        """Do a round and return one line about it; a report is left by what was not found in the round before."""
         release = self.release()
         if self._prepared(release) is None:
             return f"no predictions yet of {release.version}"
         watched = watch_once(self.project, self._round(release), Silent())
         if watched.word != "healthy":
-            watched = write_reports(self.project, watched)
+            known, reports = self._reported
+            same = known == watched.subjects
+            watched = replace(watched, reports=reports) if same else write_reports(self.project, watched)
+        self._reported = (watched.subjects, watched.reports)
         self._tell(watched)
         return _line(watched)
 
@@ -148,9 +155,9 @@ class _Rounds:
             return None
         log, failed = open_log(self.project, url)
         try:
-            if next(iter(log.predictions(0.0, time.time() + 1)), None) is None:
-                return None
-            return self._labelled(release, log)
+            with closing(log.predictions(0.0, time.time() + 1)) as batches:
+                nothing = next(batches, None) is None
+            return None if nothing else self._labelled(release, log)
         except failed as error:
             message = f"the predictions log can not be read: {error}"
             raise ConflictError(message, hint="see that its database answers, then monitor again") from None
@@ -196,17 +203,37 @@ class _Rounds:
 def _repeated(rounds: _Rounds, seconds: int) -> int:
     """Do a round every so many seconds until Ctrl-C; one that fails is told, and the next is done all the same."""
     done = 0
-    while True:
-        began = time.monotonic()
-        _say(_outcome(rounds))
-        for warning in rounds.warnings:
-            sys.stderr.write(f"warning: {one_line(warning)}\n")
-        done += 1
-        try:
-            time.sleep(max(0.0, began + seconds - time.monotonic()))
-        except KeyboardInterrupt:
-            _say(f"stopped after {counted(done, 'round')}")
-            return 0
+    with _asked_to_stop() as stop:
+        while not stop.is_set():
+            began = time.monotonic()
+            _say(_outcome(rounds))
+            for warning in rounds.warnings:
+                sys.stderr.write(f"warning: {one_line(warning)}\n")
+            done += 1
+            stop.wait(max(0.0, began + seconds - time.monotonic()))
+    _say(f"stopped after {counted(done, 'round')}")
+    return 0
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Yield what the first Ctrl-C or SIGTERM sets, so that a round comes to its end; a second one is not waited for."""
+    stop = threading.Event()
+
+    def ask(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as of what a shell runs in the background
+            signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _outcome(rounds: _Rounds) -> str:
@@ -226,16 +253,17 @@ def _say(text: str) -> None:
 
 def _line(watched: Watched) -> str:
     if watched.decision is None:
-        return f"failed   {'; '.join(watched.reasons)}"
-    row = watched.rows[-1] if watched.rows else None
-    shown = "" if row is None else f"  {', '.join(_named(performance_cells(row)))}"
-    report = f"; {watched.reports[0]}" if watched.reports else ""
-    action = "" if watched.word == "healthy" else f"  {watched.decision.next_action}{report}"
-    return f"{watched.word:8} confidence {watched.decision.confidence.score}{shown}{action}"
+        return f"failed: {'; '.join(watched.reasons)}"
+    parts = [f"{watched.word}, confidence {watched.decision.confidence.score}"]
+    parts += [_newest(performance_cells(row)) for row in watched.rows[-1:]]
+    if watched.word != "healthy":
+        parts += [watched.decision.next_action, *map(str, watched.reports[:1])]
+    return "; ".join(parts)
 
 
-def _named(cells: list[str]) -> list[str]:
-    return [cells[0], *(f"{name} {cell}" for name, cell in zip(PERFORMANCE_COLUMNS[1:], cells[1:], strict=True))]
+def _newest(cells: list[str]) -> str:
+    named = (f"{name} {cell}" for name, cell in zip(PERFORMANCE_COLUMNS[1:], cells[1:], strict=True))
+    return f"{cells[0]}: {', '.join(named)}"
 
 
 def _seconds(session: Session, every: str | None) -> int | None:
@@ -261,8 +289,13 @@ def _parsed(project: Project, workflow: str) -> Parsed:
 def _nothing_yet(release: Release) -> Answer:
     text = f"no predictions yet of {release.version}: nothing can be watched"
     steps = (Next("churnflow serve", "then ask it for predictions"), Next(CURL, "asks it"))
-    data: dict[str, Any] = {"verdict": None, "rows": [], "metrics": {}, "release": release.version}
-    return Answer(data, lines_view(text, f"ask for some: {CURL}"), next=steps)
+    nothing = dict.fromkeys(("verdict", "confidence", "run")) | {
+        "word": "no predictions yet",
+        "next_action": steps[0].why,
+    }
+    none = {name: list[str]() for name in ("reasons", "noticed", "rows", "reports")}
+    data: dict[str, Any] = {**nothing, **none, "metrics": {}, "labels": {}, "release": release.version}
+    return Answer(data, together(lines_view(text), commands_view(f"ask for some: {CURL}")), next=steps)
 
 
 def _answer(watched: Watched, taken: Mapping[str, int], warnings: tuple[str, ...]) -> Answer:
@@ -298,7 +331,11 @@ def _table(watched: Watched) -> View:
 def _labels_view(taken: Mapping[str, int]) -> list[View]:
     if not taken:
         return []
-    others = [(taken["unknown"], "unknown to the log"), (taken["unlabelled"], "without a label")]
+    others = [
+        (taken["repeated"], "told before"),
+        (taken["unknown"], "unknown to the log"),
+        (taken["unlabelled"], "without a label"),
+    ]
     others += [(taken["contradictory"], "with both labels"), (taken["wrong"], "with another label")]
     text = "".join(f", {count:,} {what}" for count, what in others if count)
     return [lines_view(f"labels  {counted(taken['matched'], 'customer')} matched{text}", "")]

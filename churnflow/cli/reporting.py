@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from churnflow.cli.history import load_checkpoint
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import session_of
 from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
@@ -116,13 +117,16 @@ def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
         made = [release.artifact.sha256 for release in project.pointer.past() if release.run == run.id]
         tracked = project.tracked.newest(made[-1]) if made else None
         artifact = tracked.artifact if tracked else None
-    if artifact is None or artifact.codec != "json":
-        return ()
-    value = project.store.get(artifact)
-    if not isinstance(value, dict) or value.get("schema") != TRACKING_SCHEMA:
-        return ()
     known = PerformanceRow.model_fields
-    return tuple(PerformanceRow(**{name: row[name] for name in known}) for row in value["rows"])
+    return tuple(
+        PerformanceRow(**{name: row[name] for name in known}) for row in table_in(project, artifact).get("rows", ())
+    )
+
+
+def table_in(project: Project, artifact: Artifact | None) -> Mapping[str, Any]:
+    """Return the table that an artifact holds, nothing for none and for what somebody else calls a table."""
+    value = project.store.get(artifact) if artifact is not None and artifact.codec == "json" else None
+    return value if isinstance(value, dict) and value.get("schema") == TRACKING_SCHEMA else {}
 
 
 def write_report(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:

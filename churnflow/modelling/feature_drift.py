@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scipy.stats import chi2
+import numpy as np
+from scipy.stats import chi2, norm
 
-from churnflow.modelling.cells import Cells, chi_square_cells
+from churnflow.modelling.cells import Cells, Floats, chi_square_cells
 from churnflow.modelling.reference import Reference
 from churnflow.modelling.stability import population_stability, stability_by_chance
 
@@ -22,9 +23,11 @@ _CLEAR: Final = 0.001
 class Moved:
     """How one feature, or the score, differs from the reference.
 
-    psi: population stability index. by_chance: its mean without any drift. statistic, degrees, p_value: of the
-    chi-square test of homogeneity (Pearson 1911), small cells put together. adjusted: p_value after Holm (1979) over
-    all features and the score. drifted: adjusted at most the rate of false alarms, psi by LEAST_PSI above by_chance.
+    psi: population stability index. by_chance: its mean without any drift. statistic, degrees: of the chi-square test
+    of homogeneity (Pearson 1911), small cells put together. p_value: its; of a number twice the smaller of this and
+    that of the rank sum test (Wilcoxon 1945), which sees a small move up or down sooner. adjusted: p_value after Holm
+    (1979) over all features and the score. drifted: adjusted is at most the rate of false alarms, and psi by LEAST_PSI
+    above by_chance.
     """
 
     name: str
@@ -49,11 +52,11 @@ def moved(whole: Mapping[str, Any], reference: Reference, false_alarms: float) -
     holds however the features depend on each other.
     """
     pairs = _pairs(whole, reference)
-    tests = [_tested(cells, counts) for _, cells, counts in pairs]
+    tests = [_tested(pair) for pair in pairs]
     adjusted = holm([test.p_value for test in tests])
     return [
         Moved(
-            name=name,
+            name=pair.name,
             psi=test.psi,
             by_chance=test.by_chance,
             statistic=test.statistic,
@@ -61,9 +64,9 @@ def moved(whole: Mapping[str, Any], reference: Reference, false_alarms: float) -
             p_value=test.p_value,
             adjusted=value,
             drifted=value <= false_alarms and test.psi >= LEAST_PSI + test.by_chance,
-            rows=(sum(counts), sum(cells.counts)),
+            rows=(sum(pair.reference), sum(pair.cells.counts)),
         )
-        for (name, cells, counts), test, value in zip(pairs, tests, adjusted, strict=True)
+        for pair, test, value in zip(pairs, tests, adjusted, strict=True)
     ]
 
 
@@ -75,7 +78,7 @@ def by_period(periods: Sequence[Mapping[str, Any]], reference: Reference, least:
     lines = []
     for period in periods:
         enough = period["customers"] >= least
-        tests = {name: _tested(cells, counts) for name, cells, counts in _pairs(period, reference)} if enough else {}
+        tests = {pair.name: _tested(pair) for pair in _pairs(period, reference)} if enough else {}
         excess = {name: max(0.0, test.psi - test.by_chance) for name, test in tests.items()}
         shifted = [name for name, test in tests.items() if test.p_value <= _CLEAR and excess[name] >= LEAST_PSI]
         told = {"period": period["period"], "customers": period["customers"]}
@@ -94,6 +97,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def rank_sum(theirs: Floats, ours: Floats) -> float:
+    """Return the two-sided p-value of the rank sum test of binned values, rows of a bin being ties."""
+    both = theirs + ours
+    rows = both.sum()
+    ranks = np.cumsum(both) - both / 2
+    mean = (both * ranks).sum() / rows
+    spread = (both * (ranks - mean) ** 2).sum() / rows
+    variance = ours.sum() * theirs.sum() / max(1.0, rows - 1) * spread
+    if not variance:
+        return 1.0
+    return float(2 * norm.sf(abs((ours * ranks).sum() - ours.sum() * mean) / variance**0.5))
+
+
 @dataclass(frozen=True)
 class _Test:
     psi: float
@@ -103,14 +119,28 @@ class _Test:
     p_value: float
 
 
-def _pairs(sums: Mapping[str, Any], reference: Reference) -> list[tuple[str, Cells, tuple[int, ...]]]:
+@dataclass(frozen=True)
+class _Pair:
+    """Counts of a window beside those of the reference. is_ordered: whether the codes rise with the value."""
+
+    name: str
+    cells: Cells
+    reference: tuple[int, ...]
+    is_ordered: bool
+
+
+def _pairs(sums: Mapping[str, Any], reference: Reference) -> list[_Pair]:
     features = zip(sums["features"], reference.features, strict=True)
-    pairs = [(one["name"], Cells.from_json(one), feature.counts) for one, feature in features if sums["binned"]]
-    return [*pairs, (SCORE, Cells.from_json(sums["score"]), reference.score_counts)]
+    pairs = [
+        _Pair(one["name"], Cells.from_json(one), feature.counts, feature.kind == "number")
+        for one, feature in features
+        if sums["binned"]
+    ]
+    return [*pairs, _Pair(SCORE, Cells.from_json(sums["score"]), reference.score_counts, is_ordered=True)]
 
 
-def _tested(cells: Cells, reference: Sequence[int]) -> _Test:
-    whole = cells.beside(reference)
+def _tested(pair: _Pair) -> _Test:
+    whole = pair.cells.beside(pair.reference)
     rows = (int(whole[0].sum()), int(whole[1].sum()))
     psi, by_chance = population_stability(*whole), stability_by_chance(len(whole[0]), *rows)
     theirs, ours = chi_square_cells(*whole)
@@ -121,4 +151,6 @@ def _tested(cells: Cells, reference: Sequence[int]) -> _Test:
         statistic += float(((counts - expected) ** 2 / expected).sum())
     degrees = len(theirs) - 1
     p_value = float(chi2.sf(statistic, degrees)) if degrees else 1.0
+    if pair.is_ordered:
+        p_value = min(1.0, 2 * min(p_value, rank_sum(*whole)))
     return _Test(psi, by_chance, statistic, degrees, p_value)

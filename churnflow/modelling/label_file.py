@@ -17,10 +17,11 @@ from churnflow.modelling.texts import fold
 class Taken:
     """How many customers of a file were matched, are unknown to the log, have no label yet, or contradict themselves.
 
-    wrong: labels that are neither of the two.
+    matched: those that were told before among them. wrong: labels that are neither of the two.
     """
 
     matched: int
+    repeated: int
     unknown: int
     unlabelled: int
     contradictory: int
@@ -59,8 +60,11 @@ def take_outcomes(path: Path, files: Mapping[str, bytes], log: PredictionLog, na
         for identifier, label in labels.items()
         if names[identifier] in known
     ]
-    log.add_outcomes(rows)
-    return Taken(matched=len(rows), unknown=len(labels) - len(rows), **counts)
+    # What was told before is no news of the predictions since: a file that is given every day must not repeat it.
+    before = log.told([row.customer for row in rows if row.customer is not None])
+    news = [row for row in rows if before.get(row.customer or "") != row.label]
+    log.add_outcomes(news)
+    return Taken(len(rows), len(rows) - len(news), unknown=len(labels) - len(rows), **counts)
 
 
 def _labels(pairs: Any, schema: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,6 +1,7 @@
 """What the predictions log holds of a release in a window, as arrays: one row for each predicted customer."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,9 @@ UNKNOWN: Final = -1
 # Whether a number lies in the range that the model was trained on.
 INSIDE: Final = 1
 OUTSIDE: Final = 2
+_VERSION: Final = re.compile(r"v\d{1,9}\.\d{1,9}\.\d{1,9}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SHORT: Final = 12
 
 
 @dataclass(frozen=True)
@@ -168,8 +172,15 @@ def read_window(log: PredictionLog, window: Window, release: str, reference: Ref
 def _by_version(rows: Iterable[PredictionRow]) -> Iterable[tuple[str, list[PredictionRow]]]:
     found: dict[str, list[PredictionRow]] = {}
     for row in rows:
-        found.setdefault(row.version or row.release[:12], []).append(row)
+        found.setdefault(_called(row), []).append(row)
     return found.items()
+
+
+def _called(row: PredictionRow) -> str:
+    """Return the version of a release, or the begin of its digest; what is neither is not repeated in a command."""
+    if row.version and _VERSION.fullmatch(row.version):
+        return row.version
+    return row.release[:_SHORT] if _DIGEST.fullmatch(row.release) else "unknown"
 
 
 def _bytes(bins: str | None) -> bytes:

@@ -141,6 +141,17 @@ class PredictionLog:
                 _among(connection, _predictions.c.customer, customers),
             )
 
+    def told(self, customers: Sequence[str]) -> dict[str, int]:
+        """Return the newest label that was told of each of some customers, none of the others. Raises LogError."""
+        found: dict[str, int] = {}
+        with self._transaction() as connection:
+            for start in range(0, len(customers), _NAMES):
+                named = _outcomes.c.customer.in_(customers[start : start + _NAMES])
+                query = sa.select(_outcomes.c.customer, _outcomes.c.label).where(named)
+                rows = connection.execute(query.order_by(_outcomes.c.at, _outcomes.c.id))
+                found.update((str(customer), int(label)) for customer, label in rows)
+        return found
+
     def forget(self, *names: str) -> Forgotten:
         """Remove the predictions of a person under each of some names, and the outcomes told of them or of the person.
 
@@ -179,10 +190,8 @@ class PredictionLog:
         if release is not None:
             query = query.where(_predictions.c.release == release)
         ordered = query.order_by(_predictions.c.at, _predictions.c.id)
-        with _explained(self._engine), self._engine.connect() as connection:
-            rows = connection.execution_options(stream_results=True, yield_per=BATCH).execute(ordered)
-            for batch in rows.partitions(BATCH):
-                yield [PredictionRow(*row) for row in batch]
+        for batch in self._batches(ordered):
+            yield [PredictionRow(*row) for row in batch]
 
     def labelled(self, start: float, end: float, release: str | None = None) -> Iterator[list[Labelled]]:
         """Yield the predictions of a time that an outcome was told of, in batches, oldest first.
@@ -214,10 +223,8 @@ class PredictionLog:
         )
         if release is not None:
             query = query.where(_predictions.c.release == release)
-        with _explained(self._engine), self._engine.connect() as connection:
-            rows = connection.execution_options(stream_results=True, yield_per=BATCH).execute(query)
-            for batch in rows.partitions(BATCH):
-                yield [Labelled(PredictionRow(*row[:-1]), row[-1]) for row in batch]
+        for batch in self._batches(query):
+            yield [Labelled(PredictionRow(*row[:-1]), row[-1]) for row in batch]
 
     def service(self, start_minute: int, end_minute: int) -> list[ServiceRow]:
         """Return the counts from one minute on and before another, oldest first. Raises LogError."""
@@ -238,6 +245,13 @@ class PredictionLog:
         with _explained(self._engine), self._engine.begin() as connection:
             yield connection
 
+    def _batches(self, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+        with _explained(self._engine), self._engine.connect() as connection:
+            reading = connection.execution_options(stream_results=True, yield_per=BATCH)
+            # Closed by itself, for who reads may stop before the end.
+            with reading.execute(query) as rows:
+                yield from rows.partitions(BATCH)
+
     def _insert(self, table: sa.Table) -> Any:
         return (sqlite if self._is_sqlite else postgresql).insert(table)
 
@@ -249,7 +263,7 @@ class PredictionLog:
     def _rewrite_file(self) -> None:
         """Have SQLite write its file anew: pages keep copies of rows that were moved before they were removed."""
         with _explained(self._engine), self._engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
+            connection.exec_driver_sql("VACUUM")
         if not self._empty_journal():
             reason = "the rows are removed, but another process reads, and keeps a copy of the file from being emptied"
             raise LogError(reason, hint="run it again when that one has ended")

@@ -20,10 +20,11 @@ def watch_drift(
 ) -> StepResult:
     """Compare what the release is asked, and what it answers, with its training and test part.
 
-    Each feature's bins and those of the score by a chi-square test, adjusted by Holm's method for their number: of
-    windows in which nothing has drifted, at most the share `false_alarms` raises any alarm. A shift that is significant
-    yet too small to matter is none. least: with fewer customers the window is too short to tell, which is a note and no
-    alarm. Output `drift`: every test, and the stability index of each period. Raises InputError without a release.
+    Each feature's bins and those of the score by a chi-square test, numbers by a rank sum test, too, adjusted by Holm's
+    method for their number: of windows in which nothing has drifted, at most the share `false_alarms` raises any alarm.
+    A shift that is significant yet too small to matter is none. least: with fewer customers the window is too short to
+    tell, which is a note and no alarm. Output `drift`: every test, and the stability index of each period. Raises
+    InputError without a release.
     """
     if against is None or not against.version:
         message = "there is no release whose reference drift could be measured against"
@@ -73,7 +74,7 @@ def _facts(lines: list[Moved], features: list[Moved], false_alarms: float) -> di
     shown = ", ".join(f"{line.name} {line.psi:.3f} (by chance {line.by_chance:.3f})" for line in leading)
     return {
         "false alarms": f"where nothing drifts, at most {false_alarms:.1%} of windows raise any alarm: "
-        f"{len(lines)} chi-square tests, adjusted by Holm's method",
+        f"{len(lines)} chi-square and rank sum tests, adjusted by Holm's method",
         "largest stability index": shown or "no bins are kept; the score alone is watched",
         "counts as drift": f"significant, and a stability index by {LEAST_PSI} above what chance gives",
     }

@@ -113,7 +113,7 @@ class _View:
             yield "estimated", text
         before = self._before()
         if before is not None and before[1].low > 0:
-            yield "better_before", before[0]
+            yield "better_before", _reference(before[0])
         if not self.promised:
             yield "compared with", "nothing, for the card of the release holds no metrics with intervals"
 
@@ -127,7 +127,9 @@ class _View:
         before = self._before()
         if before is not None and before[1].low > 0:
             text = f"{before[0]} did better in the same window: F1 higher by {_shown(before[1])}"
-            yield Issue(text=f"{text}; `churnflow rollback {before[0]}` brings it back", severity="critical")
+            yield Issue(
+                text=f"{text}; `churnflow rollback {_reference(before[0])}` brings it back", severity="critical"
+            )
         if not enough(self.labelled):
             text = f"too few labels to judge the release by: {self.labelled['n']} of {FEWEST_LABELS}"
             yield Issue(text=f"{text}, at least 10 of each class; {_LABEL}", severity="note")
@@ -176,6 +178,11 @@ class _View:
 
 def _estimate(one: Mapping[str, float]) -> Estimate:
     return Estimate(one["value"], one["low"], one["high"], int(one["n"]))
+
+
+def _reference(version: str) -> str:
+    """Return how a rollback names a release: by its version, or as the one before where the log does not know that."""
+    return version if version.startswith("v") else "served~1"
 
 
 def _measure(value: Estimate) -> Measure:

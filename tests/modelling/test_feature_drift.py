@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import mannwhitneyu
 
 from churnflow.modelling.encoding import as_columns
-from churnflow.modelling.feature_drift import SCORE, Moved, by_period, holm, moved
+from churnflow.modelling.feature_drift import SCORE, Moved, by_period, holm, moved, rank_sum
 from churnflow.modelling.logged import UNKNOWN, Logged, Read
 from churnflow.modelling.observed import observed
 from churnflow.modelling.reference import build_reference
@@ -48,6 +49,23 @@ def test_a_quarter_of_a_deviation_is_noticed_in_a_thousand_customers_and_nothing
     bill = next(line for line in lines if line.name == "bill")
     assert bill.psi > bill.by_chance
     assert bill.rows == (2000, 1000)
+
+
+def test_the_rank_sum_of_bins_is_that_of_scipy_over_the_rows() -> None:
+    rows = [[0, 0, 0, 1, 1, 2, 2, 2, 2, 3], [0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 3]]
+    theirs, ours = (np.bincount(values).astype(np.float64) for values in rows)
+    wanted = mannwhitneyu(*rows, use_continuity=False, method="asymptotic").pvalue
+    assert rank_sum(theirs, ours) == pytest.approx(wanted)
+    assert rank_sum(np.array([5.0]), np.array([3.0])) == 1.0
+
+
+def test_half_a_deviation_is_noticed_in_two_hundred_customers() -> None:
+    found = 0
+    for seed in range(20):
+        customers = make_customers(200, seed)
+        customers["bill"] += 10.0
+        found += "bill" in named(moved(seen(customers)["whole"], reference(), 0.01))
+    assert found >= 18
 
 
 def test_a_shift_too_small_to_matter_is_none_however_many_customers_show_it() -> None:

@@ -36,8 +36,24 @@ def test_outcomes_reach_the_predictions_of_pseudonymised_customers_and_the_rest_
     path = tmp_path / "labels.csv"
     path.write_text(ROWS)
     found = take_outcomes(path, release_files(), log, Naming("pseudonym", SECRET), 2000.0)
-    assert found == Taken(matched=2, unknown=1, unlabelled=1, contradictory=1, wrong=1)
+    assert found == Taken(matched=2, repeated=0, unknown=1, unlabelled=1, contradictory=1, wrong=1)
     assert told(log) == {names[0]: 1, names[1]: 0}
+
+
+def test_what_a_file_repeats_is_no_outcome_of_later_predictions_and_what_it_changes_is(
+    log: Any, tmp_path: Path
+) -> None:
+    customers = make_customers(2, 1)
+    path = tmp_path / "labels.csv"
+    naming, files = Naming("plain", b""), release_files()
+    log.write(predictions(customers, [1000.0] * 2), [])
+    path.write_text("customer_id,churn\nC00000,no\nC00001,no\n")
+    assert take_outcomes(path, files, log, naming, 2000.0).repeated == 0
+    log.write(predictions(customers, [3000.0] * 2), [])
+    path.write_text("customer_id,churn\nC00000,no\nC00001,yes\n")
+    assert take_outcomes(path, files, log, naming, 4000.0).repeated == 1
+    labelled = [(one.prediction.at, one.label) for batch in log.labelled(0, 1e12) for one in batch]
+    assert sorted(labelled) == [(1000.0, 0), (1000.0, 0), (3000.0, 1)]
 
 
 def test_any_format_that_a_source_may_have_is_read_and_plain_ids_are_joined_as_they_are(

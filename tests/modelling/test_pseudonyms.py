@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from churnflow.errors import ConflictError, IntegrityError
-from churnflow.modelling.pseudonyms import pseudonym, secret_at
+from churnflow.modelling.pseudonyms import kept_customer, pseudonym, secret_at
 
 
 def test_a_customer_has_one_pseudonym_under_a_key_and_another_under_another() -> None:
@@ -19,6 +19,20 @@ def test_a_customer_has_one_pseudonym_under_a_key_and_another_under_another() ->
 def test_it_is_half_of_the_keyed_hash() -> None:
     # RFC 4231, test case 2.
     assert pseudonym(b"Jefe", "what do ya want for nothing?") == "p:5bdcc146bf60754e6a042426089575c7"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "kept", "expected"),
+    [
+        (7, "pseudonym", pseudonym(b"k", "7")),
+        (7, "plain", "7"),
+        ("nul\0", "plain", "nul\ufffd"),
+        (7, "none", None),
+        (None, "pseudonym", None),
+    ],
+)
+def test_of_a_customer_is_kept_what_privacy_says(identifier, kept, expected) -> None:
+    assert kept_customer(b"k", identifier, kept) == expected
 
 
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

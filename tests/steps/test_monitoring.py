@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from churnflow import Evidence, InputError, Issue, Measure, Released, StepResult
-from churnflow.domain.evidence import Confidence
-from churnflow.domain.journal import StepRecord
+from churnflow import InputError, Measure, Released, StepResult
 from churnflow.modelling.prediction_log import ServiceRow
-from churnflow.steps.advise import advise
 from churnflow.steps.observe import observe
 from churnflow.steps.watch_drift import watch_drift
 from churnflow.steps.watch_performance import watch_performance
@@ -287,6 +283,23 @@ def test_the_release_before_that_did_better_is_named_with_the_way_back(log: Any)
     assert found.facts["better_before"] == "v0.9.0"
 
 
+@pytest.mark.parametrize("version", ["v1; rm -rf ~", None])
+def test_a_version_that_is_none_reaches_no_command(log: Any, version: str | None) -> None:
+    customers = make_customers(700, 38)
+    before = predictions(customers, [END - 5.0 * DAY] * 700)
+    now = predictions(customers, [END - 100.0] * 700, id=None)
+    before = [row._replace(version=version, release="c" * 64 if version is None else "; reboot") for row in before]
+    now = [row._replace(id=f"{place}-0", decision=1 - row.decision) for place, row in enumerate(now)]
+    for rows in (before, now):
+        log.write(rows, [])
+        log.add_outcomes(outcomes(rows, customers["churn"].tolist()))
+    found = watch_performance(seen(look(log.url)), released())
+    assert found.facts["better_before"] == "served~1"
+    assert "`churnflow rollback served~1`" in texts(found)
+    assert "reboot" not in texts(found)
+    assert "rm -rf" not in texts(found)
+
+
 def test_without_labels_the_estimate_stands_apart_and_labels_are_asked_for(log: Any) -> None:
     customers = make_customers(600, 39)
     some_days(log, END, customers, labelled=False)
@@ -357,50 +370,3 @@ def test_an_empty_log_measures_nothing_and_complains_of_nothing(log: Any) -> Non
     assert "latency_avg_ms" not in found.metrics
     assert "uptime_ratio" not in found.metrics
     assert found.issues == []
-
-
-def told(uses: str, metrics: Mapping[str, float] = {}, facts: Mapping[str, str] = {}, *issues: Issue) -> StepRecord:
-    return StepRecord(
-        name=uses.replace(".", "-").replace("_", "-"),
-        phase="observe",
-        passed=True,
-        key="0" * 64,
-        at=UNTIL,
-        uses=uses,
-        metrics={name: Measure(value=value) for name, value in metrics.items()},
-        facts=dict(facts),
-        issues=issues,
-        confidence=Confidence(score=85, because="tested"),
-    )
-
-
-WARNED = Issue(text="something", severity="warning")
-CASES = {
-    "the release before did better": (
-        [told("churn.watch_performance", {"dropped_metrics": 2}, {"better_before": "v0.9.0"})],
-        "churnflow rollback v0.9.0",
-    ),
-    "the model became worse": ([told("churn.watch_performance", {"dropped_metrics": 2})], "churnflow plan --new"),
-    "the service fails": ([told("churn.watch_service", {}, {}, WARNED)], "see why the service fails"),
-    "values became worse": ([told("churn.watch_quality", {"degraded_columns": 1})], "mend the source"),
-    "drift without labels": ([told("churn.watch_drift", {"drifted_features": 1})], "churnflow monitor --labels FILE"),
-    "drift of the score without labels": (
-        [told("churn.watch_drift", {"score_drifted": 1}), told("x", {"labels_suffice": 1, "recent_labels": 3})],
-        "churnflow monitor --labels FILE",
-    ),
-    "a low estimate": ([told("churn.watch_performance", {}, {}, WARNED)], "churnflow monitor --labels FILE"),
-    "drift that labels show to be harmless": (
-        [told("churn.watch_drift", {"drifted_features": 1}), told("x", {"labels_suffice": 1, "recent_labels": 99})],
-        "the model still holds",
-    ),
-    "a limit of the workflow": ([told("churn.observe")], "a limit of this workflow"),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_one_next_action_follows_from_what_was_found(case: str) -> None:
-    steps, expected = CASES[case]
-    facts = advise(Evidence(requirements=(), steps=tuple(steps))).facts
-    assert expected in facts["next_action_fix"]
-    assert facts["next_action_rework"] == facts["next_action_fix"]
-    assert facts["next_action_ship"] == "nothing: the release goes on serving"

@@ -1,106 +1,23 @@
-"""`churnflow monitor`: a run of its own on the predictions log, with verdict, table, report, labels and webhook."""
+"""`churnflow monitor`: a run of its own on the predictions log, with verdict, table, report and labels."""
 
 import json
 import shutil
-import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
 
-import pandas as pd
 import pytest
 
+from churnflow.adapters.project_lock import ProjectLock
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.prediction_log import PredictionLog
 from churnflow.modelling.pseudonyms import pseudonym, secret_at
 from churnflow.project import Project
 from tests.cli.conftest import Outcome, churnflow, environment, journal
+from tests.cli.monitoring.conftest import MADE_UP, MONITOR, OWN, STEPS, TEMPLATE, Filled, shifted
 from tests.customers import make_customers
 from tests.traffic import release_files, some_days
-
-STEPS = '''
-"""Offers a release that is there already."""
-
-from pathlib import Path
-
-from churnflow import StepResult
-from churnflow.modelling.bundle import read_bundle
-
-
-def offer(bundle: Path) -> StepResult:
-    """Hand on the files of a bundle."""
-    return StepResult(outputs={"candidate": dict(read_bundle(bundle))}, metrics={"files": 1})
-'''
-WORKFLOW = """name: small
-task: Release what is there
-phases:
-  build:
-    - step: offer
-      uses: steps:offer
-      with: {bundle: data/one.release}
-      produces: {candidate: release}
-      checks: [files >= 1]
-  decision:
-    - gate: ship
-    - checkpoint: shipped
-"""
-MONITOR = "workflows/monitor.yaml"
-TEMPLATE = Path(__file__).resolve().parents[2] / "churnflow" / "templates" / "monitor.yaml"
-
-
-@pytest.fixture(scope="session")
-def released_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that serves a small real release, to copy and never to change."""
-    root = tmp_path_factory.mktemp("released") / "project"
-    for folder in ("workflows", "data"):
-        (root / folder).mkdir(parents=True)
-    (root / "steps.py").write_text(STEPS)
-    (root / "workflows" / "churn.yaml").write_text(WORKFLOW)
-    shutil.copyfile(TEMPLATE, root / MONITOR)
-    write_bundle(release_files(), root / "data" / "one.release")
-    (root / ".gitignore").write_text("/data/\n/reports/\n__pycache__/\n")
-    subprocess.run(["git", "init", "-q", "-b", "main", "."], cwd=root, check=True, env=environment())
-    outcome = churnflow(root, "run")
-    assert outcome.code == 0, outcome.err
-    return root
-
-
-@pytest.fixture
-def project(tmp_path: Path, released_once: Path) -> Path:
-    """The project that serves, with a predictions log of nothing yet."""
-    return Path(shutil.copytree(released_once, tmp_path / "project"))
-
-
-Filled = Callable[..., None]
-
-
-@pytest.fixture
-def traffic(project: Path) -> Filled:
-    """Write customers into the project's log, as its server would."""
-
-    def fill(customers: pd.DataFrame, **options: Any) -> None:
-        log = PredictionLog.open(Project.open(project).log_url)
-        some_days(log, time.time(), customers, **options)
-        log.close()
-
-    return fill
-
-
-@pytest.fixture
-def watch(project: Path, here: Callable[..., Outcome]) -> Callable[..., Outcome]:
-    """Run `churnflow monitor` in the project, in this process."""
-    return lambda *arguments: here("monitor", *arguments)
-
-
-def shifted(rows: int = 600, seed: int = 50) -> pd.DataFrame:
-    customers = make_customers(rows, seed)
-    customers["bill"] += 30.0
-    return customers
 
 
 def test_before_a_release_it_is_refused_and_before_a_prediction_it_says_what_to_do(
@@ -201,6 +118,15 @@ def test_a_workflow_that_can_not_watch_is_refused_in_two_lines(
     assert said in found.error[0]
 
 
+def test_check_names_a_time_that_is_none(project: Path, here: Callable[..., Outcome]) -> None:
+    path = project / MONITOR
+    assert here("check", MONITOR).code == 0
+    path.write_text(path.read_text().replace("period: day}", "period: day, until: yesterday}"))
+    found = here("check", MONITOR)
+    assert found.code == 2
+    assert "until" in found.error[0]
+
+
 def test_an_older_project_without_the_workflow_is_told_where_to_get_it(
     project: Path, watch: Callable[..., Outcome]
 ) -> None:
@@ -222,10 +148,20 @@ def test_labels_from_a_file_are_joined_by_pseudonym_and_what_does_not_match_is_c
     labels.to_csv(project / "data" / "labels.csv", index=False)
     found = here("--json", "monitor", "--labels", "data/labels.csv")
     data = found.json["data"]
-    assert data["labels"] == {"matched": 500, "unknown": 1, "unlabelled": 0, "contradictory": 0, "wrong": 0}
+    assert data["labels"] == {
+        "matched": 500,
+        "repeated": 0,
+        "unknown": 1,
+        "unlabelled": 0,
+        "contradictory": 0,
+        "wrong": 0,
+    }
     assert data["metrics"]["performance.labelled_ratio"]["value"] == 1.0
     assert "customer_id" not in json.dumps(data["metrics"])
-    assert "labels  500 customers matched, 1 unknown to the log" in here("monitor", "--labels", "data/labels.csv").out
+    assert (
+        "labels  500 customers matched, 500 told before, 1 unknown to the log"
+        in here("monitor", "--labels", "data/labels.csv").out
+    )
 
 
 def test_a_file_of_labels_that_is_not_there_is_named(watch: Callable[..., Outcome], traffic: Filled) -> None:
@@ -261,6 +197,33 @@ def test_another_log_is_named_by_option_and_never_repeated_in_a_record(
     assert "secret" not in away.err
 
 
+def test_a_log_in_postgresql_is_watched_as_one_in_a_file_is(
+    postgres: str, watch: Callable[..., Outcome], traffic: Filled
+) -> None:
+    customers = shifted(500, 60)
+    log = PredictionLog.open(postgres)
+    some_days(log, time.time(), customers)
+    log.close()
+    traffic(customers)
+    there, here = watch("--log", postgres), watch()
+    assert there.code == here.code == 8
+    assert [line for line in there.out.splitlines() if line.startswith(("20", "  - drift"))] == [
+        line for line in here.out.splitlines() if line.startswith(("20", "  - drift"))
+    ]
+
+
+def test_a_step_of_ones_own_may_call_something_else_a_table(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled
+) -> None:
+    traffic(make_customers(300, 61))
+    (project / "steps.py").write_text(STEPS + MADE_UP)
+    path = project / MONITOR
+    path.write_text(path.read_text().replace("  decision:", OWN + "  decision:"))
+    found = watch()
+    assert found.code == 0, found.err
+    assert "no period yet" in found.out
+
+
 def test_a_hostile_column_stays_text_in_the_report(
     project: Path, traffic: Filled, watch: Callable[..., Outcome]
 ) -> None:
@@ -289,118 +252,9 @@ def test_a_hostile_column_stays_text_in_the_report(
     assert "&lt;script&gt;" in page
 
 
-class Receiver(BaseHTTPRequestHandler):
-    """Keeps what is posted, and answers as it is told."""
-
-    taken: ClassVar[list[dict[str, Any]]] = []
-    code: ClassVar[int] = 200
-
-    def do_POST(self) -> None:
-        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(Receiver.code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def hook() -> Iterator[str]:
-    Receiver.taken.clear()
-    Receiver.code = 200
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/services/secret"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_a_webhook_is_told_of_problems_without_personal_data_and_of_calm_only_when_asked(
-    watch: Callable[..., Outcome], traffic: Filled, hook: str
-) -> None:
-    customers = make_customers(600, 55)
-    traffic(customers)
-    assert watch("--webhook", hook).code == 0
-    assert Receiver.taken == []
-    assert watch("--webhook", hook, "--notify", "always").code == 0
-    assert Receiver.taken[0]["verdict"] == "ship"
-    traffic(shifted(900, 56).assign(customer_id=[f"N{place}" for place in range(900)]), labelled=False)
-    assert watch("--webhook", hook).code == 8
-    told = Receiver.taken[1]
-    assert (told["schema"], told["word"]) == ("churnflow/monitor@1", "look")
-    assert told["text"].startswith("churnflow monitor: look, v1.0.0: ")
-    assert not any(name in json.dumps(told) for name in (*customers["customer_id"], "N17", "/project/"))
-
-
-def test_a_webhook_that_fails_is_a_warning_and_no_failure(
-    watch: Callable[..., Outcome], traffic: Filled, hook: str
-) -> None:
-    traffic(make_customers(300, 57))
-    Receiver.code = 500
-    found = watch("--webhook", hook, "--notify", "always")
-    assert found.code == 0
-    assert "warning: the webhook at 127.0.0.1 answered 500\n" in found.err
-    assert "secret" not in found.out + found.err
-    assert watch("--webhook", "file:///etc/passwd").code == 2
-
-
-def test_a_schedule_tells_each_round_in_one_line_goes_on_after_a_failure_and_ends_at_ctrl_c(
-    project: Path, traffic: Filled
-) -> None:
-    traffic(make_customers(500, 58))
-    command = [sys.executable, "-m", "churnflow", "monitor", "--every", "1s", "--labels", "data/later.csv"]
-    running = subprocess.Popen(
-        command, cwd=project, env=environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert running.stdout is not None
-        first = running.stdout.readline()
-        assert "UTC  failed: there is no file" in first
-        (project / "data" / "later.csv").write_text("customer_id,churn\nnobody,yes\n")
-        rounds = []
-        while not rounds or "healthy" not in rounds[-1]:
-            rounds.append(running.stdout.readline())
-            assert rounds[-1], "it ended by itself"
-        assert "confidence 85" in rounds[-1]
-        assert "requests" in rounds[-1]
-        time.sleep(0.3)
-        running.send_signal(signal.SIGINT)
-        rest = running.communicate(timeout=60)[0]
-    finally:
-        running.kill()
-        running.wait()
-    assert running.returncode in {0, 130}
-    assert "stopped after" in rest or running.returncode == 130
-    assert list((project / "reports").glob("*")) == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--every", "soon"], "--every 'soon' is no time"),
-        (["--every", "0s"], "--every '0s' is no time"),
-    ],
-)
-def test_a_schedule_of_another_form_is_refused(here: Callable[..., Outcome], arguments: list[str], said: str) -> None:
-    found = here("monitor", *arguments)
-    assert found.code == 2
-    assert said in found.error[0]
-
-
-def test_a_schedule_and_one_json_object_do_not_go_together(here: Callable[..., Outcome]) -> None:
-    found = here("--json", "monitor", "--every", "1h")
-    assert found.code == 2
-    assert found.json["error"]["text"] == "--json prints one object, and --every never ends"
-
-
 def test_a_second_monitoring_at_the_same_time_is_refused(
     project: Path, watch: Callable[..., Outcome], traffic: Filled
 ) -> None:
-    from churnflow.adapters.project_lock import ProjectLock  # noqa: PLC0415 - holds what another process would
-
     traffic(make_customers(100, 59))
     with ProjectLock(Project.open(project).monitor_dir).lock("churnflow monitor"):
         assert watch().code == 5

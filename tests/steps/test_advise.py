@@ -1,0 +1,60 @@
+"""What is to be done about what monitoring has found: one action, and the most pressing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from churnflow import Evidence, Issue, Measure
+from churnflow.domain.evidence import Confidence
+from churnflow.domain.journal import StepRecord
+from churnflow.steps.advise import advise
+
+UNTIL = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def told(uses: str, metrics: Mapping[str, float] = {}, facts: Mapping[str, str] = {}, *issues: Issue) -> StepRecord:
+    return StepRecord(
+        name=uses.replace(".", "-").replace("_", "-"),
+        phase="observe",
+        passed=True,
+        key="0" * 64,
+        at=UNTIL,
+        uses=uses,
+        metrics={name: Measure(value=value) for name, value in metrics.items()},
+        facts=dict(facts),
+        issues=issues,
+        confidence=Confidence(score=85, because="tested"),
+    )
+
+
+WARNED = Issue(text="something", severity="warning")
+CASES = {
+    "the release before did better": (
+        [told("churn.watch_performance", {"dropped_metrics": 2}, {"better_before": "v0.9.0"})],
+        "churnflow rollback v0.9.0",
+    ),
+    "the model became worse": ([told("churn.watch_performance", {"dropped_metrics": 2})], "churnflow plan --new"),
+    "the service fails": ([told("churn.watch_service", {}, {}, WARNED)], "see why the service fails"),
+    "values became worse": ([told("churn.watch_quality", {"degraded_columns": 1})], "mend the source"),
+    "drift without labels": ([told("churn.watch_drift", {"drifted_features": 1})], "churnflow monitor --labels FILE"),
+    "drift of the score without labels": (
+        [told("churn.watch_drift", {"score_drifted": 1}), told("x", {"labels_suffice": 1, "recent_labels": 3})],
+        "churnflow monitor --labels FILE",
+    ),
+    "a low estimate": ([told("churn.watch_performance", {}, {}, WARNED)], "churnflow monitor --labels FILE"),
+    "drift that labels show to be harmless": (
+        [told("churn.watch_drift", {"drifted_features": 1}), told("x", {"labels_suffice": 1, "recent_labels": 99})],
+        "the model still holds",
+    ),
+    "a limit of the workflow": ([told("churn.observe")], "a limit of this workflow"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_next_action_follows_from_what_was_found(case: str) -> None:
+    steps, expected = CASES[case]
+    facts = advise(Evidence(requirements=(), steps=tuple(steps))).facts
+    assert expected in facts["next_action_fix"]
+    assert facts["next_action_rework"] == facts["next_action_fix"]
+    assert facts["next_action_ship"] == "nothing: the release goes on serving"
