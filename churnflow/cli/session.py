@@ -45,8 +45,14 @@ class Session:
         return Project.open(self.directory)
 
     def again(self, arguments: Sequence[str]) -> str:
-        """Return the command that goes on where this one was interrupted; `--new` would begin anew once more."""
-        return self.resuming or shlex.join(["churnflow", *(text for text in arguments if text != "--new")])
+        """Return the command that goes on where this one was interrupted; `--new` would begin anew once more.
+
+        An address with a password in it is not repeated.
+        """
+        from churnflow.domain.secrets import holds_password  # noqa: PLC0415 - of no use before an interrupt
+
+        texts = ("URL" if holds_password(text) else text for text in arguments if text != "--new")
+        return self.resuming or shlex.join(["churnflow", *texts])
 
     def show(self, answer: Answer) -> int:
         """Print `answer` and return its exit code: the answer on stdout, everything else on stderr."""

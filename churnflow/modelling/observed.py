@@ -9,7 +9,7 @@ from churnflow.modelling.calibration import log_losses
 from churnflow.modelling.cells import Cells
 from churnflow.modelling.columns import Floats
 from churnflow.modelling.logged import INSIDE, OUTSIDE, Logged, Read
-from churnflow.modelling.prediction_log import ALIVE, ServiceRow
+from churnflow.modelling.prediction_log import PREDICT, ServiceRow
 from churnflow.modelling.reference import Reference
 from churnflow.modelling.window import Window
 
@@ -117,9 +117,12 @@ def _latencies(logged: Logged) -> dict[str, Any]:
 
 
 def _service(rows: Sequence[ServiceRow], start: float, end: float) -> dict[str, Any]:
-    """Return requests, errors and signs of life between two times; before the first sign nothing was down."""
+    """Return requests for predictions, errors and signs of life between two times.
+
+    Before the first sign nothing was down.
+    """
     inside = [row for row in rows if start <= row.minute * _MINUTE < end]
-    asked = [row for row in inside if row.route != ALIVE]
+    asked = [row for row in inside if row.route == PREDICT]
     first = min((row.minute * _MINUTE for row in rows), default=end)
     began = max(start // _MINUTE, first // _MINUTE)
     # The minute of the end has only begun.

@@ -20,6 +20,8 @@ from churnflow.modelling.log_tables import predictions as _predictions
 from churnflow.modelling.log_tables import service as _service
 
 BATCH: Final = 5_000
+# Routes of the table of the service; the second is a sign of life.
+PREDICT: Final = "predict"
 ALIVE: Final = "alive"
 # Names in one query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
 _NAMES: Final = 10_000

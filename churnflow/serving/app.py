@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from churnflow.errors import ChurnflowError
@@ -68,7 +69,7 @@ def create_app(current: Current, settings: Settings) -> Front:
         guard.close()
 
     app = FastAPI(title="churnflow prediction API", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_exception_handler(RefusedRequestError, _refused)
+    _add_refusals(app)
     predicting = Predicting(current, guard, logbook)
     _add_probes(app, current)
     _add_predict(app, predicting)
@@ -116,10 +117,22 @@ async def _follow_keys(guard: Guard) -> None:
             guard.refresh()
 
 
+def _add_refusals(app: FastAPI) -> None:
+    app.add_exception_handler(RefusedRequestError, _refused)
+    app.add_exception_handler(HTTPException, _not_here)
+
+
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedRequestError)  # noqa: S101 - it is registered for these; for the type checker
     headers = {name.decode(): value.decode() for name, value in error.headers}
     return Response(refusal_json(error), error.status, headers, "application/json")
+
+
+async def _not_here(_: Request, error: Exception) -> Response:
+    """Answer an unknown path or method in the form of every other refusal."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these; for the type checker
+    refused = RefusedRequestError(error.status_code, [Problem("path", error.detail.lower())])
+    return Response(refusal_json(refused), error.status_code, error.headers, "application/json")
 
 
 def _add_probes(app: FastAPI, current: Current) -> None:

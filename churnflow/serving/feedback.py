@@ -1,5 +1,6 @@
 """`POST /api/v1/feedback`: what became of customers, told later by prediction or by customer."""
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -24,6 +25,7 @@ from churnflow.serving.requests import (
 LABEL: Final = "churned"
 # Of an outcome, as `prediction_log.OutcomeRow` has them.
 Fields = tuple[float, str | None, str | None, int, str | None]
+_PREDICTION: Final = re.compile(r"[0-9a-f]{1,64}-\d{1,6}")
 _BY: Final = ("prediction_id", "customer_id")
 
 
@@ -106,8 +108,10 @@ def _wrong_name(one: dict[str, Any], named: Sequence[str], served: Served) -> st
     if len(named) != 1:
         return "give either this or customer_id"
     given = one[named[0]]
-    if not is_identifier(given) or (named[0] == "prediction_id" and not isinstance(given, str)):
-        return "must be an id as a prediction was asked or answered with"
+    if named[0] == "prediction_id" and not (isinstance(given, str) and _PREDICTION.fullmatch(given)):
+        return "must be an id as a prediction was answered with"
+    if not is_identifier(given):
+        return "must be an id as a prediction was asked with"
     if named[0] == "customer_id" and served.privacy.customer == "none":
         return "the log of this release knows no customers; use prediction_id"
     return None

@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from churnflow.errors import ChurnflowError
-from churnflow.modelling.prediction_log import ALIVE, LogError, PredictionLog, PredictionRow, ServiceRow
+from churnflow.modelling.prediction_log import ALIVE, PREDICT, LogError, PredictionLog, PredictionRow, ServiceRow
 from churnflow.modelling.pseudonyms import kept_customer, secret_at
 from churnflow.modelling.reference import Reference
 from churnflow.serving.log_messages import Answered, Counted, Frames, Served, State, framed
@@ -149,7 +149,7 @@ class Writer:
         customers = len(entry.probabilities)
         with self._lock:
             if self._customers + customers > MOST_WAITING:
-                self._minutes[int(entry.at) // _MINUTE, "predict", 200].lost += customers
+                self._minutes[int(entry.at) // _MINUTE, PREDICT, 200].lost += customers
                 self._lost += customers
                 return
             self._waiting.append(entry)

@@ -28,6 +28,9 @@ _up = Gauge("churnflow_log_up", "Whether the last write to the log went well.", 
 _served = Gauge("churnflow_release_info", "What is served.", ("version", "sha256"), multiprocess_mode="livemostrecent")
 
 
+_shown: set[tuple[str, str]] = set()
+
+
 def answered(route: str, status: int, seconds: float) -> None:
     """Count an answer and how long it took."""
     count, time = _of(route, status)
@@ -58,9 +61,11 @@ def log_written(*, well: bool) -> None:
 def exposition(current: Current) -> bytes:
     """Return all of it in Prometheus' text format."""
     served = current.served
-    _served.clear()
     if served is not None:
-        _served.labels(served.release.version if served.release else "", served.sha256).set(1)
+        _shown.add((served.release.version if served.release else "", served.sha256))
+    for labels in _shown:
+        # What was served before stays with a 0: worker processes can not take a series back.
+        _served.labels(*labels).set(int(served is not None and labels[1] == served.sha256))
     if MULTIPROCESS not in os.environ:
         return written(REGISTRY)
     registry = CollectorRegistry()

@@ -2,7 +2,8 @@
 
 from churnflow import Evidence, StepResult
 
-_KEEP = "nothing: the release goes on serving"
+_GOES_ON = "the release goes on serving"
+_KEEP = f"nothing: {_GOES_ON}"
 _ROLLBACK = "roll back, for {0} did better in the same window: `churnflow rollback {0}`"
 _RETRAIN = "train again, for the model has become worse: `churnflow plan --new`"
 _LABEL = "tell outcomes, for only they say whether the model still holds: `churnflow monitor --labels FILE`"
@@ -21,7 +22,7 @@ def advise(evidence: Evidence) -> StepResult:
     these are asked for.
     """
     action = _action(evidence)
-    done = {"fix": action or _LIMIT, "rework": action or _LIMIT, "ship": _KEEP}
+    done = {"fix": action or _LIMIT, "rework": action or _LIMIT, "ship": f"{_GOES_ON}; {action}" if action else _KEEP}
     return StepResult(facts={f"next_action_{verdict}": text for verdict, text in done.items()})
 
 

@@ -1,5 +1,6 @@
 """Rollbacks with every adapter as a user has it: nothing is lost, and a kill leaves the old state or the new one."""
 
+import itertools
 import os
 import random
 import signal
@@ -237,8 +238,11 @@ def test_a_rollback_killed_at_any_moment_is_as_if_never_begun_or_finished_by_the
     rollback(place.tag, place.ports)
     longest = time.monotonic() - started
     chance = random.Random(7)
-    seen = set()
-    for attempt in range(ATTEMPTS):
+    seen: set[str] = set()
+    # On a busy machine the killed process is slower than this one was.
+    for attempt in itertools.count():
+        if attempt >= ATTEMPTS and (seen == {"old", "new"} or attempt >= 4 * ATTEMPTS):
+            break
         place.be("new")
         was_done = killed_after(place, longest * (attempt + chance.random()) / ATTEMPTS)
         assert place.states() <= {"old", "new"}

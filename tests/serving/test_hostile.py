@@ -65,6 +65,7 @@ def test_a_hostile_prediction_is_refused_by_field_and_not_repeated(api, body, st
         ({"outcomes": [{}]}, "outcomes[0].prediction_id"),
         ({"outcomes": [{"prediction_id": "1-0", "customer_id": 1, "churned": True}]}, "outcomes[0].prediction_id"),
         ({"outcomes": [{"prediction_id": 7, "churned": True}]}, "outcomes[0].prediction_id"),
+        ({"outcomes": [{"prediction_id": "nul\0-0", "churned": True}]}, "outcomes[0].prediction_id"),
         ({"outcomes": [{"customer_id": 1.5, "churned": True}]}, "outcomes[0].customer_id"),
         ({"outcomes": [{"customer_id": "x" * 300, "churned": True}]}, "outcomes[0].customer_id"),
         ({"outcomes": [{"customer_id": 1, "churned": CANARY}]}, "outcomes[0].churned"),

@@ -95,7 +95,7 @@ def test_outcomes_find_their_predictions_by_id_and_by_customer(shelf, start, url
 
 
 def test_without_a_log_there_is_nothing_to_tell_outcomes_to(api) -> None:
-    status, answer = feedback(api, {"prediction_id": "x-0", "churned": True})
+    status, answer = feedback(api, {"prediction_id": "0a-0", "churned": True})
     assert (status, answer["detail"][0]["field"]) == (404, "log")
 
 
@@ -142,7 +142,7 @@ def test_outcomes_that_can_not_be_kept_are_not_taken(shelf, start) -> None:
     shelf.ship("v1.0.0", 0.25)
     api = start([*shelf.arguments, "--log", "sqlite:////proc/none/predictions.db"])
     assert api.predict(CUSTOMER)[0] == 200
-    status, answer = feedback(api, {"prediction_id": "x-0", "churned": True})
+    status, answer = feedback(api, {"prediction_id": "0a-0", "churned": True})
     assert (status, answer["detail"][0]["field"]) == (503, "log")
 
 

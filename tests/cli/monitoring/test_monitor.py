@@ -17,6 +17,7 @@ from churnflow.project import Project
 from tests.cli.conftest import Outcome, churnflow, environment, journal
 from tests.cli.monitoring.conftest import MADE_UP, MONITOR, OWN, STEPS, TEMPLATE, Filled, shifted
 from tests.customers import make_customers
+from tests.databases import execute
 from tests.traffic import release_files, some_days
 
 
@@ -201,6 +202,7 @@ def test_a_log_in_postgresql_is_watched_as_one_in_a_file_is(
     postgres: str, watch: Callable[..., Outcome], traffic: Filled
 ) -> None:
     customers = shifted(500, 60)
+    execute(postgres, "DROP TABLE IF EXISTS predictions, service, outcomes, log_schema")
     log = PredictionLog.open(postgres)
     some_days(log, time.time(), customers)
     log.close()
