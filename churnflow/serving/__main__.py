@@ -199,7 +199,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     named = {"bundle": options.bundle} if options.bundle else {"pointer": options.pointer, "store": options.store}
     paths = {**named, "keys": options.keys, "secret": options.secret}
     absolute = {name: path.absolute() for name, path in paths.items() if path is not None}
-    return Settings(**absolute, log=options.log or os.environ.get(LOG_VARIABLE), open=is_loopback(options.host))
+    return Settings(**absolute, log=options.log or os.environ.get(LOG_VARIABLE) or None, open=is_loopback(options.host))
 
 
 def _parser() -> argparse.ArgumentParser:

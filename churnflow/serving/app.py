@@ -26,7 +26,7 @@ from churnflow.serving.documentation import FEEDBACK_PATH, PREDICT_PATH, documen
 from churnflow.serving.explaining import MOST_REASONS
 from churnflow.serving.feedback import take_outcomes
 from churnflow.serving.front import Front
-from churnflow.serving.guard import Guard
+from churnflow.serving.guard import Guard, retry_after
 from churnflow.serving.logbook import Logbook
 from churnflow.serving.page import render
 from churnflow.serving.predicting import Predicting, unready
@@ -34,6 +34,7 @@ from churnflow.serving.requests import Problem, RefusedRequestError
 from churnflow.serving.settings import Settings
 
 KEYS_SECONDS = 0.2
+MOST_FEEDBACK = 4
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Refusal, "description": HTTPStatus(status).phrase}
     for status in (400, 401, 403, 408, 413, 415, 422, 429, 503)
@@ -168,6 +169,8 @@ def _add_predict(app: FastAPI, predicting: Predicting) -> None:
 
 
 def _add_feedback(app: FastAPI, current: Current, logbook: Logbook | None) -> None:
+    under_way = asyncio.Semaphore(MOST_FEEDBACK)
+
     @app.post(
         FEEDBACK_PATH,
         response_model=answers.Taken,
@@ -183,7 +186,12 @@ def _add_feedback(app: FastAPI, current: Current, logbook: Logbook | None) -> No
         served = current.served
         if served is None:
             raise unready(current)
-        return _json(await run_in_threadpool(take_outcomes, body, served, logbook, request.scope.get("key")))
+        # A database that does not answer must not keep the threads that long predictions need.
+        if under_way.locked():
+            raise RefusedRequestError(503, [Problem("log", "too many outcomes at once")], (retry_after(5.0),))
+        async with under_way:
+            key = request.scope.get("key")
+            return _json(await asyncio.to_thread(take_outcomes, body, served, logbook, key))
 
 
 def _add_descriptions(app: FastAPI, current: Current) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ class Served:
     seconds_a_customer: float
     reference: Reference | None = None
     compiled: Compiled | None = None
+
+    @cached_property
+    def told(self) -> str:
+        """What names this release and what may be kept of its customers, for the log."""
+        privacy = self.privacy
+        version = self.release.version if self.release else ""
+        return f"{self.sha256} {version} {privacy.inputs} {privacy.customer} {privacy.retention}"
 
     @property
     def privacy(self) -> Privacy:
@@ -147,7 +155,12 @@ class Current:
         if seen != self._seen:
             # Noted before loading: what was refused is not read again until it changes.
             self._seen = seen
-            self._served = load_release(path, release)
+            try:
+                self._served = load_release(path, release)
+            except IntegrityError as error:
+                if isinstance(error.__context__, OSError):
+                    self._seen = None  # it may have been the moment
+                raise
             self._refused = None
 
     def _target(self) -> tuple[Release | None, Path] | None:

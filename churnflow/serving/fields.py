@@ -70,7 +70,7 @@ class NumberField(MeasuredField):
     def _checked(self, value: Any) -> Read:
         if not is_finite(value):
             return None, "must be a finite number"
-        return (None, "must be a whole number") if self.integer and value != int(value) else (value, None)
+        return (None, "must be a whole number") if self.integer and value != int(value) else (float(value), None)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from churnflow.serving.documentation import FEEDBACK_PATH, PREDICT_PATH
 from churnflow.serving.guard import Guard
 from churnflow.serving.logbook import Logbook
 from churnflow.serving.predicting import Predicting
-from churnflow.serving.requests import RefusedRequestError
+from churnflow.serving.requests import Problem, RefusedRequestError
 
 # Probes are asked by what has no key.
 _UNGUARDED: Final = frozenset({"/health", "/ready"})
@@ -41,6 +41,9 @@ class Front:
         """Answer a request, or follow the life of the process."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+        elif not scope["path"].isprintable():
+            # A router may take "/metrics" and a line break for "/metrics", and its scope would not be asked for.
+            await send_refusal(send, RefusedRequestError(404, [Problem("path", "not found")]))
         elif scope["path"] == PREDICT_PATH and scope["method"] == "POST":
             await self._predicting(scope, receive, send)
         else:

@@ -38,6 +38,7 @@ class Guard:
         self._open = settings.open_
         self._seen: object = ()
         self._lock = Lock(KeyRing())
+        self._known = False
         self._buckets = Buckets(MOST_KEYS + 1, settings.buckets)
 
     @property
@@ -47,16 +48,27 @@ class Guard:
 
     def refresh(self) -> None:
         """Read the file of keys again if it has changed."""
-        seen = _identity(self._path)
-        if seen == self._seen:
-            return
-        self._seen = seen
         try:
-            ring = KeyRing() if self._path is None or seen is None else _read(self._path)
-            self._lock = Lock(ring)
-        except (OSError, ValueError):
+            seen = _identity(self._path)
+            if seen == self._seen:
+                return
+            self._seen = seen
+            self._lock = self._looked(seen)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError):
+                # It may have been the moment: looked at again at the next turn.
+                self._seen = ()
+            if self._lock.readable:
+                logger.warning("the file of API keys can not be read: nobody is let in until it can")
             self._lock = Lock(KeyRing(), readable=False)
-            logger.warning("the file of API keys can not be read: nobody is let in until it can")
+
+    def _looked(self, seen: object) -> Lock:
+        if self._path is None or seen is None:
+            # A file that was there and is gone lets nobody in: it would open what it had closed.
+            return Lock(KeyRing(), readable=not self._known)
+        ring = _read(self._path)
+        self._known = self._known or bool(ring.keys)
+        return Lock(ring)
 
     def admit(self, headers: Headers, scope: Scope | None) -> ApiKey | None:
         """Return the key of a request that may have what `scope` names (None: any key will do), None where all may.
@@ -130,6 +142,6 @@ def _identity(path: Path | None) -> tuple[int, int, int] | None:
         return None
     try:
         status = path.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
     return status.st_ino, status.st_size, status.st_ctime_ns

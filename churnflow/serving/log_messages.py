@@ -10,11 +10,12 @@ _LENGTH: Final = struct.Struct("<I")
 
 
 class Served(msgspec.Struct, tag=True, array_like=True, frozen=True):
-    """A release that answers refer to by `sha256`, and what may be kept of its customers.
+    """A release that answers refer to by `told`, and what may be kept of its customers.
 
     names: of the features, in the order of `Answered.values`. reference: the file of the bundle, None without one.
     """
 
+    told: str
     sha256: str
     version: str | None
     threshold: float
@@ -32,7 +33,7 @@ class Answered(msgspec.Struct, tag=True, array_like=True, frozen=True):
     at: float
     seconds: float
     key: str | None
-    sha256: str
+    told: str
     ids: list[str | int | None]
     probabilities: list[float]
     values: list[Sequence[str | float | None]] | None

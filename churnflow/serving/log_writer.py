@@ -119,6 +119,7 @@ class Writer:
     _complaint: str = ""
     _told: State | None = None
     _pruned_at: float = 0.0
+    _retention_days: int | None = None
     _alive_at: int = 0
 
     def run(self, read: Callable[[int], bytes]) -> None:
@@ -137,7 +138,8 @@ class Writer:
         match message:
             case Served():
                 reference = None if message.reference is None else Reference.from_bytes(message.reference)
-                self._releases[message.sha256] = Release(message, reference)
+                self._releases[message.told] = Release(message, reference)
+                self._retention_days = message.retention_days
             case Counted():
                 with self._lock:
                     one = Minute(message.requests, message.seconds, message.lost)
@@ -223,12 +225,17 @@ class Writer:
         try:
             if self._log is None:
                 self._log = self.open()
-            rows = [row for entry in entries for row in self._releases[entry.sha256].rows(entry, self.secret)]
+            rows = [row for entry in entries for row in self._releases[entry.told].rows(entry, self.secret)]
             self._log.write(rows, service)
-            self._prune(entries)
         except (LogError, ChurnflowError) as error:
             self._failed(str(error))
             return False
+        except Exception:  # what can not be written now can not be later: it would keep all that follows from the log
+            logger.exception("an answer could not be taken down")
+            with self._lock:
+                self._lost += sum(len(entry.probabilities) for entry in entries)
+            return True
+        self._prune()
         if self._complaint:
             logger.warning("the predictions log is back")
             self._complaint = ""
@@ -245,12 +252,16 @@ class Writer:
             self._complaint = complaint
             logger.warning("the predictions log can not be written: %s; the API goes on answering", complaint)
 
-    def _prune(self, entries: Sequence[Answered]) -> None:
+    def _prune(self) -> None:
+        """Remove what is too old, once an hour; what is written already stays written if that fails."""
         now = time.time()
-        if entries and self._log is not None and now - self._pruned_at > PRUNE_SECONDS:
-            self._pruned_at = now
-            days = self._releases[entries[-1].sha256].told.retention_days
-            self._log.prune(now - days * 24 * 3600)
+        if self._log is None or self._retention_days is None or now - self._pruned_at < PRUNE_SECONDS:
+            return
+        self._pruned_at = now
+        try:
+            self._log.prune(now - self._retention_days * 24 * 3600)
+        except LogError as error:
+            logger.warning("what is too old could not be removed from the predictions log: %s", error)
 
 
 def _as_json(columns: Mapping[str, Sequence[Any]]) -> list[str | None]:
@@ -264,7 +275,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     url, secret = os.environ["CHURNFLOW_LOG"], os.environ.get("CHURNFLOW_LOG_KEY_FILE")
-    key = secret_at(Path(secret)) if secret else os.urandom(32)
+    key = secret_at(Path(secret)) if secret else bytes.fromhex(os.environ["CHURNFLOW_LOG_KEY"])
 
     def tell(state: State) -> None:
         sys.stdout.buffer.write(framed(state))

@@ -47,6 +47,7 @@ class Logbook:
         self._states = Frames.of_states()
         self._counts: dict[tuple[int, str, int], list[float]] = defaultdict(lambda: [0, 0.0, 0])
         self._due = False
+        self._stopping = False
 
     def start(self) -> None:
         """Start the writer."""
@@ -56,23 +57,27 @@ class Logbook:
     async def stop(self) -> None:
         """Tell the rest, and wait until it is written, for at most END_SECONDS."""
         self._tell()
-        writer = self._writer
+        writer, self._stopping = self._writer, True
         if writer is None or writer.stdin is None or writer.stdout is None:
             return
         self._loop.remove_reader(writer.stdout.fileno())
-        await asyncio.to_thread(_finish, writer, bytes(self._buffer))
+        # From here on nobody else writes into that pipe.
         self._writer = None
+        await asyncio.to_thread(_finish, writer, bytes(self._buffer))
 
     def take(self, entry: Answered, served: Served) -> None:
         """Tell of an answer; what there is no room for is counted as lost."""
-        if served.sha256 not in self._known:
-            self._known.add(served.sha256)
+        if served.told not in self._known:
+            self._known.add(served.told)
             self._buffer += framed(_described(served))
         if len(self._buffer) > MOST_BYTES:
             self._counts[int(entry.at) // _MINUTE, "predict", 200][2] += len(entry.probabilities)
             measures.lost(len(entry.probabilities))
         else:
-            self._buffer += framed(entry)
+            try:
+                self._buffer += framed(entry)
+            except (OverflowError, ValueError, TypeError):
+                measures.lost(len(entry.probabilities))
         self._tell_soon()
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -87,12 +92,14 @@ class Logbook:
         return kept_customer(self._secret, identifier, kept)
 
     def _tell_soon(self) -> None:
-        if not self._due:
+        if not self._due and not self._stopping:
             self._due = True
             self._loop.call_later(TELL_SECONDS, self._tell)
 
     def _tell(self) -> None:
         self._due = False
+        if self._stopping:
+            return
         for (minute, route, status), (requests, seconds, lost) in self._counts.items():
             self._buffer += framed(Counted(minute, route, status, int(requests), seconds, int(lost)))
         self._counts.clear()
@@ -110,7 +117,8 @@ class Logbook:
             self._lose(writer)
 
     def _begin(self) -> None:
-        secret = {KEY_FILE_VARIABLE: str(self._secret_path)} if self._secret_path else {}
+        named = {KEY_FILE_VARIABLE: str(self._secret_path)}
+        secret = named if self._secret_path else {"CHURNFLOW_LOG_KEY": self._secret.hex()}
         self._started_at = time.monotonic()
         self._known.clear()
         self._writer = subprocess.Popen(
@@ -163,12 +171,13 @@ def answered(identifier: str, key: str | None, served: Served, asked: Asked, pro
     """Return a function from the seconds that an answer took to what is told of it."""
     at = time.time()
     values = None if served.privacy.inputs == "none" else list(asked.columns.values())
-    return lambda seconds: Answered(identifier, at, seconds, key, served.sha256, asked.ids, probabilities, values)
+    return lambda seconds: Answered(identifier, at, seconds, key, served.told, asked.ids, probabilities, values)
 
 
 def _described(served: Served) -> ServedMessage:
     privacy = served.privacy
     return ServedMessage(
+        served.told,
         served.sha256,
         served.release.version if served.release else None,
         served.model.threshold,

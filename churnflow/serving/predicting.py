@@ -42,10 +42,11 @@ class Predicting:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, with one release only."""
         started = time.perf_counter()
-        status = 200
+        status = 500
         try:
             body, take_down = await self._answer(scope, receive)
             await send_json(send, 200, body)
+            status = 200
             if take_down is not None:
                 take_down(time.perf_counter() - started)
         except RefusedRequestError as refused:
@@ -53,10 +54,11 @@ class Predicting:
             if status == 503 and refused.problems[0].field == SHED:  # noqa: PLR2004
                 await self._crowd.hold_back()
             await send_refusal(send, refused)
-        seconds = time.perf_counter() - started
-        measures.answered("predict", status, seconds)
-        if self._logbook is not None:
-            self._logbook.count("predict", status, seconds)
+        finally:
+            seconds = time.perf_counter() - started
+            measures.answered("predict", status, seconds)
+            if self._logbook is not None:
+                self._logbook.count("predict", status, seconds)
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, Callable[[float], None] | None]:
         """Return the answer, and what takes it down with the seconds it took. Raises RefusedRequestError."""
@@ -86,10 +88,11 @@ class Predicting:
         """Return what `_scored` does, with as many reasons as are wanted."""
         if not wanted:
             return _scored(served, asked, identifier)
-        if self._explainer is None or self._explainer[0] is not served:
-            self._explainer = served, Explainer(served)
+        known = self._explainer
+        if known is None or known[0] is not served:
+            known = self._explainer = (served, Explainer(served))
         probabilities = served.probabilities(asked.matrix)
-        reasons = self._explainer[1].reasons(asked, probabilities, wanted)
+        reasons = known[1].reasons(asked, probabilities, wanted)
         return probabilities, answers.encode(answers.predictions(served, asked, probabilities, identifier, reasons))
 
 

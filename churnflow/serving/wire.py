@@ -52,8 +52,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self.transport.write(_TOO_LONG)
             self.transport.close()
-        elif self._overdue is None and (self._in_head or self._in_body):
-            self._wait(HEAD_SECONDS if self._in_head else BODY_SECONDS)
+        elif self._overdue is None and (self._in_head or self._in_body or self._is_idle):
+            # A blank line between requests begins none, and has ended the wait for the next one.
+            self._wait(BODY_SECONDS if self._in_body and not self._in_head else HEAD_SECONDS)
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -80,6 +81,10 @@ class DeadlineProtocol(HttpToolsProtocol):
     @property
     def _in_body(self) -> bool:
         return self.cycle.more_body and not self.cycle.response_complete
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._in_head and self.cycle.response_complete
 
     def _wait(self, seconds: float) -> None:
         self._overdue = self.loop.call_later(seconds, self._late)

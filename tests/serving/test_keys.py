@@ -170,3 +170,21 @@ def test_the_list_shows_every_key_and_no_digest(keys) -> None:
         ("known", ["predict", "feedback"], False)
     ]
     assert "sha256" not in listed[0]
+
+
+def test_a_line_break_behind_a_path_opens_nothing(bundle, start, keys) -> None:
+    token = keys.add("crm", "--scope", "predict")
+    api = start(["--bundle", str(bundle), "--keys", str(keys.path)])
+    assert ask(api, "GET", "/metrics%0A", token)[0] == 404
+    assert ask(api, "POST", f"{FEEDBACK}%0A", token)[0] == 404
+
+
+def test_a_file_of_keys_that_is_gone_lets_nobody_in(bundle, start, keys) -> None:
+    token = keys.add("crm")
+    api = start(["--bundle", str(bundle), "--keys", str(keys.path)])
+    away = keys.path.with_name("away")
+    keys.path.rename(away)
+    eventually(lambda: ask(api, "POST", PREDICT, token)[0] == 401, 1.5)
+    assert ask(api, "POST", PREDICT)[0] == 401
+    away.rename(keys.path)
+    eventually(lambda: ask(api, "POST", PREDICT, token)[0] == 200, 1.5)

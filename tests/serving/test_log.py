@@ -230,3 +230,37 @@ def command_in(folder: Path) -> Callable[..., dict[str, Any]]:
         return answer
 
     return run
+
+
+def test_another_privacy_of_the_same_bundle_counts_from_the_switch_on(shelf, start, url, tmp_path) -> None:
+    digest = shelf.put(0.25)
+    shelf.point("v1.0.0", digest, Privacy(customer="plain", inputs="values"))
+    api = start([*shelf.arguments, "--log", url, *secret(tmp_path)])
+    api.predict({**CUSTOMER, "customer_id": "open"})
+    shelf.point("v1.0.1", digest, Privacy(customer="none", inputs="none"))
+    eventually(lambda: api.get("/api/v1/version")[1]["version"] == "v1.0.1")
+    api.predict({**CUSTOMER, "customer_id": "hidden"})
+    assert api.stop() == 0
+    assert sorted((str(row.version), row.customer, row.inputs is None) for row in rows(url)) == [
+        ("v1.0.0", "open", False),
+        ("v1.0.1", None, True),
+    ]
+
+
+def test_what_waits_at_a_stop_is_written(shelf, start, url) -> None:
+    shelf.ship("v1.0.0", 0.25)
+    api = start([*shelf.arguments, "--log", url])
+    customers = [{**CUSTOMER, "tenure": number % 70} for number in range(1_000)]
+    assert {api.predict({"customers": customers})[0] for _ in range(12)} == {200}
+    assert api.stop() == 0
+    assert len(rows(url)) == 12_000
+    assert api.complaints == []
+
+
+def test_a_number_of_any_size_is_taken_down(shelf, start, url) -> None:
+    shelf.ship("v1.0.0", 0.25)
+    api = start([*shelf.arguments, "--log", url])
+    assert api.predict({**CUSTOMER, "tenure": "12", "charges": 10**30})[0] == 200
+    assert api.stop() == 0
+    assert len(rows(url)) == 1
+    assert api.complaints == []
