@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from churnflow.errors import IntegrityError
-from churnflow.modelling.compiled import Compiled, compile_model
+from churnflow.modelling.compiled import Compiled, compile_model, is_proved
 from churnflow.modelling.reason_words import Wording
 from churnflow.modelling.reasons import Reasons
 from churnflow.modelling.reference import REFERENCE_FILE, Reference
@@ -41,16 +41,9 @@ def scorer_of(files: Mapping[str, bytes]) -> Scorer:
         raise IntegrityError(message, hint="`churnflow verify` names what is broken") from None
 
 
-def _is_proved(card: bytes | None) -> bool:
-    """Tell whether the rehearsal has proved the compiled model equal, as the API asks before it uses it."""
-    known = json.loads(card or b"{}")
-    scorer = known.get("scorer") if isinstance(known, dict) else None
-    return isinstance(scorer, dict) and scorer.get("compiled") is True
-
-
 def _scorer(model: PortableModel, schema: Mapping[str, Any], files: Mapping[str, bytes]) -> Scorer:
     reference = files.get(REFERENCE_FILE)
-    quick = compile_model(model) if _is_proved(files.get("card.json")) else model
+    quick = compile_model(model) if is_proved(json.loads(files.get("card.json", b"{}"))) else model
     missing = missing_words(schema.get("missing"))
     columns = {str(column["name"]): column for column in schema["columns"] if column["role"] == "feature"}
     own = [columns[column.name] for column in model.encoding.columns]

@@ -118,6 +118,12 @@ class Compiled:
         return one_sigmoid(self._bent(scaled) if self._bent else scaled)
 
 
+def is_proved(card: object) -> bool:
+    """Tell whether the card of a release says that its model, compiled, was proved equal at the rehearsal."""
+    scorer = card.get("scorer") if isinstance(card, dict) else None
+    return isinstance(scorer, dict) and scorer.get("compiled") is True
+
+
 def compile_model(model: PortableModel) -> Compiled:
     """Return `model` laid out for speed: what it answers is the same, bit for bit."""
     return Compiled(model)

@@ -19,7 +19,7 @@ from churnflow.domain.serving import Privacy
 from churnflow.errors import ChurnflowError, IntegrityError, UsageError
 from churnflow.modelling.bundle import MAX_FILE_BYTES, read_limited, unpack_bundle
 from churnflow.modelling.columns import Floats
-from churnflow.modelling.compiled import Compiled, compile_model
+from churnflow.modelling.compiled import Compiled, compile_model, is_proved
 from churnflow.modelling.reference import REFERENCE_FILE, Reference
 from churnflow.modelling.request_size import most_customers
 from churnflow.modelling.scorer import PortableModel
@@ -227,9 +227,7 @@ def _served(files: Mapping[str, bytes], sha256: str, release: Release | None) ->
     reader = QuickReader(request, model.encoding)
     reference = _reference(files.get(REFERENCE_FILE), model)
     # Compiled only where the rehearsal has proved it equal; the card says so.
-    scorer = card.get("scorer") if isinstance(card, dict) else None
-    proved = isinstance(scorer, dict) and scorer.get("compiled") is True
-    compiled = compile_model(model) if proved else None
+    compiled = compile_model(model) if is_proved(card) else None
     seconds = _seconds_a_customer(compiled or model, model.encoding.width)
     return Served(sha256, release, model, schema, card, request, reader, seconds, reference, compiled)
 

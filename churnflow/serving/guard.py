@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from churnflow.domain.api_key import MOST_KEYS, ApiKey, KeyRing, Scope
 from churnflow.errors import IntegrityError
+from churnflow.modelling.bundle import read_limited
 from churnflow.serving.buckets import Buckets
 from churnflow.serving.requests import Problem, RefusedRequestError
 from churnflow.serving.settings import Settings
@@ -125,16 +124,8 @@ def _token(headers: Headers) -> str:
 
 
 def _read(path: Path) -> KeyRing:
-    with path.open("rb") as file:
-        data = file.read(_MAX_BYTES + 1)
-    if len(data) > _MAX_BYTES:
-        message = "too long"
-        raise ValueError(message)
-    try:
-        return KeyRing.model_validate_json(data)
-    except ValidationError as error:
-        message = "not a file of keys"
-        raise ValueError(message) from error
+    """Return the keys in a file. Raises OSError, and ValueError for a file that is none of keys or too long."""
+    return KeyRing.model_validate_json(read_limited(path, _MAX_BYTES))
 
 
 def _identity(path: Path | None) -> tuple[int, int, int] | None:

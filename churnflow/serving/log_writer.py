@@ -25,6 +25,7 @@ from churnflow.modelling.prediction_log import ALIVE, PREDICT, LogError, Predict
 from churnflow.modelling.pseudonyms import kept_customer, secret_at
 from churnflow.modelling.reference import Reference
 from churnflow.serving.log_messages import Answered, Counted, Frames, Served, State, framed
+from churnflow.serving.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, LOG_VARIABLE
 
 FLUSH_SECONDS: Final = 0.2
 PRUNE_SECONDS: Final = 3600.0
@@ -274,8 +275,8 @@ def main() -> None:
     # Ctrl-C goes to all processes at a terminal; this one ends when its worker has told all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    url, secret = os.environ["CHURNFLOW_LOG"], os.environ.get("CHURNFLOW_LOG_KEY_FILE")
-    key = secret_at(Path(secret)) if secret else bytes.fromhex(os.environ["CHURNFLOW_LOG_KEY"])
+    url, secret = os.environ[LOG_VARIABLE], os.environ.get(KEY_FILE_VARIABLE)
+    key = secret_at(Path(secret)) if secret else bytes.fromhex(os.environ[KEY_VARIABLE])
 
     def tell(state: State) -> None:
         sys.stdout.buffer.write(framed(state))

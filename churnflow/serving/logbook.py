@@ -20,9 +20,8 @@ from churnflow.serving.current import Served
 from churnflow.serving.log_messages import Answered, Counted, Frames, framed
 from churnflow.serving.log_messages import Served as ServedMessage
 from churnflow.serving.reading import Asked
-from churnflow.serving.settings import LOG_VARIABLE, Settings
+from churnflow.serving.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, LOG_VARIABLE, Settings
 
-KEY_FILE_VARIABLE: Final = "CHURNFLOW_LOG_KEY_FILE"
 TELL_SECONDS: Final = 0.02
 RESTART_SECONDS: Final = 1.0
 END_SECONDS: Final = 6.0
@@ -118,7 +117,7 @@ class Logbook:
 
     def _begin(self) -> None:
         named = {KEY_FILE_VARIABLE: str(self._secret_path)}
-        secret = named if self._secret_path else {"CHURNFLOW_LOG_KEY": self._secret.hex()}
+        secret = named if self._secret_path else {KEY_VARIABLE: self._secret.hex()}
         self._started_at = time.monotonic()
         self._known.clear()
         self._writer = subprocess.Popen(

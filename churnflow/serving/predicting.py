@@ -7,6 +7,7 @@ the body is read, and the body is read once.
 import random
 import time
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -26,6 +27,7 @@ NOT_READY: Final = "no release yet: the gate has to say ship first (churnflow st
 _INLINE_SECONDS: Final = 0.002
 
 Scope = MutableMapping[str, Any]
+Explain = Callable[[Asked, list[float]], list[list[str]]]
 
 
 class Predicting:
@@ -91,9 +93,7 @@ class Predicting:
         known = self._explainer
         if known is None or known[0] is not served:
             known = self._explainer = (served, Explainer(served))
-        probabilities = served.probabilities(asked.matrix)
-        reasons = known[1].reasons(asked, probabilities, wanted)
-        return probabilities, answers.encode(answers.predictions(served, asked, probabilities, identifier, reasons))
+        return _scored(served, asked, identifier, partial(known[1].reasons, most=wanted))
 
 
 def unready(current: Current) -> RefusedRequestError:
@@ -101,6 +101,7 @@ def unready(current: Current) -> RefusedRequestError:
     return RefusedRequestError(503, [Problem("release", current.refused or NOT_READY)], (retry_after(1.0),))
 
 
-def _scored(served: Served, asked: Asked, identifier: str) -> tuple[list[float], bytes]:
+def _scored(served: Served, asked: Asked, identifier: str, explain: Explain | None = None) -> tuple[list[float], bytes]:
     probabilities = served.probabilities(asked.matrix)
-    return probabilities, answers.encode(answers.predictions(served, asked, probabilities, identifier))
+    reasons = explain(asked, probabilities) if explain else None
+    return probabilities, answers.encode(answers.predictions(served, asked, probabilities, identifier, reasons))

@@ -11,6 +11,9 @@ from churnflow.domain.base import Frozen
 
 VARIABLE = "CHURNFLOW_SERVING"
 LOG_VARIABLE = "CHURNFLOW_LOG"
+# What the writer of the log gets the key of pseudonyms by: a file, or the key itself in hex.
+KEY_FILE_VARIABLE = "CHURNFLOW_LOG_KEY_FILE"
+KEY_VARIABLE = "CHURNFLOW_LOG_KEY"
 
 
 class Settings(Frozen):
