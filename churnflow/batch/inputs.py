@@ -1,5 +1,6 @@
 """The one door to whatever holds customers: a file of any form that ingestion reads, or a database."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,12 +11,16 @@ import numpy.typing as npt
 from churnflow.batch.customers import ROWS, Customers, Piece, Wanted
 from churnflow.batch.job import Job
 from churnflow.batch.parquet_input import ParquetCustomers
+from churnflow.errors import UsageError
 from churnflow.modelling.databases import query_database
 from churnflow.modelling.sources import read_table
 from churnflow.modelling.table import Table
 from churnflow.modelling.values import Values
 
 _PARQUET: Final = b"PAR1"
+# How ingestion says what to write into a workflow: with: {sheet: ...}.
+_DECLARED: Final = re.compile(r"with: \{(?P<name>\w+): (?P<value>[^{}]*)\}")
+_OPTIONS: Final = ("table", "query", "sheet", "separator", "encoding")
 
 
 class TableCustomers(Customers):
@@ -48,6 +53,16 @@ class TableCustomers(Customers):
 
 def open_customers(job: Job) -> Customers:
     """Open what the job names. Raises UsageError for what can not be read, as ingestion does."""
+    if "://" not in job.source and not Path(job.source).exists():
+        message = f"no such file: {job.source}"
+        raise UsageError(message, hint="name a file that is there, or the address of a database")
+    try:
+        return _opened(job)
+    except UsageError as error:
+        raise UsageError(str(error), hint=_in_options(error.hint)) from error
+
+
+def _opened(job: Job) -> Customers:
     if "://" in job.source:
         table = query_database(job.source, job.options, job.password_env)
         return TableCustomers(table, "what the database answered")
@@ -55,6 +70,16 @@ def open_customers(job: Job) -> Customers:
     if _is_parquet(path):
         return ParquetCustomers(path)
     return TableCustomers(read_table(path, job.options), path.name)
+
+
+def _in_options(hint: str) -> str:
+    """Return a hint of ingestion with the options of the command line in the place of what a workflow declares."""
+    told = _DECLARED.sub(_as_option, hint)
+    return "put it into such a form, CSV for instance, and score that" if "with:" in told else told
+
+
+def _as_option(found: re.Match[str]) -> str:
+    return f"--{found['name']} {found['value']}" if found["name"] in _OPTIONS else found[0]
 
 
 def _is_parquet(path: Path) -> bool:

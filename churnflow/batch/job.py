@@ -11,7 +11,7 @@ from churnflow.modelling.read_options import ReadOptions
 
 Form = Literal["csv", "parquet", "jsonl"]
 FORMS: Final[Mapping[str, Form]] = {
-    **dict.fromkeys((".csv", ".txt"), "csv"),
+    ".csv": "csv",
     **dict.fromkeys((".parquet", ".pq"), "parquet"),
     **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
 }

@@ -72,7 +72,8 @@ def _missing(missing: Sequence[str], others: Sequence[str], source: str) -> Usag
     what = f"column {missing[0]!r}" if len(missing) == 1 else f"columns {_listed(missing)}"
     message = f"{source} has no {what}, which the model needs"
     if not likely:
-        return UsageError(message, hint=f"its other columns: {_listed(others) or 'none'}")
+        hint = f"its other columns: {_listed(others) or 'none'}"
+        return UsageError(message, hint=f"{hint}; if it is one of them: --rename NEW={missing[0]}" if others else hint)
     options = " ".join(f"--rename {shlex.quote(f'{new}={old}')}" for new, old in likely.items())
     return UsageError(message, hint=f"if it is called otherwise there: {options}")
 

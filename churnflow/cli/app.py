@@ -106,8 +106,11 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
 def _usage(error: typer.TyperException) -> Answer:
     said = error.format_message() if hasattr(error, "format_message") else str(error)
     message = said.replace("Value error, ", "")
-    hint = _completed(error) or "`churnflow --help` lists the commands, `churnflow COMMAND --help` their options"
-    return Answer(code=USAGE, failure=Failure(message, hint), next=(Next("churnflow --help"),))
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "churnflow"
+    shown = "lists the commands" if " " not in command else "lists what it takes"
+    hint = _completed(error) or f"`{command} --help` {shown}"
+    return Answer(code=USAGE, failure=Failure(message, hint), next=(Next(f"{command} --help"),))
 
 
 def _completed(error: typer.TyperException) -> str:

@@ -247,12 +247,14 @@ def _steps(project: Project, made: Deployed, folder: Path) -> list[tuple[str, st
     if place.target == "kubernetes":
         steps.append(("push", shlex.join(commands.push(place, made.version))))
         steps += zip(("keys", "log"), commands.secrets(place, project.serving_dir), strict=True)
-    put_it = commands.line(commands.put(made, folder, project.serving_dir))
+    put_it = commands.put(made, folder, project.serving_dir)
     return [*steps, ("apply" if place.target == "kubernetes" else "run", put_it)]
 
 
 def _warnings(project: Project, place: Place) -> tuple[str, ...]:
     found = []
+    if place.target == "docker" and project.serving_dir.stat().st_uid == 0:
+        found.append(f"{project.serving_dir} belongs to root, and so the container runs as root: chown it to a user")
     if not KeyFile(project.keys_path).read().active:
         found.append("there is no API key, without which the server does not start: churnflow keys add NAME")
     if place.target == "kubernetes":

@@ -1,7 +1,7 @@
 """The commands of API keys: add, list, revoke; a running server follows them."""
 
 import secrets
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 
 import typer
 from pydantic import ValidationError
@@ -14,6 +14,12 @@ from churnflow.domain.api_key import MOST_KEYS, SCOPES, USUAL_BURST, USUAL_RATE,
 from churnflow.engine.check import nearest
 from churnflow.errors import ConflictError, UsageError
 from churnflow.project import Project, SystemClock
+
+_RULES: Final = {
+    "name": "a name is up to 64 of a-z, 0-9 and . _ -, and begins with a letter or digit",
+    "rate": "a rate is above 0 and at most 1,000,000 requests a second",
+    "burst": "a burst is from 1 to 1,000,000 requests",
+}
 
 keys_app = typer.Typer(help="API keys: who may ask what.", rich_markup_mode=None)
 
@@ -90,7 +96,7 @@ def keys_revoke(
         if len(found) != 1:
             message = f"{len(found) or 'no'} active key{'s' * (len(found) > 1)} called {key!r}"
             known = [one.id if found else one.name for one in (found or ring.active.values())]
-            raise UsageError(message, hint=f"{nearest(key, known)} `churnflow keys list` shows them")
+            raise UsageError(message, hint=f"{nearest(key, known)}; `churnflow keys list` shows them")
         gone = found[0].model_copy(update={"revoked_at": SystemClock().now()})
         file.write(ring.model_copy(update={"keys": tuple(gone if one.id == gone.id else one for one in ring.keys)}))
     view = lines_view(f"revoked {gone.id} ({gone.name}); a running server refuses it within a second")
@@ -128,9 +134,9 @@ def _made(ring: KeyRing, name: str, scopes: list[str], rate: float, burst: int) 
         )
     except ValidationError as error:
         wrong = error.errors()[0]
-        message = f"{wrong['loc'][0]} is wrong: {wrong['msg'][:1].lower()}{wrong['msg'][1:]}"
-        hint = "a name is a-z, 0-9 and . _ - in it; a rate is above 0, a burst 1 or more"
-        raise UsageError(message, hint=hint) from None
+        field = str(wrong["loc"][0])
+        message = f"{field} is wrong: {wrong['msg'][:1].lower()}{wrong['msg'][1:]}"
+        raise UsageError(message, hint=_RULES[field]) from None
     return token, key
 
 

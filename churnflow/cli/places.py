@@ -118,7 +118,7 @@ def apply(project: Project, version: str | None, state: str) -> list[Move]:
 def put(project: Project, move: Move) -> None:
     """Bring one cluster to the release that is written for it. Raises ConflictError when kubectl fails."""
     assert move.made is not None  # noqa: S101 - asked for before; for the type checker
-    run_kubectl(commands.put(move.made, folder_of(project, move.made), project.serving_dir))
+    run_kubectl(commands.rollout(move.made, folder_of(project, move.made)))
     # The lock is not held while a cluster works, for minutes perhaps, and another writer must not make this one fail.
     note(project, move.made, "applied")
 
@@ -131,7 +131,7 @@ def _move(project: Project, last: Deployed, made: Deployed | None, version: str)
     if made is None or not _is_written(project, made):
         return Move(last, version, None, _again(last))
     folder = folder_of(project, made)
-    return Move(last, version, made, commands.line(commands.put(made, folder, project.serving_dir)))
+    return Move(last, version, made, commands.put(made, folder, project.serving_dir))
 
 
 def _is_written(project: Project, made: Deployed) -> bool:

@@ -10,6 +10,8 @@ from churnflow.domain.deployment import Deployed, Place
 
 # Longer than the progress deadline of the Deployment, so that kubectl tells why it failed.
 ROLLOUT_SECONDS: Final = 300
+# Longer than the server takes to drain and its log to be written.
+STOP_SECONDS: Final = 20
 
 Command = Sequence[str]
 
@@ -24,18 +26,24 @@ def push(place: Place, version: str) -> Command:
     return ["docker", "push", f"{place.image.partition('@')[0]}:{version}"]
 
 
-def put(made: Deployed, folder: Path, state: Path) -> list[Command]:
-    """Return what puts a release at its place, whatever runs there: to be run in order.
+def put(made: Deployed, folder: Path, state: Path) -> str:
+    """Return the line of a shell that puts a release at its place, whatever runs there.
 
     folder: where it is written. state: the folder of keys, secret and log on this machine.
-
-    For Kubernetes that is `kubectl apply` of the manifests of that release: they declare all of it, so that the same
-    command brings every version, annotations and limits among it, back. `rollout undo --to-revision` would need a
-    number that other rollouts move and that is forgotten after a few, `set image` would leave the annotations of the
-    version before, and both leave the cluster other than any file says.
     """
     if made.place.target == "docker":
         return _docker(made.place, made.version, state)
+    return " && ".join(shlex.join(command) for command in rollout(made, folder))
+
+
+def rollout(made: Deployed, folder: Path) -> list[Command]:
+    """Return what puts a release into a cluster: to be run in order, up to the first that fails.
+
+    That is `kubectl apply` of the manifests of that release: they declare all of it, so that the same command brings
+    every version, annotations and limits among it, back. `rollout undo --to-revision` would need a number that other
+    rollouts move and that is forgotten after a few, `set image` would leave the annotations of the version before, and
+    both leave the cluster other than any file says.
+    """
     return [
         [*_kubectl(made.place), "apply", f"--filename={folder / MANIFESTS}"],
         [
@@ -57,27 +65,26 @@ def secrets(place: Place, state: Path) -> list[str]:
     made = f"{kubectl} create secret generic"
     return [
         f"{made} {keys_secret(place)} --from-file=keys.json={keys} --from-file=pseudonym.key={key} {apply}",
-        f'printf %s "$CHURNFLOW_LOG" | {made} {log_secret(place)} --from-file=url=/dev/stdin {apply}',
+        f'printf %s "${{CHURNFLOW_LOG:?}}" | {made} {log_secret(place)} --from-file=url=/dev/stdin {apply}',
     ]
-
-
-def line(commands: Sequence[Command]) -> str:
-    """Return commands as one line of a shell, which stops at the first that fails."""
-    return " && ".join(shlex.join(command) for command in commands)
 
 
 def _kubectl(place: Place) -> list[str]:
     return ["kubectl", *([f"--context={place.context}"] if place.context else [])]
 
 
-def _docker(place: Place, version: str, state: Path) -> list[Command]:
+def _docker(place: Place, version: str, state: Path) -> str:
     """Return what runs the image on this machine, in the place of whatever has its name.
+
+    What runs there has time to answer what it took on and to write its log; where nothing runs, stop and rm say so and
+    the line goes on. A name that is still taken makes the last of the three fail.
 
     It runs as whoever owns the keys, and keeps the predictions log where `churnflow monitor` reads it.
     """
     run = [
         *["docker", "run", "--detach", "--restart=unless-stopped", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"],
         "--security-opt=no-new-privileges",
+        f"--stop-timeout={STOP_SECONDS}",
         f"--name={place.name}",
         f"--user={state.stat().st_uid}:{state.stat().st_gid}",
         f"--publish=127.0.0.1:{PORT}:{PORT}",
@@ -85,4 +92,5 @@ def _docker(place: Place, version: str, state: Path) -> list[Command]:
         f"--env=CHURNFLOW_LOG=sqlite:///{STATE}/predictions.db",
         place.image_of(version),
     ]
-    return [["docker", "rm", "--force", place.name], run]
+    stop = ["docker", "stop", "-t", str(STOP_SECONDS), place.name]
+    return "; ".join(shlex.join(command) for command in (stop, ["docker", "rm", "--force", place.name], run))

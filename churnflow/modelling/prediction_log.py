@@ -3,7 +3,7 @@
 Times are seconds since the epoch, in UTC. The same SQLAlchemy code writes and reads both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +23,8 @@ BATCH: Final = 5_000
 # Routes of the table of the service; the second is a sign of life.
 PREDICT: Final = "predict"
 ALIVE: Final = "alive"
+# Rows in one statement: few enough to be written within a millisecond.
+_PIECE: Final = 50
 # Names in one query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
 _NAMES: Final = 10_000
 _LONGEST_REASON: Final = 200
@@ -116,15 +118,22 @@ class PredictionLog:
             raise
         return log
 
-    def write(self, predictions: Sequence[PredictionRow], service: Sequence[ServiceRow]) -> None:
+    def write(
+        self,
+        predictions: Sequence[PredictionRow],
+        service: Sequence[ServiceRow],
+        between: Callable[[], object] = bool,
+    ) -> None:
         """Add predictions, those that are there already left as they are, and to the counts of the service.
 
-        All or nothing. Raises LogError.
+        All or nothing. between: called before each few rows. Raises LogError.
         """
         with self._transaction() as connection:
             if predictions:
                 insert = self._insert(_predictions).on_conflict_do_nothing(index_elements=["id"])
-                connection.execute(insert, [row._asdict() for row in predictions])
+                for start in range(0, len(predictions), _PIECE):
+                    between()
+                    connection.execute(insert, [row._asdict() for row in predictions[start : start + _PIECE]])
             if service:
                 # In one order, so that two writers never wait for each other.
                 connection.execute(self._adding(), [row._asdict() for row in sorted(service)])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
@@ -70,6 +71,13 @@ class SeveralProcesses(Multiprocess):
             announce(self._greeting)
         elif not self.signal_queue:
             self.should_exit.set()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died, and take what they said of themselves out of the metrics; counts stay."""
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def handle_signals(self) -> None:
         """Begin to stop when a signal says so; `stopped` tells that from workers that gave up."""
@@ -178,7 +186,9 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _greeting(current: Current, url: str) -> str:
-    return f"listening on {url}\nserving {current.label()}; docs at {url}/docs; stop with Ctrl-C\n"
+    # An address that stands for all of them can not be opened in a browser.
+    here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return f"listening on {url}\nserving {current.label()}; docs at {here}/docs; stop with Ctrl-C\n"
 
 
 def _url(host: str, port: int) -> str:

@@ -16,6 +16,10 @@ from churnflow.serving.requests import Problem, RefusedRequestError
 # So many are taken on in any turn, and more as long as it has not taken this long.
 MOST_A_TURN: Final = 16
 TURN_SECONDS: Final = 0.003
+# The same for so long after a refusal: sixteen at once are welcome, a crowd that stays makes short turns.
+MOST_IN_A_CROWD: Final = 8
+CROWDED_TURN_SECONDS: Final = 0.001
+CROWDED_SECONDS: Final = 0.5
 MOST_HEAVY: Final = 4
 # A refusal that comes at once is asked again at once; what a client that does not wait may cost is bounded by this.
 REFUSE_AFTER: Final = 0.25
@@ -34,6 +38,7 @@ class Crowd:
         self._heavy = asyncio.Semaphore(heavy)
         self._taken = 0
         self._began = 0.0
+        self._crowded_until = 0.0
 
     def enter(self, length: int) -> None:
         """Take on a request whose body has `length` bytes. Raises RefusedRequestError (503) when this turn is full.
@@ -43,7 +48,7 @@ class Crowd:
         if not self._taken:
             asyncio.get_running_loop().call_soon(self._next_turn)
             self._began = time.monotonic()
-        elif self._taken >= self._most and time.monotonic() - self._began > TURN_SECONDS:
+        elif self._taken >= MOST_IN_A_CROWD and self._is_full(time.monotonic()):
             raise RefusedRequestError(503, [Problem(SHED, "too many requests at once")], (retry_after(1.0),))
         self._taken += 1 + length // _BYTES_A_SHARE
 
@@ -57,6 +62,14 @@ class Crowd:
     async def hold_back() -> None:
         """Wait before a refusal, not equally long for all: they would come back together."""
         await asyncio.sleep(REFUSE_AFTER * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+
+    def _is_full(self, now: float) -> bool:
+        crowded = now < self._crowded_until
+        most, seconds = (MOST_IN_A_CROWD, CROWDED_TURN_SECONDS) if crowded else (self._most, TURN_SECONDS)
+        if self._taken < most or now - self._began <= seconds:
+            return False
+        self._crowded_until = now + CROWDED_SECONDS
+        return True
 
     def _next_turn(self) -> None:
         self._taken = 0

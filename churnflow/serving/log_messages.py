@@ -51,10 +51,14 @@ class Counted(msgspec.Struct, tag=True, array_like=True, frozen=True):
 
 
 class State(msgspec.Struct, array_like=True, frozen=True):
-    """What the writer tells: how its last write went, and how many customers it could not keep since the last word."""
+    """What the writer tells: how its last write went, and what became of customers since the last word.
+
+    settled: how many it waits for no more, those that it could not keep (lost) among them.
+    """
 
     well: bool
     lost: int
+    settled: int
 
 
 Message = Served | Answered | Counted

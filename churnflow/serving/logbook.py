@@ -27,6 +27,7 @@ RESTART_SECONDS: Final = 1.0
 END_SECONDS: Final = 6.0
 MOST_BYTES: Final = 32 * 1024 * 1024
 _MINUTE: Final = 60
+_ROUTE: Final = "predict"
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ class Logbook:
         self._known: set[str] = set()
         self._states = Frames.of_states()
         self._counts: dict[tuple[int, str, int], list[float]] = defaultdict(lambda: [0, 0.0, 0])
+        # Customers that a writer was told of, or will be, and has not said what became of.
+        self._unsettled = 0
         self._due = False
         self._stopping = False
 
@@ -69,14 +72,15 @@ class Logbook:
         if served.told not in self._known:
             self._known.add(served.told)
             self._buffer += framed(_described(served))
-        if len(self._buffer) > MOST_BYTES:
-            self._counts[int(entry.at) // _MINUTE, "predict", 200][2] += len(entry.probabilities)
-            measures.lost(len(entry.probabilities))
+        try:
+            message = b"" if len(self._buffer) > MOST_BYTES else framed(entry)
+        except (OverflowError, ValueError, TypeError):
+            message = b""
+        if message:
+            self._buffer += message
+            self._unsettled += len(entry.probabilities)
         else:
-            try:
-                self._buffer += framed(entry)
-            except (OverflowError, ValueError, TypeError):
-                measures.lost(len(entry.probabilities))
+            self._count_lost(len(entry.probabilities))
         self._tell_soon()
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -89,6 +93,10 @@ class Logbook:
     def customer(self, identifier: str | int | None, kept: str) -> str | None:
         """Return what the log keeps of a customer's id."""
         return kept_customer(self._secret, identifier, kept)
+
+    def _count_lost(self, customers: int) -> None:
+        self._counts[int(time.time()) // _MINUTE, _ROUTE, 200][2] += customers
+        measures.lost(customers)
 
     def _tell_soon(self) -> None:
         if not self._due and not self._stopping:
@@ -141,7 +149,10 @@ class Logbook:
         self._tell_soon()
 
     def _lose(self, writer: subprocess.Popen[bytes]) -> None:
-        """Let a writer go that has ended; what it had not written is not known, what is told later goes to the next."""
+        """Let a writer go that has ended; what is told later goes to the next.
+
+        Customers whose being written it has not said are counted as lost: a few of them may have been written.
+        """
         if self._writer is not writer:
             return
         logger.warning("the process that writes the predictions log has ended; it is started again")
@@ -150,6 +161,9 @@ class Logbook:
         # It may have got a part of the first message that waits here; and the next one knows no release.
         self._buffer.clear()
         self._known.clear()
+        if self._unsettled:
+            self._count_lost(self._unsettled)
+            self._unsettled = 0
         _close(writer, self._loop)
         self._tell_soon()
 
@@ -162,6 +176,7 @@ class Logbook:
                 self._lose(writer)
         for state in self._states.feed(data):
             measures.log_written(well=state.well)
+            self._unsettled -= state.settled
             if state.lost:
                 measures.lost(state.lost)
 

@@ -246,8 +246,9 @@ def test_every_place_is_brought_back_and_a_container_by_a_command_to_copy(
     }
     assert {namespace for namespace, kind, _ in cluster.objects if kind == "deployments"} == {"default", "staging"}
     (command,) = [move["command"] for move in found if move["target"] == "docker"]
+    # What runs may finish what it took on; nothing of the line depends on there being such a container.
+    assert [step.split()[:2] for step in command.split("; ")] == [["docker", what] for what in ("stop", "rm", "run")]
     words = shlex.split(command)
-    assert words[:5] == ["docker", "rm", "--force", "versions", "&&"]
     assert words[-1] == "versions:v1.0.0"
     assert "--read-only" in words
     assert outcome["next"][0]["command"] == command

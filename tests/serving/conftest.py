@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from churnflow.domain.base import canonical_json
@@ -174,6 +176,16 @@ class Api:
             if self.process.poll() is None:
                 self.process.terminate()
             self.ended()
+
+
+def serving_workers(api: Api) -> list[psutil.Process]:
+    """Return the processes that answer, the parent left out."""
+    found = []
+    for child in psutil.Process(api.process.pid).children():
+        # One that has just been killed has no command line; the other child of the parent tracks what workers share.
+        with suppress(psutil.Error):
+            found += [child] if any("spawn_main" in word for word in child.cmdline()) else []
+    return found
 
 
 def eventually(hold: Callable[[], bool], seconds: float = 5.0) -> None:

@@ -28,6 +28,11 @@ def rows(url: str) -> list[PredictionRow]:
         return [row for batch in log.predictions(0.0, 1e12) for row in batch]
 
 
+def lost_of_service(url: str) -> int:
+    with closing(PredictionLog.open(url)) as log:
+        return sum(row.lost for row in log.service(0, 10**12))
+
+
 def labels(url: str) -> dict[str, int]:
     with closing(PredictionLog.open(url)) as log:
         return {one.prediction.id: one.label for batch in log.labelled(0.0, 1e12) for one in batch}
@@ -136,6 +141,34 @@ def test_a_writer_that_is_killed_is_started_again(shelf, start, url) -> None:
     assert set(traffic.end().statuses) == {200}
     eventually(lambda: len(rows(url)) > 100)
     assert api.stop() == 0
+
+
+def test_what_a_killed_writer_took_with_it_is_counted_as_lost(shelf, start, url) -> None:
+    shelf.ship("v1.0.0", 0.25)
+    api = start([*shelf.arguments, "--log", url])
+    time.sleep(1.1)
+    writer = writer_of(api)
+    # It takes in nothing more, and then it is gone: only the worker knows of what it was told.
+    writer.suspend()
+    for _ in range(20):
+        assert api.predict(CUSTOMER)[0] == 200
+    assert lost(api) == 0
+    writer.kill()
+    eventually(lambda: lost(api) == 20)
+    api.predict(CUSTOMER)
+    eventually(lambda: len(rows(url)) == 1)
+    eventually(lambda: lost_of_service(url) == 20)
+    # What was written is not counted when the next one is gone, too.
+    time.sleep(1.1)
+    writer_of(api).kill()
+    eventually(lambda: len([line for line in api.log if "has ended" in line]) == 2)
+    assert lost(api) == 20
+    assert api.stop() == 0
+
+
+def lost(api) -> float:
+    (line,) = [line for line in api.get("/metrics")[1].splitlines() if line.startswith("churnflow_log_lost_total ")]
+    return float(line.split()[1])
 
 
 def test_outcomes_that_can_not_be_kept_are_not_taken(shelf, start) -> None:

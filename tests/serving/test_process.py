@@ -8,14 +8,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 
-import psutil
 import pytest
 
 from churnflow.modelling.bundle import write_bundle
 from churnflow.serving.__main__ import main
-from tests.serving.conftest import eventually
+from tests.serving.conftest import eventually, serving_workers
 
 BODY = json.dumps({"tenure": 5, "charges": 80.5, "contract": "Month-to-month"}).encode()
 
@@ -86,15 +85,6 @@ def test_workers_started_beside_a_bad_release_say_why_they_do_not_answer(shelf, 
     shelf.ship("v1.2.0", 0.5)
     eventually(lambda: answers(api), seconds=10)
     assert api.stop() == 0
-
-
-def serving_workers(api) -> list[psutil.Process]:
-    found = []
-    for child in psutil.Process(api.process.pid).children():
-        # One that has just been killed has no command line; the other child of the parent tracks what workers share.
-        with suppress(psutil.Error):
-            found += [child] if any("spawn_main" in word for word in child.cmdline()) else []
-    return found
 
 
 def answers(api) -> bool:

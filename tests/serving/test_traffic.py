@@ -2,21 +2,17 @@
 
 import asyncio
 import json
-import os
-import signal
 import socket
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from typing import Any
 
-import psutil
 import pytest
 import uvloop
 
 from benchmarks.load import Heard, Load, request
-from tests.serving.conftest import eventually
+from tests.serving.conftest import eventually, serving_workers
 
 CUSTOMER = {"tenure": 12, "charges": 70.35, "contract": "One year"}
 ONE = request("/api/v1/predict", json.dumps(CUSTOMER).encode())
@@ -47,12 +43,6 @@ class Traffic:
         self.thread.join()
         assert self.heard is not None
         return self.heard
-
-
-def workers_of(process: Any) -> list[int]:
-    """Return the processes that answer: those that hold the listening socket, the parent left out."""
-    children = psutil.Process(process.pid).children()
-    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_releases_change_under_load_without_a_failed_or_mixed_answer(shelf, start) -> None:
@@ -89,13 +79,13 @@ def test_a_worker_killed_under_load_costs_its_own_connections_and_no_more(bundle
     traffic = Traffic(api.port, connections=16)
     traffic.start(4.0)
     eventually(lambda: sum(traffic.answers.values()) > 500)
-    before = workers_of(api.process)
-    os.kill(before[0], signal.SIGKILL)
+    before = serving_workers(api)
+    before[0].kill()
     heard = traffic.end()
     assert set(heard.statuses) <= {0, 200}
     assert heard.statuses[0] <= 16
     assert heard.statuses[200] > 1_000
-    eventually(lambda: len(workers_of(api.process)) == 2 and before[0] not in workers_of(api.process))
+    eventually(lambda: len(serving_workers(api)) == 2 and before[0] not in serving_workers(api))
     assert api.predict(CUSTOMER)[0] == 200
 
 
@@ -126,17 +116,17 @@ def test_a_thousand_slow_clients_keep_no_probe_waiting_and_are_let_go(bundle, st
         slow = []
         for number in range(1_000):
             client = open_ones.enter_context(socket.create_connection(("127.0.0.1", api.port)))
-            # Half of them stop in the head of the request, half in its body.
-            client.sendall(ONE[:40] if number % 2 else ONE[:-10])
+            # They stop in the head of the request, in its body, or before it with a blank line that begins none.
+            client.sendall((ONE[:-10], ONE[:40], b"\r\n")[number % 3])
             slow.append(client)
         for _ in range(5):
             began = time.monotonic()
             assert api.get("/health")[0] == 200
             assert time.monotonic() - began < 2
         assert api.predict(CUSTOMER)[0] == 200
-        for client in slow[:2]:
+        for client in slow[:3]:
             client.settimeout(20)
-        assert slow[1].recv(1_000) == b""
+        assert slow[1].recv(1_000) == slow[2].recv(1_000) == b""
         assert slow[0].recv(1_000).startswith(b"HTTP/1.1 408 ")
 
 
@@ -151,3 +141,27 @@ def test_a_head_without_an_end_is_refused(bundle, start) -> None:
         answer = client.recv(1_000)
     assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
     assert api.get("/health")[0] == 200
+
+
+def test_a_dead_worker_does_not_speak_for_the_log(shelf, start, tmp_path) -> None:
+    home = tmp_path / "log"
+    home.mkdir()
+    (home / "predictions.db").mkdir()  # nobody can write a file there
+    shelf.ship("v1.0.0", 0.25)
+    api = start([*shelf.arguments, "--workers", "2", "--log", f"sqlite:///{home / 'predictions.db'}"])
+    for _ in range(20):
+        assert api.predict(CUSTOMER)[0] == 200
+    eventually(lambda: "churnflow_log_up 0.0" in api.get("/metrics")[1])
+    before = serving_workers(api)
+    (home / "predictions.db").rmdir()
+    for worker in before:
+        worker.kill()
+    eventually(lambda: len(serving_workers(api)) == 2 and not set(before) & set(serving_workers(api)), 20)
+
+    def is_up() -> bool:
+        with suppress(OSError):
+            api.predict(CUSTOMER)
+            return "churnflow_log_up 1.0" in api.get("/metrics")[1]
+        return False
+
+    eventually(is_up, 20)
