@@ -79,7 +79,7 @@ def table(title: str, rows: Sequence[Row], *, ours: str = "churnflow", peer: str
     print(f"\n{title}\n{'':44} {ours:>12} {peer:>12} {'ratio':>7} {'target':>7}")
     for row in rows:
         mark = "ok" if row.held else "MISSED"
-        first, other = f"{row.ours:,.3f} {unit}", f"{row.peer:,.3f} {unit}"
+        first, other = (f"{value:,.3f} {unit}".rstrip() for value in (row.ours, row.peer))
         print(f"{row.what:44} {first:>12} {other:>12} {row.ratio:7.2f} {row.target:7.2f}  {mark}")
     return all(row.held for row in rows)
 

@@ -68,7 +68,7 @@ def _compare(name: str, models: str) -> bool:
     single = [json.dumps(one).encode() for one in customers]
     batch = [json.dumps({"customers": (customers * 2)[start : start + MANY]}).encode() for start in range(0, MANY, 10)]
     rows = [*_side_by_side(project, single, batch), *_crowded(project, single)]
-    return table(f"Serving {name}, the predictions log on", rows, peer="peer")
+    return table(f"Serving {name}, the predictions log on", rows, peer="peer", unit="")
 
 
 def _side_by_side(project: Path, single: Sequence[bytes], batch: Sequence[bytes]) -> list[Row]:

@@ -237,6 +237,7 @@ def test_renamed_columns_are_read_as_those_of_training(released: Released, liste
         ({"ranked": False, "top": 3}, "--in-order"),
         ({"budget": 10.0}, "no campaign"),
         ({"output": "list.doc"}, "does not say how"),
+        ({"output": "list.txt"}, "does not say how"),
         ({"output": "nowhere/list.csv"}, "no such folder"),
         ({"output": "given.csv", "force": True}, "the input itself"),
     ],
@@ -253,6 +254,19 @@ def test_a_file_that_is_there_is_overwritten_by_force_alone(released: Released, 
         listed(released.texts)
     assert (tmp_path / "list.csv").read_text() == "mine\n"
     assert len(listed(released.texts, force=True)[0]) == 600
+
+
+def test_a_source_that_is_not_there_is_named_as_it_was_given(listed) -> None:
+    with pytest.raises(UsageError, match=r"no such file: \.\./elsewhere/given\.csv"):
+        listed("../elsewhere/given.csv")
+
+
+def test_a_remedy_of_ingestion_is_told_as_an_option(released: Released, listed, tmp_path) -> None:
+    one = tmp_path / "one.csv"
+    one.write_text(released.texts.to_csv(sep="|", index=False))
+    with pytest.raises(UsageError, match="only one column") as caught:
+        listed(one, separator=";")
+    assert caught.value.hint == "--separator '|'"
 
 
 def test_a_folder_is_no_place_for_a_list(released: Released, listed, tmp_path) -> None:
