@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
 from churnflow.adapters.journal_files import JournalFiles
+from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.release_files import ReleaseFiles
@@ -123,6 +124,12 @@ class Project:
     def log_url(self) -> str:
         """The URL of the predictions log where none is named: a SQLite file beside the keys."""
         return f"sqlite:///{self.serving_dir / 'predictions.db'}"
+
+    def leave_out(self, path: Path) -> None:
+        """Keep a file with customers out of every checkpoint's commit, where it lies in the project."""
+        real = path.resolve()
+        if real.is_relative_to(self.root.resolve()):
+            LeftOut(self.repository.state_dir).add_list(real.relative_to(self.root.resolve()).as_posix())
 
     @property
     def monitor_dir(self) -> Path:

@@ -93,6 +93,8 @@ class ConsoleReviewer:
         """Return the answer, which begins with yes or no: what begins with neither would count as a yes."""
         while not _PLAIN.match(typed := self._ask(f"  {question} [yes/no, ...] ").strip()):
             self._console.print("  begin with yes or no; what follows is kept beside it")
+        if typed.lower().startswith("n"):
+            self._console.print("  a no opens a critical issue: the gate does not ship until it is closed or waived")
         return typed
 
     def _required(self, prompt: str, default: str = "") -> str:

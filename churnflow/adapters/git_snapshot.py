@@ -1,6 +1,5 @@
 """The work tree as a git tree, taken through a private index, so that the user's own index is never written."""
 
-import json
 import os
 import re
 import secrets
@@ -18,6 +17,7 @@ from churnflow.adapters.durable import (
     remove_leftovers,
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.repository import Repository
 from churnflow.errors import ConflictError, UsageError
 
@@ -36,20 +36,21 @@ class Snapshots:
         self._repository = repository
         self._state = repository.state_dir
         self._index = self._state / "snapshot.index"
-        self._data_memory = self._state / "data-paths.json"
+        self._left_out = LeftOut(self._state)
 
     def take(self, data: Iterable[str], also: Sequence[str] = ()) -> str:
         """Return the id of a tree with every file that is tracked, or neither ignored nor listed in `data`.
 
         data: source files, relative to the project; those that git tracks are in the tree all the same. They are
-        remembered, so that no later snapshot takes their rows into git either. also: files, relative to the project,
+        remembered, so that no later snapshot takes their rows into git either; nor does any take a list of scored
+        customers. also: files, relative to the project,
         that are taken whatever git ignores. The tree is durable on return.
         Raises UsageError for a file that cannot be read, ConflictError when git fails.
         """
         with explained(self._state):
             make_folder(self._state)
             remove_leftovers(self._state, "index-")
-            excluded = self._untracked(self._remembered(data))
+            excluded = self._untracked(self._left_out.with_sources(data))
         try:
             return self._attempt(excluded, self._from_top(also), fresh=False)
         except GitFailure:
@@ -163,15 +164,6 @@ class Snapshots:
             if failure.status == 1:
                 return set()
             raise
-
-    def _remembered(self, data: Iterable[str]) -> list[str]:
-        known: list[str] = []
-        with suppress(OSError, ValueError, TypeError):
-            known = [str(path) for path in json.loads(self._data_memory.read_bytes())]
-        merged = sorted({*known, *data})
-        if merged != known:
-            self._data_memory.write_text(json.dumps(merged))
-        return merged
 
 
 def _pathspecs(excluded: list[str]) -> bytes:

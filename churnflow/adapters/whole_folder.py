@@ -1,6 +1,7 @@
 """A folder of generated files: there whole or not at all, never over something that was not generated."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +21,12 @@ from churnflow.errors import ConflictError
 def write_folder(folder: Path, files: Mapping[str, bytes], sign: str, *, force: bool = False) -> bool:
     """Make `folder` hold exactly `files`, by path; return False where it held them already.
 
-    sign: the file by which a folder of an earlier call is known. `force` replaces such a folder, changes in it and all.
+    sign: the file, a JSON object, by which a folder of an earlier call is known; it is given the digests of the others.
+    A folder that is as an earlier call left it is replaced, one that was changed since only by `force`.
     Everybody may read what is written, whatever the umask: an image is built of it and run by another user. Raises
     ConflictError where something else is in the way.
     """
+    files = {**files, sign: _signed(files, sign)}
     with explained(folder):
         found = _digests(folder)
         if found == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}:
@@ -52,11 +55,24 @@ def _refuse(
     if found is None or sign not in found:
         message = f"{folder} is there already, and churnflow has not written it"
         raise ConflictError(message, hint="name another folder with -o, or move that one away")
-    if not force:
+    if not force and not _is_as_left(folder / sign, found):
         same = {path for path, data in files.items() if found.get(path) == hashlib.sha256(data).hexdigest()}
         first = min((found.keys() | files.keys()) - same)
         message = f"{folder} was written before and differs now, {first} for one"
         raise ConflictError(message, hint="--force writes it anew, -o names another folder")
+
+
+def _signed(files: Mapping[str, bytes], sign: str) -> bytes:
+    others = {path: hashlib.sha256(data).hexdigest() for path, data in sorted(files.items()) if path != sign}
+    return (json.dumps({**json.loads(files[sign]), "files": others}, indent=2) + "\n").encode()
+
+
+def _is_as_left(sign: Path, found: Mapping[str, str]) -> bool:
+    try:
+        left = json.loads(sign.read_bytes()).get("files")
+    except (ValueError, AttributeError):
+        return False
+    return bool(left == {path: digest for path, digest in found.items() if path != sign.name})
 
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -35,6 +35,13 @@ def workplace(output: Path | None) -> Iterator[Workplace]:
     with room_on_disk():
         scratch = Path(tempfile.mkdtemp(prefix="churnflow-score-"))
     draft = scratch / "draft" if output is None else temporary_in(output.parent)
+    if output is not None:
+        # Before hours of work: a folder that nobody can write into.
+        try:
+            draft.touch(0o600)
+        except OSError as error:
+            message = f"{output.parent} can not be written into: {error.strerror}"
+            raise UsageError(message, hint="name another place with -o") from None
     before, tempfile.tempdir = tempfile.tempdir, str(scratch)
     try:
         with _swept(scratch, draft):

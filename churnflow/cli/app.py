@@ -17,6 +17,8 @@ OK: Final = 0
 INTERRUPTED: Final = 130
 BUG: Final = 1
 USAGE: Final = 2
+# Commands of which the help says more than the status does about what was wrong.
+WITH_OPTIONS: Final = frozenset({"deploy", "keys", "monitor", "report", "score"})
 
 app = typer.Typer(
     name="churnflow",
@@ -90,7 +92,7 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
     base = waits if isinstance(waits, Answer) else Answer()
     hint = in_commands(error.hint)
     named = (text for text in hint.split("`")[1::2] if text.startswith("churnflow "))
-    step = Next(next(named, "churnflow status" if _has_project(session) else "churnflow new DIR"))
+    step = Next(next(named, _way_on(error, session)))
     return Answer(
         data=base.data,
         view=base.view,
@@ -101,6 +103,14 @@ def _failed(error: ChurnflowError, session: Session) -> Answer:
         warnings=base.warnings,
         failure=Failure(str(error), hint),
     )
+
+
+def _way_on(error: ChurnflowError, session: Session) -> str:
+    """Return what comes next after an error that does not say so itself."""
+    if not _has_project(session):
+        return "churnflow new DIR"
+    misused = error.exit_code == USAGE and session.command.partition(" ")[0] in WITH_OPTIONS
+    return f"churnflow {session.command} --help" if misused else "churnflow status"
 
 
 def _usage(error: typer.TyperException) -> Answer:

@@ -142,7 +142,7 @@ def _line(run: Run, number: str) -> LedgerLine:
     found = [line for line in lines if line.id.startswith(number)]
     if len(found) != 1:
         message = f"the run {run.id} has {len(found) or 'no'} issue{'s' * (len(found) > 1)} {number!r}"
-        raise UsageError(message, hint=f"{nearest(number, [line.id for line in lines])} `churnflow issues` shows them")
+        raise UsageError(message, hint=f"{nearest(number, [line.id for line in lines])}; `churnflow issues` shows them")
     return found[0]
 
 

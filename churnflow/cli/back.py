@@ -9,7 +9,7 @@ import typer
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import RefArgument
-from churnflow.cli.places import Move, following, lagging, moves, require_appliable, tell
+from churnflow.cli.places import Move, following, moves, require_appliable, tell
 from churnflow.cli.places import apply as apply_moves
 from churnflow.cli.screens import View, commands_view, lines_view, table_view, together
 from churnflow.cli.session import session_of
@@ -112,9 +112,8 @@ def _with_moves(answer: Answer, found: Sequence[Move]) -> Answer:
 
 
 def _following_moves(project: Project, plan: Plan) -> list[Move]:
-    """Return the places that have to follow: all where another release is served, else those that lag behind it."""
-    version = _version(plan)
-    return lagging(project, version) if plan.served_now == plan.served_then else moves(project, version)
+    """Return the places that have to follow: none where the same release is served as before."""
+    return [] if plan.served_now == plan.served_then else moves(project, _version(plan))
 
 
 def _version(plan: Plan) -> str | None:

@@ -55,6 +55,7 @@ def keys_add(
     lines = (
         f"key    {token}",
         "       it is shown this once: only its digest is kept",
+        *(() if ring.keys else ("       it is the first: from now on a server on this machine asks for a key, too",)),
         f"scope  {', '.join(key.scopes)}; {key.rate:g} requests a second, {key.burst} at once",
         'use    curl -H "Authorization: Bearer $KEY" ...',
     )

@@ -24,6 +24,7 @@ def lines_of(found: Mapping[str, Any], path: Path | None, version: str) -> list[
     if found["cost"] is not None:
         lines.append(
             f"contact  of all in the list: costs {found['cost']:,.2f}, brings {found['value']:,.2f}, as expected"
+            f"{'; it pays for some below the threshold, too' if found['listed'] > found['at_risk'] else ''}"
         )
     elif found["campaign"] is not None:
         lines.append("contact  nobody: no contact is expected to pay, or the budget is too small for one")

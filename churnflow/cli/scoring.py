@@ -91,6 +91,8 @@ def score(
     release = verify_served(project.ports(AbsentReviewer(), Silent()))
     if release is None:
         raise nothing_to_serve(project)
+    if given["output"] is not None:
+        project.leave_out(given["output"])
     found = _scored(session, project, release, given)
     return _told(session, found, given["output"], release)
 
@@ -113,11 +115,11 @@ def _given(session: Session, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def campaign_of(project: Project, release: Release) -> Mapping[str, Any] | None:
-    """Return the campaign that the workflow of a release declares, None without one.
+    """Return the campaign that the workflow of a release declares, or `--set` did, None without one.
 
     A campaign by itself, as `churn.evaluate` takes it, counts before one that a threshold was chosen for.
     """
-    steps = list(project.checkpoints.load(release.checkpoint).run.declared.steps())
+    steps = list(project.checkpoints.load(release.checkpoint).run.workflow.steps())
     for name in ("campaign", "objective"):
         for step in steps:
             declared = step.params.get(name)

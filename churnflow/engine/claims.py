@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -11,7 +12,7 @@ from churnflow.domain.evidence import Check, Confidence
 from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.engine.judge import final_confidence, requirement_checks
 from churnflow.engine.ports import CheckpointStore
-from churnflow.errors import IntegrityError
+from churnflow.errors import IntegrityError, UsageError
 
 NEWEST: Final = 20
 UNKNOWN: Final = "unknown"
@@ -37,14 +38,24 @@ def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
     left out, and so are later runs, so that what a plan was told can be told again.
     """
     found = []
-    before = (head for head in _kept(run, checkpoints) if head.created_at <= run.started_at)
-    for head in reversed(list(islice(before, NEWEST))):
+    known = (_as_of(head, run.started_at, checkpoints) for head in _kept(run, checkpoints))
+    for head in reversed(list(islice(filter(None, known), NEWEST))):
         final = final_confidence(head.run)
         if final is not None and head.run.declared.name == run.declared.name:
             decisions = (entry for entry in head.run.entries if isinstance(entry, Decision))
             shipped = any(decision.verdict == "ship" for decision in decisions)
             found.append(PastRun(run=head.run.id, score=final.score, shipped=shipped))
     return tuple(found)
+
+
+def _as_of(head: Checkpoint, at: datetime, checkpoints: CheckpointStore) -> Checkpoint | None:
+    """Return the newest checkpoint of a run at a moment: a later one, a rollback to it for instance, hides none."""
+    if head.created_at <= at:
+        return head
+    with suppress(IntegrityError, UsageError):
+        before = [one.tag for one in checkpoints.summaries(head.run.id) if one.created_at <= at]
+        return checkpoints.load(before[-1]) if before else None
+    return None
 
 
 def _kept(run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:

@@ -109,7 +109,8 @@ def _serve(options: argparse.Namespace) -> int:
     _raise_file_limit()
     with _bind(options.host, options.port) as listener:
         _refuse_strangers(settings, options.host)
-        greeting = _greeting(current, _url(options.host, listener.getsockname()[1]))
+        url = _url(options.host, listener.getsockname()[1])
+        greeting = _greeting(current, url) + _who_may_ask(settings)
         if options.stop_with_stdin:
             threading.Thread(target=_stop_with_stdin, daemon=True).start()
         if options.workers == 1:
@@ -189,6 +190,15 @@ def _greeting(current: Current, url: str) -> str:
     # An address that stands for all of them can not be opened in a browser.
     here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     return f"listening on {url}\nserving {current.label()}; docs at {here}/docs; stop with Ctrl-C\n"
+
+
+def _who_may_ask(settings: Settings) -> str:
+    if has_keys(settings):
+        return "every request needs an API key: churnflow keys list\n"
+    if settings.keys is not None and settings.keys.exists():
+        # Whoever has revoked the last key wants nobody to ask.
+        return "no API key is active, so no request is answered: churnflow keys add NAME\n"
+    return ""
 
 
 def _url(host: str, port: int) -> str:

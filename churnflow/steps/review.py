@@ -254,7 +254,7 @@ def _groups(evidence: Evidence, evaluation: Mapping[str, Any]) -> Iterator[Findi
     declared: Mapping[str, str] = evaluation.get("group_metrics", {})
     columns |= {metric: column for metric, column in declared.items() if metric.startswith(_GAP)}
     if not columns:
-        text = "no groups are declared (with: {groups: [...]}); could the model treat some customers worse?"
+        text = "no groups are declared (with: {groups: [...]}), so it was not measured; is it so, by all you know?"
         yield _line(MODEL_QUALITY, "customers of all groups are treated alike", asked(text))
     for recall, column in columns.items():
         selection = f"selection_gap_{recall.removeprefix(_GAP)}"

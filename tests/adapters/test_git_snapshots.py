@@ -133,14 +133,17 @@ def test_more_source_files_than_a_command_line_holds_stay_out(work: Work) -> Non
     assert work.files_at(Store(work.path).git.snapshot(data).tree) == {".gitignore"}
 
 
-@pytest.mark.parametrize("spoiled", ["", "5", "[", "{}"])
-def test_a_spoiled_memory_of_source_files_is_made_anew(work: Work, spoiled: str) -> None:
+@pytest.mark.parametrize("spoiled", ["", "5", "["])
+def test_with_a_spoiled_memory_of_source_files_nothing_is_kept(work: Work, spoiled: str) -> None:
     work.commit()
     store = Store(work.path)
     store.repository.state_dir.mkdir(parents=True)
     (store.repository.state_dir / "data-paths.json").write_text(spoiled)
     work.write("data.csv", "1\n")
-    assert work.files_at(store.git.snapshot({"data.csv": artifact("data.csv", b"1\n")}).tree) == {"code.py"}
+    # Which files an earlier workflow read is not known: rows of customers could be among the others.
+    with pytest.raises(ConflictError, match=r"data-paths\.json does not list") as caught:
+        store.git.snapshot({})
+    assert ".gitignore" in caught.value.hint
 
 
 def test_what_killed_commands_left_in_the_state_is_swept_up_and_never_kept(work: Work) -> None:

@@ -1,5 +1,7 @@
 """A generated folder: whole or absent, and never over what somebody else has put there."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +17,17 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def holds_files(folder: Path) -> bool:
+    """Tell whether a folder holds FILES and no more; the sign has the digests of the others in it."""
+    others = {path: data for path, data in content(folder).items() if path != "sign.json"}
+    digests = {"files": {path: hashlib.sha256(data).hexdigest() for path, data in others.items()}}
+    return others == {"inner/deep/file": b"1"} and json.loads(content(folder)["sign.json"]) == digests
+
+
 def test_it_holds_exactly_the_files_and_is_not_written_twice(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     assert write_folder(folder, FILES, "sign.json")
-    assert content(folder) == FILES
+    assert holds_files(folder)
     assert not write_folder(folder, FILES, "sign.json")
     assert list(folder.parent.iterdir()) == [folder]
 
@@ -26,7 +35,7 @@ def test_it_holds_exactly_the_files_and_is_not_written_twice(tmp_path: Path) -> 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert write_folder(tmp_path / "empty", FILES, "sign.json")
-    assert content(tmp_path / "empty") == FILES
+    assert holds_files(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +57,24 @@ def test_a_change_in_it_is_named_and_gives_way_to_force_alone(
         write_folder(folder, FILES, "sign.json")
     assert content(folder) == before
     assert write_folder(folder, FILES, "sign.json", force=True)
-    assert content(folder) == FILES
+    assert holds_files(folder)
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_nobody_changed_since_makes_room_for_another_content(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    write_folder(folder, {**FILES, "inner/deep/file": b"before"}, "sign.json")
+    assert write_folder(folder, FILES, "sign.json")
+    assert holds_files(folder)
+
+
+@pytest.mark.parametrize("sign", [b"[]", b"{", b"{}"])
+def test_a_sign_that_says_nothing_of_the_files_makes_no_room(tmp_path: Path, sign: bytes) -> None:
+    folder = tmp_path / "folder"
+    write_folder(folder, {**FILES, "inner/deep/file": b"before"}, "sign.json")
+    (folder / "sign.json").write_bytes(sign)
+    with pytest.raises(ConflictError, match="differs now"):
+        write_folder(folder, FILES, "sign.json")
 
 
 def a_file(place: Path) -> None:

@@ -171,6 +171,12 @@ def test_the_printed_lines_give_a_cluster_its_keys_and_the_address_of_the_log(
     assert cluster.get("secrets", "scores-log")["data"] == {"url": "cG9zdGdyZXNxbDovL2RiL2xvZw=="}
 
 
+def test_another_option_writes_a_folder_anew_that_nobody_has_edited(released: Path, here: Cli) -> None:
+    folder = deployed(here)
+    assert here(*KUBERNETES, "--replicas", "5").code == 0
+    assert "replicas: 5" in (folder / "manifests" / "deployment.yaml").read_text()
+
+
 def test_deploying_again_changes_nothing_and_what_was_edited_is_kept_unless_forced(released: Path, here: Cli) -> None:
     folder = deployed(here)
     assert here("--json", *KUBERNETES).json["data"]["written"] is False

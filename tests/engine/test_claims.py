@@ -192,6 +192,19 @@ def test_what_a_plan_was_told_of_earlier_runs_is_told_again_however_many_ran_sin
     assert past_runs(new, world.checkpoints) == told
 
 
+def test_a_rollback_to_an_earlier_run_takes_nothing_from_what_a_plan_was_told() -> None:
+    world = World()
+    run = world.begin(WORKFLOW, "261101-aaaa").add(step("tidy", findings=(REVIEWED,)))
+    built = compose(run, "built", None, world.ports)
+    world.checkpoints.save(built)
+    new = world.begin(WORKFLOW, "261102-bbbb").model_copy(update={"started_at": START + timedelta(days=1)})
+    told = past_runs(new, world.checkpoints)
+    assert [one.run for one in told] == ["261101-aaaa"]
+    back = compose(run, "built", built, world.ports)
+    world.checkpoints.save(back.model_copy(update={"created_at": START + timedelta(days=2), "restores": built.tag}))
+    assert past_runs(new, world.checkpoints) == told
+
+
 def test_the_first_checkpoint_of_a_plan_holds_the_confidence_that_knows_of_earlier_runs() -> None:
     world = World()
     run = world.begin(WORKFLOW, "261121-aaaa").add(step("evaluate", metrics={"roc_auc": BAD}))

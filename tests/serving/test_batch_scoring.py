@@ -184,6 +184,33 @@ def test_what_contacts_earn_is_known_from_the_workflow_of_the_release(project: P
     assert "contact  nobody" in none.stdout
 
 
+def test_a_campaign_set_on_the_command_line_is_that_of_the_release(project: Path) -> None:
+    steps = project / "steps.py"
+    steps.write_text(steps.read_text().replace("bias: float)", "bias: float, campaign: dict | None = None)"))
+    done = churnflow(project, "run", "--set", "make.campaign={value: 100, offer: 10}")
+    assert done.returncode == 0, done.stderr
+    (project / "customers.csv").write_text(CUSTOMERS)
+    assert churnflow(project, "score", "customers.csv", "-o", "list.csv", "--budget", "25").returncode == 0
+
+
+def test_no_checkpoint_takes_a_list_of_customers_into_git(shipped: Path) -> None:
+    (shipped / "lists").mkdir()
+    for output in ("list.csv", "lists/b.parquet"):
+        assert churnflow(shipped, "score", "customers.csv", "-o", output).returncode == 0
+    (shipped / "note.txt").write_text("mine\n")
+    ship(shipped, 0.5)
+    command = ["git", "log", "--all", "--name-only", "--format="]
+    named = subprocess.run(command, cwd=shipped, capture_output=True, text=True, check=True).stdout.split()
+    assert "note.txt" in named
+    assert not {"list.csv", "lists/b.parquet"} & set(named)
+
+
+def test_a_place_where_no_list_can_be_written_is_named_before_the_work(shipped: Path) -> None:
+    done = churnflow(shipped, "score", "customers.csv", "-o", "/proc/list.csv")
+    assert done.returncode == 2
+    assert error(done)[0].startswith("error: /proc can not be written into")
+
+
 def test_a_person_watches_a_bar(shipped: Path) -> None:
     screen = pexpect.spawn(
         sys.executable,
