@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never, cast
 from churnflow.domain.contract import Evidence, Released
 from churnflow.domain.evidence import Artifact, Check, Confidence, Issue, Measure, StepResult
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
-from churnflow.domain.ledger import open_issues
+from churnflow.domain.ledger import as_of, open_issues
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
@@ -74,6 +74,7 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
+    run = as_of(run, ports.clock.now())
     previous = ports.checkpoints.head(run.id) if any(isinstance(entry, Mark) for entry in run.entries) else None
     changes = ports.checkpoints.changes(previous) if previous else ()
     asked = tuple(line.claim for record in run.steps() for line in record.findings if line.state == "ask")
@@ -128,7 +129,8 @@ def _checkpoint(phase: str, request: CheckpointRequest, run: Run, ports: Ports) 
 
 
 def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | None = None) -> Decision:
-    """Return what the gate decides; the approval called `approved` counts as given."""
+    """Return what the gate decides now; the approval called `approved` counts as given."""
+    run = as_of(run, ports.clock.now())
     asked = [request for request in approvals_before(run, gate) if request.name != approved]
     stale = [request.name for request in asked if not _given(run, request, ports)]
     decided, confidence, reasons, action = verdict(run, gate, stale)

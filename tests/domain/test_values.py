@@ -13,7 +13,8 @@ from churnflow.domain.checkpoint import file_of, tag_of
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Approval, Decision, IssueAnswer, Mark, Run, StepRecord
-from churnflow.domain.ledger import issues_of_notes, ledger, open_issues
+from churnflow.domain.ledger import ledger, open_issues
+from churnflow.domain.notes import opened_by_notes
 from churnflow.domain.release import Level, Release, next_version, object_path
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import CheckpointRequest, Gate, Workflow
@@ -208,7 +209,7 @@ def test_issues_are_open_until_somebody_answers() -> None:
         ("plan", "warning", "label it"),
         ("plan", "critical", "stop"),
     ]
-    assert issues_of_notes(("no issue",)) == []
+    assert opened_by_notes(("no issue",)) == []
 
     closed = IssueAnswer(name=lines[0].id, at=START, action="close", by="Bo", reason="washed")
     waived = IssueAnswer(name=lines[2].id, at=START, action="waive", by="Bo", reason="later")
