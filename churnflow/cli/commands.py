@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, Place]] = {
     "new": Place("creating", "make a ready project, for your own data with --data"),
     "demo": Place("creating", "show everything on bundled real data"),
     "check": Place("inspecting", "find what is wrong in a workflow before running it"),
+    "trust": Place("trusting", "let step code from elsewhere run in this clone"),
     "steps": Place("inspecting", "list the installed steps with their parameters"),
     "plan": Place("phases", "profile the data, state the risks, have the plan approved"),
     "build": Place("phases", "do the steps of the build, with their checkpoints"),

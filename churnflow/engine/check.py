@@ -11,7 +11,7 @@ from churnflow.domain.workflow import Gate, Item, Risk, Step
 from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, typed_value, wrong_value
 from churnflow.engine.parse import Parsed, Place, Problem
 from churnflow.engine.ports import Files, StepCatalog
-from churnflow.errors import ChurnflowError
+from churnflow.errors import ChurnflowError, UntrustedError
 
 Function = Callable[..., object]
 
@@ -68,6 +68,8 @@ class _Checker:
         try:
             function = self._catalog.function(step.uses)
             yield from self._arguments(step, function, place)
+        except UntrustedError:
+            pass  # What it takes and measures is known once it may be imported, and a run looks again before it begins.
         except ChurnflowError as error:
             yield self._problem((*place, "uses"), str(error), error.hint)
         else:

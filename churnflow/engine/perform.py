@@ -30,7 +30,14 @@ from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subjec
 from churnflow.engine.past_artifacts import artifacts_of
 from churnflow.engine.ports import Brief, Ports
 from churnflow.engine.refs import named_release
-from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
+from churnflow.errors import (
+    ChurnflowError,
+    ConflictError,
+    IntegrityError,
+    UntrustedError,
+    UsageError,
+    WaitingError,
+)
 
 LONGEST_MESSAGE: Final = 300
 # These name no release before the first; any other reference means one that must be there.
@@ -160,7 +167,7 @@ def _step(phase: str, step: Step, run: Run, ports: Ports, *, reuse: bool) -> Ste
     try:
         call.prepare()
         record = (call.reused() if reuse else None) or call.made()
-    except (ConflictError, IntegrityError):
+    except (ConflictError, IntegrityError, UntrustedError):
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is evidence, not the engine's crash
         record = call.failed(error)
