@@ -64,8 +64,7 @@ def from_yaml(data: bytes, source: str) -> Checkpoint:
         text = data.decode()
         _refuse_tricks(text)
         value = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a safe loader by its base
-        if _depth(value) > MAX_DEPTH + 1:
-            raise yaml.YAMLError(_TOO_DEEP)
+        _refuse_deep(value)
         return Checkpoint.model_validate_json(json.dumps(value, allow_nan=False))
     except ValidationError as failure:
         first = failure.errors()[0]
@@ -106,6 +105,11 @@ def _finite(loader: Any, node: yaml.ScalarNode) -> float:
 
 
 _StrictLoader.add_constructor("tag:yaml.org,2002:float", _finite)
+
+
+def _refuse_deep(value: object) -> None:
+    if _depth(value) > MAX_DEPTH + 1:
+        raise yaml.YAMLError(_TOO_DEEP)
 
 
 def _depth(value: object) -> int:
