@@ -155,7 +155,7 @@ ItemEntry = StepRecord | Mark | Approval | Decision
 class Run(Frozen):
     """One execution of a workflow: a journal that only grows."""
 
-    id: str
+    id: Name
     workflow_path: str
     workflow_sha256: Sha256
     declared: Workflow

@@ -162,7 +162,9 @@ def test_items_have_one_name_each_and_bands_are_in_order() -> None:
         Gate(name="a", ship=10, fix=20)
 
 
-@pytest.mark.parametrize("name", ["", "Upper", "-x", "a/b", "a" * 65, "..", "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "Upper", "-x", "a/b", "a" * 65, "..", "ä", "a..b", "a.", "a.lock", "a\n", ".a", "--evil"]
+)
 def test_names_that_a_path_or_git_could_misread_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         CheckpointRequest(name=name)

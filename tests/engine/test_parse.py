@@ -88,6 +88,9 @@ def test_the_design_example_is_a_workflow() -> None:
         ("name: x\ntask: y\nphases:\n  build:\n    - 3\n", 5, "exactly one of"),
         ("name: x\ntask: y\nphases:\n  build:\n    - {gate: a, step: b}\n", 5, "exactly one of"),
         ("name: X\ntask: y\nphases: {build: []}\n", 1, "is not a name"),
+        ("name: x\ntask: y\nphases:\n  build:\n    - checkpoint: a.lock\n", 5, "is no name: git refuses"),
+        ("name: x\ntask: y\nphases:\n  build:\n    - {step: a..b, uses: c}\n", 5, "is no name: git refuses"),
+        ("name: x\ntask: y\nphases:\n  ../b: []\n", 4, "is not a name"),
         ("name: x\ntask: y\nphases: {build: []}\nriskz: {}\n", 4, "unknown key 'riskz'"),
     ],
 )
