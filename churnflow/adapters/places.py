@@ -50,13 +50,18 @@ def opened_folder(root: Path, parts: Sequence[str]) -> Iterator[int]:
     Each part is opened in the one before it and no link is followed, so that nobody can lead a write elsewhere between
     the look at a path and its use. Raises NotADirectoryError where a part is a link or no folder.
     """
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder, place = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), root
     try:
         for part in parts:
             inner = _entered(folder, part)
             os.close(folder)
-            folder = inner
+            folder, place = inner, place / part
         yield folder
+    except OSError as failure:
+        # What is opened by a name in a folder fails with that name alone.
+        if isinstance(failure.filename, str):
+            failure.filename = str(place / failure.filename)
+        raise
     finally:
         os.close(folder)
 

@@ -16,9 +16,10 @@ from churnflow.errors import UntrustedError
 from tests.adapters.workbench import Work
 
 WORKFLOW = parse(
-    "name: small\ntask: x\nphases: {build: [{step: a, uses: 'own_steps:run'}, {step: b, uses: churn.known}]}", "w.yaml"
+    "name: small\ntask: x\nphases: {build: [{step: a, uses: 'elsewhere_steps:run'}, {step: b, uses: churn.known}]}",
+    "w.yaml",
 ).workflow
-CODE = "from own_near import x\n\ndef run():\n    return x\n"
+CODE = "from elsewhere_near import x\n\ndef run():\n    return x\n"
 MINE = CODE + "# mine\n"
 
 
@@ -33,6 +34,10 @@ def code(work: Work) -> TrustedCode:
     return TrustedCode(catalog, repository, lambda: Plumbing(repository))
 
 
+def state(work: Work) -> Path:
+    return open_repository(work.path).state_dir
+
+
 def asked(work: Work) -> list[str]:
     return sorted(code(work).unknown(WORKFLOW))
 
@@ -45,8 +50,8 @@ def use(work: Work) -> None:
 @pytest.fixture
 def theirs(work: Work) -> Work:
     """A colleague's repository."""
-    work.write("own_steps.py", CODE)
-    work.write("own_near.py", "x = 1\n")
+    work.write("elsewhere_steps.py", CODE)
+    work.write("elsewhere_near.py", "x = 1\n")
     work.write("workflows/w.yaml", "")
     work.commit(**{"other.txt": "x"})
     return work
@@ -68,18 +73,18 @@ def trusted(clone: Work) -> Work:
 
 def test_in_a_repository_that_never_met_another_nothing_is_asked(theirs: Work) -> None:
     use(theirs)
-    theirs.write("own_near.py", "x = 2\n")
+    theirs.write("elsewhere_near.py", "x = 2\n")
     assert asked(theirs) == []
 
 
 def test_code_of_a_clone_is_asked_once_and_not_imported_before(clone: Work) -> None:
-    assert asked(clone) == ["own_near.py", "own_steps.py"]
-    for act in (lambda: code(clone).function("own_steps:run"), lambda: use(clone)):
-        with pytest.raises(UntrustedError, match=r"never trusted here: own_near\.py and 1 more") as refused:
+    assert asked(clone) == ["elsewhere_near.py", "elsewhere_steps.py"]
+    for act in (lambda: code(clone).function("elsewhere_steps:run"), lambda: use(clone)):
+        with pytest.raises(UntrustedError, match=r"never trusted here: elsewhere_near\.py and 1 more") as refused:
             act()
         assert (refused.value.exit_code, "churnflow trust" in refused.value.hint) == (4, True)
-    assert "own_steps" not in sys.modules
-    assert len(code(clone).code_sha256("own_steps:run")) == 64
+    assert "elsewhere_steps" not in sys.modules
+    assert len(code(clone).code_sha256("elsewhere_steps:run")) == 64
     code(clone).trust(WORKFLOW)
     assert asked(clone) == []
     use(clone)
@@ -88,55 +93,55 @@ def test_code_of_a_clone_is_asked_once_and_not_imported_before(clone: Work) -> N
 def test_the_question_has_one_digest_that_any_change_changes(clone: Work) -> None:
     before = digest_of(code(clone).unknown(WORKFLOW))
     assert digest_of(code(clone).unknown(WORKFLOW)) == before
-    clone.write("own_near.py", "x = 3\n")
+    clone.write("elsewhere_near.py", "x = 3\n")
     assert digest_of(code(clone).unknown(WORKFLOW)) != before
 
 
 def test_what_a_pull_brings_is_asked_even_if_it_is_edited_here_afterwards(theirs: Work, trusted: Work) -> None:
-    theirs.commit(own_near_py="x = 'evil'\n")
+    theirs.commit(elsewhere_near_py="x = 'evil'\n")
     trusted.git("pull", "-q", "--ff-only")
-    assert asked(trusted) == ["own_near.py"]
-    trusted.write("own_near.py", "x = 'evil'  # but edited\n")
-    assert asked(trusted) == ["own_near.py"]
-    trusted.commit(own_near_py="x = 'evil'  # and committed\n")
-    assert asked(trusted) == ["own_near.py"]
+    assert asked(trusted) == ["elsewhere_near.py"]
+    trusted.write("elsewhere_near.py", "x = 'evil'  # but edited\n")
+    assert asked(trusted) == ["elsewhere_near.py"]
+    trusted.commit(elsewhere_near_py="x = 'evil'  # and committed\n")
+    assert asked(trusted) == ["elsewhere_near.py"]
 
 
 def test_what_a_merge_brings_is_asked_before_and_after_it_is_committed(theirs: Work, trusted: Work) -> None:
-    theirs.commit(own_near_py="x = 'evil'\n")
+    theirs.commit(elsewhere_near_py="x = 'evil'\n")
     trusted.git("config", "user.name", "Bo")
     trusted.commit(**{"mine.txt": "y"})
     trusted.git("fetch", "-q")
     trusted.git("merge", "-q", "--no-commit", "origin/main")
-    assert asked(trusted) == ["own_near.py"]
+    assert asked(trusted) == ["elsewhere_near.py"]
     trusted.git("commit", "-qm", "merge")
-    assert asked(trusted) == ["own_near.py"]
+    assert asked(trusted) == ["elsewhere_near.py"]
 
 
 def test_a_file_taken_from_a_fetched_branch_is_asked(theirs: Work, trusted: Work) -> None:
-    theirs.commit(own_near_py="x = 'evil'\n")
+    theirs.commit(elsewhere_near_py="x = 'evil'\n")
     trusted.git("fetch", "-q")
-    trusted.git("checkout", "-q", "origin/main", "--", "own_near.py")
-    assert asked(trusted) == ["own_near.py"]
+    trusted.git("checkout", "-q", "origin/main", "--", "elsewhere_near.py")
+    assert asked(trusted) == ["elsewhere_near.py"]
 
 
 def test_edits_commits_and_new_files_of_the_users_own_are_never_asked(trusted: Work) -> None:
-    trusted.write("own_near.py", "x = 2\n")
+    trusted.write("elsewhere_near.py", "x = 2\n")
     assert asked(trusted) == []
     for number in (3, 4):
-        trusted.commit(own_near_py=f"x = {number}\n")
+        trusted.commit(elsewhere_near_py=f"x = {number}\n")
     assert asked(trusted) == []
     use(trusted)
-    trusted.write("own_later.py", "y = 1\n")
-    trusted.write("own_near.py", "from own_later import y as x\n")
+    trusted.write("elsewhere_later.py", "y = 1\n")
+    trusted.write("elsewhere_near.py", "from elsewhere_later import y as x\n")
     assert asked(trusted) == []
-    trusted.commit(own_later_py="y = 2\n")
+    trusted.commit(elsewhere_later_py="y = 2\n")
     trusted.git("commit", "-q", "--amend", "-m", "again")
     assert asked(trusted) == []
     use(trusted)
-    trusted.git("checkout", "-q", "HEAD~3", "--", "own_near.py")
-    trusted.write("own_near.py", "x = 3\n")
-    assert asked(trusted) == ["own_near.py"]  # git has it, and it was never run here
+    trusted.git("checkout", "-q", "HEAD~3", "--", "elsewhere_near.py")
+    trusted.write("elsewhere_near.py", "x = 3\n")
+    assert asked(trusted) == ["elsewhere_near.py"]  # git has it, and it was never run here
 
 
 def test_a_remote_that_is_named_later_makes_no_old_code_a_question_but_new_code(theirs: Work, tmp_path: Path) -> None:
@@ -145,20 +150,20 @@ def test_a_remote_that_is_named_later_makes_no_old_code_a_question_but_new_code(
     copy = Work(tmp_path / "copy")
     copy.git("remote", "add", "origin", str(theirs.path))
     assert asked(copy) == []
-    theirs.commit(own_near_py="x = 'evil'\n")
+    theirs.commit(elsewhere_near_py="x = 'evil'\n")
     copy.git("pull", "-q", "origin", "main")
-    assert asked(copy) == ["own_near.py"]
+    assert asked(copy) == ["elsewhere_near.py"]
 
 
 def test_a_project_that_ran_its_code_before_trust_was_kept_is_asked_only_about_what_comes(
     theirs: Work, clone: Work
 ) -> None:
-    (clone.path / ".git/churnflow/root/runs").mkdir(parents=True)
+    (state(clone) / "runs").mkdir(parents=True)
     assert asked(clone) == []
     use(clone)
-    theirs.commit(own_near_py="x = 'evil'\n")
+    theirs.commit(elsewhere_near_py="x = 'evil'\n")
     clone.git("pull", "-q")
-    assert asked(clone) == ["own_near.py"]
+    assert asked(clone) == ["elsewhere_near.py"]
 
 
 def test_a_file_that_stands_in_for_an_installed_package_is_part_of_the_question(clone: Work) -> None:
@@ -166,7 +171,7 @@ def test_a_file_that_stands_in_for_an_installed_package_is_part_of_the_question(
     clone.write("json.py", "raise SystemExit\n")
     clone.write("unrelated.py", "raise SystemExit\n")
     clone.git("add", "-A")
-    assert asked(clone) == ["json.py", "numpy/__init__.py", "own_near.py", "own_steps.py"]
+    assert asked(clone) == ["elsewhere_near.py", "elsewhere_steps.py", "json.py", "numpy/__init__.py"]
 
 
 def test_a_built_in_step_imports_nothing_of_the_project_whatever_it_is_called(clone: Work) -> None:
@@ -182,25 +187,25 @@ def test_a_built_in_step_imports_nothing_of_the_project_whatever_it_is_called(cl
 
 @pytest.mark.parametrize("spoiled", ["{", "[]"])
 def test_a_spoiled_memory_of_trust_trusts_nothing(trusted: Work, spoiled: str) -> None:
-    (trusted.path / ".git/churnflow/root/trusted-code.json").write_text(spoiled)
-    assert asked(trusted) == ["own_near.py", "own_steps.py"]
+    (state(trusted) / "trusted-code.json").write_text(spoiled)
+    assert asked(trusted) == ["elsewhere_near.py", "elsewhere_steps.py"]
 
 
 def test_trust_is_of_this_clone_and_never_in_the_work_tree(trusted: Work) -> None:
     assert trusted.git("status", "--porcelain") == ""
-    assert (trusted.path / ".git/churnflow/root/trusted-code.json").is_file()
+    assert (state(trusted) / "trusted-code.json").is_file()
 
 
 def test_a_repository_named_by_sha_256_works_alike(tmp_path: Path) -> None:
     work = Work(tmp_path / "long")
     work.path.mkdir()
     work.git("init", "-q", "--object-format=sha256")
-    work.write("own_steps.py", CODE)
-    work.write("own_near.py", "x = 1\n")
+    work.write("elsewhere_steps.py", CODE)
+    work.write("elsewhere_near.py", "x = 1\n")
     work.commit(**{"other.txt": "x"})
     subprocess.run(["git", "clone", "-q", str(work.path), str(tmp_path / "clone")], check=True)
     clone = Work(tmp_path / "clone")
-    assert asked(clone) == ["own_near.py", "own_steps.py"]
+    assert asked(clone) == ["elsewhere_near.py", "elsewhere_steps.py"]
     code(clone).trust(WORKFLOW)
-    clone.commit(own_steps_py=MINE)
+    clone.commit(elsewhere_steps_py=MINE)
     assert asked(clone) == []
