@@ -25,7 +25,11 @@ _HINT = "bring the file back as git has it: git show TAG:checkpoints/RUN/NN-NAME
 # 1.10 as 1.1, 12:30:45 as 45045, `no` as false.
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]*\Z")
 _NOT_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
-_UNPRINTABLE = re.compile("[^\\t\\n\\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# And no mark that turns the direction of writing round: a person reads the file (CVE-2021-42574).
+_UNPRINTABLE = re.compile(
+    "[^\\t\\n\\r -~\u00a0-\u061b\u061d-\u200d\u2010-\u2027\u202f-\u2065\u206a-\ud7ff"
+    "\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

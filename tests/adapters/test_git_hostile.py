@@ -1,6 +1,7 @@
 """Records and trees made to do harm: they write nothing out of the project, into git's folder, or through a link."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,18 +9,18 @@ import pytest
 from churnflow.adapters.git_chain import is_tag, message_of, ref_of
 from churnflow.adapters.places import is_gits_own, opened_folder
 from churnflow.adapters.record_yaml import to_yaml
-from churnflow.domain.checkpoint import summary_of
+from churnflow.domain.checkpoint import Checkpoint, summary_of
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.adapters.workbench import RUN, Store, Work, state_of
 
 
-def forged(work: Work, store: Store, **changes: object) -> str:
+def forged(work: Work, store: Store, written: Callable[[Checkpoint], bytes] = to_yaml, **changes: object) -> str:
     """Put a record with `changes` into the repository as an attacker who knows every format would; return its tag."""
     draft = store.draft()
     record = draft.model_copy(update=changes)
     summary = summary_of(record)
     file = f"checkpoints/{RUN}/01-features-validated.yaml"
-    work.write(file, "").write_bytes(to_yaml(record))
+    work.write(file, "").write_bytes(written(record))
     work.git("add", "-f", file)
     tree = work.git("write-tree")
     commit = work.git("commit-tree", tree, "-m", message_of(summary))
@@ -163,3 +164,19 @@ def test_a_folder_that_becomes_a_link_between_look_and_write_is_not_followed(wor
     with opened_folder(work.path, ("folder", "made", "here")) as folder:
         os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
     assert (work.path / "folder/made/here/file").is_file()
+
+
+def test_a_copy_that_says_the_same_in_the_signs_of_another_version_is_the_true_one(work: Work) -> None:
+    def as_it_was(record: Checkpoint) -> bytes:
+        return to_yaml(record).replace(b"\\u202e", "\u202e".encode())
+
+    work.commit()
+    store = Store(work.path)
+    tag = forged(work, store, as_it_was, reason="a\u202eb")
+    copy = work.path / f"checkpoints/{RUN}/01-features-validated.yaml"
+    assert store.git.repair(RUN)
+    assert "\u202e" in copy.read_text()
+    assert store.git.load(tag).reason == "a\u202eb"
+    copy.write_bytes(copy.read_bytes() + b"# edited\n")
+    with pytest.raises(IntegrityError, match="edited by hand"):
+        store.git.load(tag)

@@ -109,3 +109,10 @@ def test_what_is_no_checkpoint_is_refused(text: str, why: str) -> None:
 def test_invalid_utf_8_is_refused() -> None:
     with pytest.raises(IntegrityError, match=r"x\.yaml cannot be read"):
         from_yaml(b"a: \xff\xfe", "x.yaml")
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u200f", "\u061c", "\x1b", "\x9b", "\ufeff"])
+def test_no_sign_that_acts_on_who_reads_the_file_is_written_as_it_is(mark: str) -> None:
+    data = to_yaml(make(value=f"a{mark}b"))
+    assert mark.encode() not in data
+    assert from_yaml(data, "x") == make(value=f"a{mark}b")
