@@ -156,3 +156,14 @@ def test_a_step_that_did_not_pass_is_no_evidence(world: World) -> None:
     with pytest.raises(RefusedError, match="did not pass"):
         proof_of("two", promised, run.add(two.model_copy(update={"passed": False})), world.ports)
     assert proof_of("two", promised, run.add(two.model_copy(update={"seconds": 9.0})), world.ports).name == "two"
+
+
+def test_a_risk_without_a_measure_is_a_right_one_and_stays_open_until_somebody_answers_for_it(world: World) -> None:
+    text = WORKFLOW.replace("  technical:", "  legal: {risk: age is protected}\n  technical:")
+    assert check(parse(text, "w.yaml"), world.catalog, world.files, ("json",)) == ()
+    run = advance(world.begin(text), world.ports, phases=ALL)
+    assert decided(run).verdict == "ship"
+    assert [(line.text, line.state) for line in ledger(run) if line.kind == "risk"] == [
+        ("legal: age is protected", "open"),
+        ("technical: late labels", "closed"),
+    ]

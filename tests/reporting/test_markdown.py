@@ -357,3 +357,19 @@ def test_what_another_step_tells_is_counted_where_it_was_noticed_again() -> None
     assert "- **Issues noted:** 1\n  - warning, open: odd " in text
     assert "- **Issues noted:** 1, and 1 that another step tells\n  - note, open: new " in text
     assert "odder" not in text
+
+
+def test_a_risk_is_told_from_the_plan_to_the_step_that_closed_it() -> None:
+    risk = {"risk": "late | labels", "severity": "critical", "closed_by": "train.folds >= 3"}
+    text = markdown(document(built(review(), risks={"technical": risk})))
+    assert r"  - technical: late \| labels (critical, closed by train.folds >= 3)" in text
+    told = section(text, "### Issues found").strip().splitlines()[:3]
+    assert told[0].startswith("- risks: critical, closed by step train (")
+    assert told[1] == "  - noticed by the plan, 2026-03-02 09:00:00 UTC"
+    assert told[2].startswith("  - closed by step train (")
+
+
+def test_a_condition_that_is_open_is_counted_as_one() -> None:
+    text = markdown(document(begun(scope(), approval("plan", 2, notes=("? file the consent",)), risks={})))
+    assert "open: 1 condition." in text
+    assert "promised, open: file the consent" in text
