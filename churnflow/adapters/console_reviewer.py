@@ -185,9 +185,11 @@ def _standings(brief: Brief) -> Text:
 
 
 def _issues(brief: Brief) -> Text:
-    if not brief.issues:
+    # Risks in words alone stand in the head, where the plan states them.
+    told = [line for line in brief.issues if line.kind != "risk" or line.severity != "note"]
+    if not told:
         return Text("Open issues: none")
-    lines = [f"  {weight(line):8} {line.id}: {line.text}" for line in brief.issues]
+    lines = [f"  {weight(line):8} {line.id}: {line.text}" for line in told]
     return Text("\n".join(["Open issues:", *lines]))
 
 

@@ -80,10 +80,10 @@ class StepCode:
 
         Those are the modules of which its digest is made, and, since the project's folder comes first on the import
         path, those at its top that stand in for a module of Python or of an installed package. {} for a function of
-        an installed package.
+        an installed package, also of one that is installed from the project's folder: to install it was to trust it.
         """
         module_name, _ = self._target(uses)
-        if not self._is_own(self._find(module_name, uses)):
+        if ":" not in uses or not self._is_own(self._find(module_name, uses)):
             return {}
         names = self._sources_of(module_name, uses)
         specs = (self._spec(name, own_first=True) for name in names)

@@ -58,7 +58,7 @@ class Watched:
     @property
     def noticed(self) -> list[str]:
         """What was noticed and has weight, the critical first."""
-        lines = [line for line in ledger(self.run) if line.severity != "note"]
+        lines = [line for line in ledger(self.run) if line.severity != "note" and line.state != "closed"]
         return [f"{line.source}: {line.text}" for line in sorted(lines, key=lambda line: line.severity)]
 
     @property

@@ -7,7 +7,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Mark, Run
-from churnflow.domain.ledger import as_of, open_issues
+from churnflow.domain.ledger import as_of, open_issues, weight
 from churnflow.domain.release import LEVELS, Change, Release, next_version, version_number
 from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
@@ -50,7 +50,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
         created_at=now,
         phase="",
         confidence=_confidence(run, ports),
-        issues_open=tuple(f"{line.id} ({line.severity}): {line.text}" for line in still_open),
+        issues_open=tuple(f"{line.id} ({weight(line)}): {line.text}" for line in still_open),
         restore=Restore(command=f"churnflow rollback {tag}", git=f"git checkout {tag}"),
         release=ports.pointer.read(),
         run=run.condensed(),

@@ -185,6 +185,13 @@ def test_a_built_in_step_imports_nothing_of_the_project_whatever_it_is_called(cl
     assert code(clone).code_sha256("churn.known") == before
 
 
+def test_a_package_that_is_installed_from_the_projects_own_folder_was_trusted_by_that(clone: Work) -> None:
+    root = open_repository(clone.path).root
+    catalog = StepCode(root, {"churn.known": "elsewhere_steps:run"})
+    assert catalog.own_files("churn.known") == {}
+    assert [*catalog.own_files("elsewhere_steps:run")] == ["elsewhere_near.py", "elsewhere_steps.py"]
+
+
 @pytest.mark.parametrize("spoiled", ["{", "[]"])
 def test_a_spoiled_memory_of_trust_trusts_nothing(trusted: Work, spoiled: str) -> None:
     (state(trusted) / "trusted-code.json").write_text(spoiled)
