@@ -39,6 +39,10 @@ class RefusedError(ChurnflowError):
     exit_name = "refused"
 
 
+class UntrustedError(RefusedError):
+    """Step code from elsewhere that nobody has trusted in this clone would be imported; no step is blamed for it."""
+
+
 class ConflictError(ChurnflowError):
     """Another process, an existing file or a changed workflow stands in the way."""
 

@@ -24,6 +24,7 @@ from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
 from churnflow.adapters.step_code import StepCode
 from churnflow.adapters.tracked_tables import TrackedTables
+from churnflow.adapters.trusted_code import TrustedCode
 from churnflow.domain.base import digest
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Mark, Run
@@ -147,9 +148,9 @@ class Project:
         return SourceFiles(self.root, self.store, self.repository.state_dir)
 
     @cached_property
-    def catalog(self) -> StepCode:
-        """The steps that workflows of this project can name."""
-        return StepCode(self.root, STEPS)
+    def catalog(self) -> TrustedCode:
+        """The steps that workflows of this project can name; code from elsewhere is imported once it is trusted."""
+        return TrustedCode(StepCode(self.root, STEPS), self.repository, self._git)
 
     @cached_property
     def remembered(self) -> RememberedCode:
@@ -250,6 +251,9 @@ class Project:
             return f"workflows/{found[0]}"
         message = f"which workflow? {self.root} has {', '.join(found) if found else 'none in workflows/'}"
         raise UsageError(message, hint="name one on the command line; `churnflow new DIR` makes a project with one")
+
+    def _git(self) -> Any:
+        return importlib.import_module("churnflow.adapters.git_plumbing").Plumbing(self.repository)
 
     def _git_checkpoints(self) -> object:
         module = importlib.import_module("churnflow.adapters.git_checkpoints")

@@ -35,14 +35,19 @@ class _File(Frozen):
 
 
 class _Loader(yaml.BaseLoader):
-    """Every word is text: an answer `yes` stays one. No aliases, and no key twice: of two answers none counts."""
+    """Every word is text: an answer `yes` stays one. No alias, no tag, and no key twice: of two answers none counts."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise ComposerError(None, None, "aliases are not allowed", parent.start_mark if parent else None)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise ComposerError(None, None, "aliases are not allowed", event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise ComposerError(None, None, f"the tag {event.tag!r} is not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        if any(key.value == "<<" for key, _ in node.value):
+            raise ConstructorError(None, None, "merge keys are not allowed", node.start_mark)
         found = super().construct_mapping(node, deep=deep)
         if len(found) != len(node.value):
             raise ConstructorError(None, None, "a key stands twice", node.start_mark)

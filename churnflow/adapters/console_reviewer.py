@@ -16,6 +16,8 @@ from churnflow.adapters.terminal import PlainConsole
 from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Check, Finding, FindingState, Measure
 from churnflow.domain.journal import Answer, Approval, Decision, StepRecord
+from churnflow.domain.ledger import weight
+from churnflow.domain.notes import MARKS
 from churnflow.engine.ports import Brief
 from churnflow.errors import WaitingError
 
@@ -83,7 +85,7 @@ class ConsoleReviewer:
             self._console.print("  type a, w or r; Ctrl-C leaves it unanswered")
 
     def _note_lines(self) -> tuple[str, ...]:
-        self._console.print("  notes, one a line, an empty line ends; ! before one opens an issue, !! a critical one:")
+        self._console.print(f"  notes, one a line, an empty line ends; {MARKS}:")
         lines: list[str] = []
         while line := self._ask("  > ").strip():
             lines.append(line)
@@ -185,9 +187,11 @@ def _standings(brief: Brief) -> Text:
 
 
 def _issues(brief: Brief) -> Text:
-    if not brief.issues:
+    # Risks in words alone stand in the head, where the plan states them.
+    told = [line for line in brief.issues if line.kind != "risk" or line.severity != "note"]
+    if not told:
         return Text("Open issues: none")
-    lines = [f"  {line.severity:8} {line.id}: {line.text}" for line in brief.issues]
+    lines = [f"  {weight(line):8} {line.id}: {line.text}" for line in told]
     return Text("\n".join(["Open issues:", *lines]))
 
 

@@ -23,6 +23,7 @@ from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
 from churnflow.adapters.repository import Repository
+from churnflow.adapters.secret_scan import SecretScan
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary, file_of, summary_of
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import Change
@@ -41,6 +42,7 @@ class GitCheckpoints:
         self._packages_sha256 = packages_sha256
         self._plumbing = Plumbing(repository)
         self._snapshots = Snapshots(self._plumbing, repository)
+        self._scan = SecretScan(self._plumbing, repository)
         self._chain = Chain(self._plumbing, repository)
         self._writer = CommitWriter(self._plumbing, repository)
         self._restorer = Restorer(self._plumbing, repository, self._snapshots)
@@ -75,12 +77,13 @@ class GitCheckpoints:
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep the checkpoint: whole, or not at all; one that is kept already is a success.
 
-        Raises ConflictError if the run has moved on.
+        Raises ConflictError if the run has moved on, RefusedError for a record that holds a secret.
         """
         data, summary = to_yaml(checkpoint), summary_of(checkpoint)
         if len(data) > MAX_BYTES:
             message = f"the record of {checkpoint.tag} is larger than {MAX_BYTES // 1_000_000} MB"
             raise UsageError(message, hint="steps state facts and metrics in few words; put the rest into artifacts")
+        self._scan.refuse_record(file_of(checkpoint.run.id, checkpoint.number, checkpoint.name), data)
         for _ in range(_TRIES):
             tip = self._chain.tip(checkpoint.run.id)
             if tip is not None and tip.summary == summary:
@@ -274,7 +277,9 @@ class GitCheckpoints:
         check_parent(checkpoint, self._chain.parent(link))
         copy = self._repository.root / file_of(*split_tag(link.tag))
         # Line ends may be git's own doing, when the copy was committed and checked out.
-        if copy.is_file() and copy.read_bytes().replace(b"\r\n", b"\n") != to_yaml(checkpoint):
+        told = copy.read_bytes().replace(b"\r\n", b"\n") if copy.is_file() else None
+        # What another version of churnflow wrote may say the same in other signs.
+        if told is not None and told != to_yaml(checkpoint) and told != self._chain.blob(link):
             name = copy.relative_to(self._repository.root)
             message = f"{name} was edited by hand: it is not what {link.tag} holds"
             raise IntegrityError(message, hint=f"rm {name}; the next churnflow command writes the true one")

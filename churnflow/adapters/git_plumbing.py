@@ -129,10 +129,11 @@ class Plumbing:
                 return None
             raise
 
-    def read(self, names: Iterable[str]) -> "list[Found | None]":
+    def read(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> "list[Found | None]":
         """Return the objects named by id, ref or `commit:path`, None for a missing one; one process for all."""
         wanted = list(names)
-        output = self.run("cat-file", "--batch", stdin=b"".join(os.fsencode(name) + b"\n" for name in wanted))
+        asked = b"".join(os.fsencode(name) + b"\n" for name in wanted)
+        output = self.run("cat-file", "--batch", stdin=asked, env=env)
         return list(_split_batch(output, len(wanted)))
 
     @contextmanager

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,12 @@ from churnflow.adapters.durable import (
     make_folder,
     remove,
     remove_leftovers,
-    sync_file,
     sync_folder,
     temporary_in,
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.git_snapshot import Snapshots
-from churnflow.adapters.places import refuse_blocked
+from churnflow.adapters.places import opened_folder, refuse_blocked
 from churnflow.adapters.repository import Repository
 from churnflow.errors import ConflictError, IntegrityError
 
@@ -137,19 +137,15 @@ class Restorer:
         target = self._repository.work_tree / path
         # Once more: one of the files before it may be a link that now leads elsewhere.
         refuse_blocked(self._repository.work_tree, path)
-        with explained(target):
-            make_folder(target.parent)
-            temporary = temporary_in(target.parent)
+        *folders, name = path.split("/")
+        with explained(target), opened_folder(self._repository.work_tree, folders) as folder:
+            temporary = temporary_in(target.parent).name
             try:
-                if staged.is_symlink():
-                    temporary.symlink_to(staged.readlink())
-                else:
-                    shutil.copyfile(staged, temporary)
-                    temporary.chmod(staged.stat().st_mode & 0o777)
-                    sync_file(temporary)
-                temporary.replace(target)
+                _copy(staged, temporary, folder)
+                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
-                remove(temporary)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=folder)
         return target.parent
 
     def _verify(self, tree: str) -> int:
@@ -188,6 +184,19 @@ class Restorer:
 
     def _link_id(self, path: Path) -> str:
         return self._plumbing.line("hash-object", "--stdin", stdin=os.fsencode(path.readlink()))
+
+
+def _copy(staged: Path, name: str, folder: int) -> None:
+    """Copy a file or a link, durably, to a new name in an open folder."""
+    if staged.is_symlink():
+        os.symlink(staged.readlink(), name, dir_fd=folder)
+        return
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    with staged.open("rb") as source, os.fdopen(descriptor, "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.flush()
+        os.fchmod(descriptor, staged.stat().st_mode & 0o777)
+        os.fsync(descriptor)
 
 
 def _c_quoted(path: str) -> bytes:

@@ -19,6 +19,7 @@ from churnflow.adapters.durable import (
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.repository import Repository
+from churnflow.adapters.secret_scan import SecretScan
 from churnflow.errors import ConflictError, UsageError
 
 _EMBEDDED = re.compile(r"^warning: adding embedded git repository: (.+)$", re.MULTILINE)
@@ -37,6 +38,7 @@ class Snapshots:
         self._state = repository.state_dir
         self._index = self._state / "snapshot.index"
         self._left_out = LeftOut(self._state)
+        self._scan = SecretScan(plumbing, repository)
 
     def take(self, data: Iterable[str], also: Sequence[str] = ()) -> str:
         """Return the id of a tree with every file that is tracked, or neither ignored nor listed in `data`.
@@ -45,7 +47,8 @@ class Snapshots:
         remembered, so that no later snapshot takes their rows into git either; nor does any take a list of scored
         customers. also: files, relative to the project,
         that are taken whatever git ignores. The tree is durable on return.
-        Raises UsageError for a file that cannot be read, ConflictError when git fails.
+        Raises UsageError for a file that cannot be read, RefusedError for one that holds a secret, ConflictError when
+        git fails.
         """
         with explained(self._state):
             make_folder(self._state)
@@ -90,6 +93,8 @@ class Snapshots:
             self._settle_ignored(env)
             self._include(env, also)
             tree = self._plumbing.line("write-tree", env=env)
+            # Before the objects leave their quarantine: one that holds a secret is never in the repository.
+            self._scan.refuse_leaks(tree, env)
             with suppress(FileNotFoundError):
                 index.replace(self._index)
         return tree

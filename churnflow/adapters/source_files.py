@@ -19,7 +19,7 @@ from churnflow.adapters.durable import (
     sync_folder,
     temporary_in,
 )
-from churnflow.adapters.places import refuse_blocked
+from churnflow.adapters.places import is_gits_own, refuse_blocked
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import ArtifactStore
 from churnflow.errors import IntegrityError, UsageError
@@ -114,7 +114,7 @@ class SourceFiles:
         if "\0" in relative or not path.is_relative_to(self._root) or path == self._root:
             message = f"{relative} lies outside the project"
             raise UsageError(message, hint="copy the file into the project, for example under data/")
-        if ".git" in map(str.lower, PurePosixPath(relative).parts):
+        if any(map(is_gits_own, PurePosixPath(relative).parts)):
             message = f"{relative} lies inside .git"
             raise UsageError(message, hint="copy the file into the project, for example under data/")
         return path

@@ -29,9 +29,9 @@ class StepCode:
         """
         self._root = project_root
         self._registered = dict(registered)
-        self._sources: dict[str, dict[str, bytes]] = {}
-        self._modules: dict[str, tuple[bytes, list[str]] | None] = {}
-        self._own: dict[str, bool] = {}
+        self._sources: dict[tuple[str, bool], dict[str, bytes]] = {}
+        self._modules: dict[tuple[str, bool], tuple[bytes, list[str]] | None] = {}
+        self._own: dict[tuple[str, bool], bool] = {}
 
     def names(self) -> Sequence[str]:
         """Return the registered names, built-in and installed."""
@@ -40,10 +40,12 @@ class StepCode:
     def function(self, uses: str) -> Callable[..., object]:
         """Import and return the function. Raises UsageError with the nearest name for an unknown one."""
         module_name, attribute = self._target(uses)
-        self._on_path()
         spec = self._find(module_name, uses)
+        is_own = self._is_own(spec)
+        if is_own:
+            self._on_path()
         try:
-            with _uncached() if self._is_own(spec) else nullcontext():
+            with _uncached() if is_own else nullcontext():
                 found: object = import_module(module_name)
         except ChurnflowError:
             raise
@@ -67,12 +69,37 @@ class StepCode:
         project, in the order of their names. Other packages count through the digest of the installed versions.
         """
         module_name, attribute = self._target(uses)
-        self._on_path()
         sources = self._sources_of(module_name, uses)
         hasher = hashlib.sha256(f"{attribute}\n".encode())
         for name in sorted(sources):
             hasher.update(f"{name}\n{len(sources[name])}\n".encode() + sources[name])
         return hasher.hexdigest()
+
+    def own_files(self, uses: str) -> dict[str, bytes]:
+        """Return the project's own files that importing the function runs, by path from its folder; nothing is run.
+
+        Those are the modules of which its digest is made, and, since the project's folder comes first on the import
+        path, those at its top that stand in for a module of Python or of an installed package. {} for a function of
+        an installed package, also of one that is installed from the project's folder: to install it was to trust it.
+        """
+        module_name, _ = self._target(uses)
+        if ":" not in uses or not self._is_own(self._find(module_name, uses)):
+            return {}
+        names = self._sources_of(module_name, uses)
+        specs = (self._spec(name, own_first=True) for name in names)
+        origins = [Path(spec.origin) for spec in specs if spec is not None and spec.origin and self._is_own(spec)]
+        files = [*(path for path in origins if path.is_file()), *self._stand_ins()]
+        return {path.relative_to(self._root).as_posix(): path.read_bytes() for path in sorted({*files})}
+
+    def _stand_ins(self) -> Iterator[Path]:
+        elsewhere = [entry for entry in sys.path if entry and Path(entry) != self._root and Path(entry) != Path.cwd()]
+        for path in self._root.iterdir():
+            name = path.name.partition(".")[0]
+            is_module = path.suffix in {".py", ".so"} or (path / "__init__.py").is_file()
+            if not is_module or not name.isidentifier():
+                continue
+            if name in sys.stdlib_module_names or PathFinder.find_spec(name, elsewhere) is not None:
+                yield from [path] if path.is_file() else path.rglob("*.py")
 
     def _target(self, uses: str) -> tuple[str, str]:
         target = self._registered.get(uses)
@@ -85,32 +112,35 @@ class StepCode:
         return module_name, attribute
 
     def _sources_of(self, module_name: str, uses: str) -> dict[str, bytes]:
-        if module_name not in self._sources:
+        own_first = ":" in uses
+        if (module_name, own_first) not in self._sources:
             found: dict[str, bytes] = {}
             self._find(module_name, uses)
             waiting = list(_with_parents(module_name))
             while waiting:
                 name = waiting.pop()
-                module = None if name in found else self._module(name)
+                module = None if name in found else self._module(name, own_first=own_first)
                 if module is not None:
                     found[name], imported = module
-                    waiting += [near for near in imported if self._is_near(near, module_name)]
-            self._sources[module_name] = found
-        return self._sources[module_name]
+                    top = module_name.split(".", 1)[0]
+                    waiting += [near for near in imported if self._is_near(near, top, own_first=own_first)]
+            self._sources[module_name, own_first] = found
+        return self._sources[module_name, own_first]
 
-    def _module(self, name: str) -> tuple[bytes, list[str]] | None:
+    def _module(self, name: str, *, own_first: bool) -> tuple[bytes, list[str]] | None:
         """Return the source of a module and the names that it imports, None when there is no such module."""
-        if name not in self._modules:
-            spec = _find_spec(name)
+        if (name, own_first) not in self._modules:
+            spec = self._spec(name, own_first=own_first)
             source = b"" if spec is None else _source_of(spec)
-            self._modules[name] = None if spec is None else (source, list(_imports(source, name, spec)))
-        return self._modules[name]
+            found = None if spec is None else (source, list(_imports(source, name, spec)))
+            self._modules[name, own_first] = found
+        return self._modules[name, own_first]
 
-    def _is_near(self, name: str, module_name: str) -> bool:
+    def _is_near(self, name: str, package: str, *, own_first: bool) -> bool:
         top = name.split(".", 1)[0]
-        if top not in self._own:
-            self._own[top] = self._is_own(_find_spec(top))
-        return self._own[top] or top == module_name.split(".", 1)[0]
+        if (top, own_first) not in self._own:
+            self._own[top, own_first] = self._is_own(self._spec(top, own_first=own_first))
+        return self._own[top, own_first] or top == package
 
     def _is_own(self, spec: ModuleSpec | None) -> bool:
         """Tell whether a module is the project's: in its folder, but not in an environment that lies there too."""
@@ -126,12 +156,21 @@ class StepCode:
         )
 
     def _find(self, module_name: str, uses: str) -> ModuleSpec:
-        spec = _find_spec(module_name)
+        spec = self._spec(module_name, own_first=":" in uses)
         if spec is None:
             raise self._unknown(uses)
         return spec
 
+    def _spec(self, name: str, *, own_first: bool) -> ModuleSpec | None:
+        """Find a module in the project's folder before all others, or after them.
+
+        After them for a registered step: a file of the project must not stand in for one of an installed package.
+        """
+        root, others = str(self._root), [entry for entry in sys.path if entry != str(self._root)]
+        return _find_spec(name, [root, *others] if own_first else [*others, root])
+
     def _on_path(self) -> None:
+        """Put the project's folder first on the import path: only for a function of the project itself."""
         root = str(self._root)
         if root not in sys.path:
             sys.path.insert(0, root)
@@ -172,9 +211,8 @@ def _installed_steps() -> dict[str, str]:
     return {entry.name: entry.value for entry in entry_points(group=_GROUP)}
 
 
-def _find_spec(name: str) -> ModuleSpec | None:
+def _find_spec(name: str, path: Sequence[str]) -> ModuleSpec | None:
     # importlib.util.find_spec would import, and so run, the packages above the module; this walks their folders.
-    path: Sequence[str] | None = None
     spec: ModuleSpec | None = None
     for part in name.split("."):
         # By its last part alone: the folders of a package without `__init__.py` are else asked of its imported parent.

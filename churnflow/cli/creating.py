@@ -15,6 +15,7 @@ from churnflow.cli.scaffold import ADVISED_ROWS, EventSource, Source, bundled_so
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import Session, session_of
 from churnflow.errors import UsageError, WaitingError
+from churnflow.project import Project
 
 WINDOW: Final = re.compile(r"[1-9]\d{0,4}[dw]")
 DEFAULT_OUTCOME: Final = "90d"
@@ -77,7 +78,7 @@ def new(
         if target or positive or id_column:
             message = "--target, --positive and --id describe the file that --data names"
             raise UsageError(message, hint="add --data FILE")
-    written = scaffold(folder, template, source)
+    written = _adopted(folder, scaffold(folder, template, source))
     lines = [*reasons, *(f"wrote {path}" for path in written)]
     command = f"churnflow -C {shlex.quote(str(folder))} run"
     return Answer(
@@ -85,6 +86,12 @@ def new(
         view=lines_view(*lines),
         next=(Next(command, "does everything up to the first approval"),),
     )
+
+
+def _adopted(folder: Path, written: list[Path]) -> list[Path]:
+    """Return the files of a new project, whose code is from now on known as written here."""
+    Project.open(folder).catalog.adopt([path.resolve() for path in written if path.suffix == ".py"])
+    return written
 
 
 def demo(

@@ -16,6 +16,7 @@ from churnflow.cli.screens import (
     confidence_view,
     counted,
     findings_view,
+    issues_view,
     lines_view,
     measure_text,
     moment,
@@ -30,7 +31,7 @@ from churnflow.cli.watching import Silent
 from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint, Summary
 from churnflow.domain.journal import StepRecord
-from churnflow.domain.ledger import open_issues
+from churnflow.domain.ledger import answered, as_of, open_issues, whole_ledger
 from churnflow.domain.release import Release
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.compare import compare
@@ -38,7 +39,7 @@ from churnflow.engine.judge import build_confidence, final_confidence, initial_c
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
 from churnflow.engine.verify import verify_all, verify_one
-from churnflow.project import Project
+from churnflow.project import Project, SystemClock
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
 
@@ -70,8 +71,9 @@ def status(context: typer.Context) -> Answer:
             next=(Next("churnflow run"),),
         )
     stale = stale_items(run, replace(_ports(project), catalog=project.remembered))
-    unsettled = open_issues(run)
+    unsettled = open_issues(as_of(run, SystemClock().now()))
     weighty = [line for line in unsettled if line.severity != "note"]
+    barring = [f"forbids to ship: {line.id}: {line.text} ({answered(line)})" for line in unsettled if line.forbids]
     notes = counted(len(unsettled) - len(weighty), "note")
     tail = f"open: {counted(len(weighty), 'issue')} of weight, {notes}; the API {serves}"
     behind = lagging(project, served.version if served else None)
@@ -83,7 +85,9 @@ def status(context: typer.Context) -> Answer:
     }
     return Answer(
         data=data,
-        view=together(run_view(run, stale), lines_view(tail), commands_view(*(move.state for move in behind))),
+        view=together(
+            run_view(run, stale), lines_view(tail, *barring), commands_view(*(move.state for move in behind))
+        ),
         next=ending(run, stale)[2],
         run=run.id,
         # Only programs read it, and git costs more than all else here.
@@ -148,11 +152,14 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     views.extend(_step_view(record) for record in checkpoint.run.steps())
     claims, standings = track_record(checkpoint.run, project.checkpoints)
     views.append(standings_view(standings))
+    lines = whole_ledger(as_of(checkpoint.run, checkpoint.created_at))
+    views.append(issues_view(lines))
     rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
     views.append(table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows))
     data = {
         "checkpoint": checkpoint.model_dump(mode="json", by_alias=True),
         "sha256": digest(checkpoint),
+        "issues": [line.model_dump(mode="json") for line in lines],
         "claims": [claim.model_dump(mode="json") for claim in claims],
         "standings": [standing.model_dump(mode="json") for standing in standings],
     }

@@ -26,6 +26,7 @@ def check(context: typer.Context, workflow: WorkflowArgument = None) -> Answer:
     project = session_of(context).project()
     try:
         parsed = project.workflow(workflow)
+        unknown = project.catalog.unknown(parsed.workflow)
         problems = check_workflow(parsed, project.catalog, project.files, project.codecs())
     except WorkflowError as error:
         return _wrong(error.path, error.problems)
@@ -33,6 +34,10 @@ def check(context: typer.Context, workflow: WorkflowArgument = None) -> Answer:
         return _wrong(parsed.path, problems)
     items = len(list(parsed.workflow.items()))
     text = f"{parsed.path}: {items} items in {len(parsed.workflow.phases)} phases, nothing wrong"
+    if unknown:
+        note = f"code from elsewhere was not imported, so that what it takes is not looked at: {', '.join(unknown)}"
+        data = {"problems": [], "untrusted": unknown}
+        return Answer(data=data, view=lines_view(text), next=(Next("churnflow trust"),), warnings=(note,))
     step = Next(f"churnflow {first_command(parsed)}")
     return Answer(data={"problems": []}, view=lines_view(text), next=(step,))
 

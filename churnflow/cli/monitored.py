@@ -58,7 +58,7 @@ class Watched:
     @property
     def noticed(self) -> list[str]:
         """What was noticed and has weight, the critical first."""
-        lines = [line for line in ledger(self.run) if line.severity != "note"]
+        lines = [line for line in ledger(self.run) if line.severity != "note" and line.state != "closed"]
         return [f"{line.source}: {line.text}" for line in sorted(lines, key=lambda line: line.severity)]
 
     @property
@@ -120,6 +120,7 @@ def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
     """
     parsed, release = asked.parsed, asked.release
     _refuse_approvals(parsed)
+    project.catalog.require(parsed.workflow)
     with ProjectLock(project.monitor_dir).lock("churnflow monitor"), _named_log(asked.url):
         ports = _ports(project, listener)
         run = project.new_run(parsed)

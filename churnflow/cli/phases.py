@@ -153,7 +153,11 @@ def reviewer_for(session: Session, answers: Path | None) -> Reviewer:
 
 
 def _current(project: Project, parsed: Parsed, *, begin: bool, new: bool) -> Run:
-    """Return the run to go on with; where one is wanted or there is none to go on with, a new one, not yet kept."""
+    """Return the run to go on with; where one is wanted or there is none to go on with, a new one, not yet kept.
+
+    Raises UntrustedError before any code of a step from elsewhere is imported.
+    """
+    project.catalog.require(parsed.workflow)
     current = project.journal.current()
     if current is not None and not new and not _changed(current, parsed):
         return current

@@ -20,11 +20,12 @@ from churnflow.cli.session import session_of
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.domain.ledger import as_of
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.errors import ConflictError, UsageError
-from churnflow.project import Project
+from churnflow.project import Project, SystemClock
 from churnflow.reporting import closing, json_report, monitor_plots, svg
 from churnflow.reporting.document import PerformanceRow, ReportInput
 from churnflow.reporting.markdown import markdown
@@ -84,6 +85,7 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
 
     at: the checkpoint as of which it is written; without, the run as it stands.
     """
+    run = as_of(run, SystemClock().now() if at is None else at.created_at)
     drawn = _plots(project, run) if form != "json" else {}
     captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
     history = project.checkpoints.history(run.id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from churnflow.domain.claims import Standing, in_words
 from churnflow.domain.evidence import Confidence, Measure
 from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark, Run, StepRecord
-from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.ledger import LedgerLine, answered, weight
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item
 from churnflow.reporting.wording import interval, number
@@ -167,11 +167,17 @@ def standings_view(standings: Sequence[Standing]) -> View:
 
 def issues_view(lines: Sequence[LedgerLine]) -> View:
     """Return the ledger of issues."""
-    rows = [
-        [line.id, line.severity, line.state, line.text, f"{line.by}: {line.reason}" if line.by else ""]
-        for line in lines
-    ]
+    rows = [[line.id, weight(line), line.state, line.text, _answers(line)] for line in lines]
     return table_view("Issues", ("id", "severity", "state", "what", "answered"), rows)
+
+
+def _answers(line: LedgerLine) -> str:
+    """Return the answer that holds, with its end or its evidence, and where a waiver has ended, that."""
+    if line.ended is not None:
+        return answered(line)
+    facts = (line.until and f"until {line.until:%Y-%m-%d}", line.evidence and str(line.evidence))
+    named = ", ".join(str(part) for part in (line.by, *facts) if part)
+    return f"{named}: {line.reason}" if named else ""
 
 
 def moment(at: datetime) -> str:

@@ -11,10 +11,11 @@ from churnflow.cli.answer import Answer
 from churnflow.cli.session import session_of
 from churnflow.cli.stops import run_ships
 from churnflow.cli.watching import Silent
-from churnflow.engine.judge import critical_issues
+from churnflow.domain.ledger import as_of
+from churnflow.engine.judge import barring_issues
 from churnflow.engine.verify import verify_served
 from churnflow.errors import RefusedError
-from churnflow.project import Project
+from churnflow.project import Project, SystemClock
 
 LOG_VARIABLE: Final = "CHURNFLOW_LOG"
 
@@ -85,7 +86,7 @@ def nothing_to_serve(project: Project) -> RefusedError:
         text = "nothing to serve: the gate passed, and the checkpoint that ships is missing"
         return RefusedError(text, hint="`churnflow decide` makes it")
     missing = [item.name for item in run.declared.items() if not (entry := run.latest(item.name)) or not entry.passed]
-    critical = [line.id for line in critical_issues(run)]
-    issues = f"; critical issues open: {', '.join(critical)}" if critical else ""
+    barring = [line.id for line in barring_issues(as_of(run, SystemClock().now()))]
+    issues = f"; critical issues open: {', '.join(barring)}" if barring else ""
     text = f"nothing to serve: the gate has not passed; missing: {', '.join(missing)}{issues}"
     return RefusedError(text, hint="`churnflow status` says what comes next")

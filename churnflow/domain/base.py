@@ -5,9 +5,19 @@ import json
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+
+def _refuse_by_git(name: str) -> str:
+    """Refuse what fits the form of a name, and what git takes for no part of a ref, or for its own lock."""
+    if ".." in name or name.endswith((".", ".lock")):
+        message = f"{name!r} is no name: git refuses '..', and '.' or '.lock' at the end"
+        raise ValueError(message)
+    return name
+
+
+# What a user names: it becomes part of a path, of a tag and of a command, and is nothing else in any of them.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$"), AfterValidator(_refuse_by_git)]
 Score = Annotated[int, Field(ge=0, le=100)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = AwareDatetime

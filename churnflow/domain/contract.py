@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from churnflow.domain.base import Frozen
 from churnflow.domain.evidence import Issue
 from churnflow.domain.journal import StepRecord
-from churnflow.domain.ledger import told_once
+from churnflow.domain.ledger import Noticed, told_once
 from churnflow.domain.rule import Rule
 from churnflow.errors import UsageError
 
@@ -37,8 +37,8 @@ class Evidence(Frozen):
 
     def issues(self) -> tuple[Issue, ...]:
         """Return what the steps noticed, each thing once, as the ledger of the run lists it."""
-        noticed = ((record.name, record.key, issue) for record in self.steps for issue in record.issues)
-        return tuple(issue for _, _, issue in told_once(noticed).values())
+        noticed = (Noticed(record.name, record.key, issue) for record in self.steps for issue in record.issues)
+        return tuple(one.issue for one in told_once(noticed).values())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256
 from churnflow.domain.evidence import Artifact, Check, Confidence, Finding, Issue, Measure
+from churnflow.domain.notes import opened_by_notes
 from churnflow.domain.workflow import Workflow
 
 Verdict = Literal["ship", "fix", "rework"]
@@ -103,16 +104,34 @@ class Decision(Frozen):
     by: str | None = Field(default=None, exclude_if=lambda by: by is None)
 
 
+class Proof(Frozen):
+    """What an issue was closed by: a step's record, by its key, or a checkpoint, by its tag and digest."""
+
+    kind: Literal["step", "checkpoint"]
+    name: str
+    sha256: Sha256
+
+    def __str__(self) -> str:
+        """Write what it is and how its digest begins, as screens and reports print it."""
+        return f"{self.kind} {self.name} ({self.sha256[:12]})"
+
+
 class IssueAnswer(Frozen):
-    """What became of an issue: closed, or waived by a named person for a reason."""
+    """What became of an issue: closed by evidence, or waived by a named person for a reason and for a time.
+
+    expire: the end of a waiver; it stands in no journal, but follows from `until` (`domain.ledger.as_of`). Records from
+    before waivers had an end and closings named their evidence have neither.
+    """
 
     kind: Literal["issue"] = "issue"
     name: str
     passed: bool = True
     at: Moment
-    action: Literal["close", "waive"]
+    action: Literal["close", "waive", "expire"]
     by: str
     reason: str
+    until: Moment | None = Field(default=None, exclude_if=lambda until: until is None)
+    evidence: Proof | None = Field(default=None, exclude_if=lambda evidence: evidence is None)
 
 
 class Override(Frozen):
@@ -136,7 +155,7 @@ ItemEntry = StepRecord | Mark | Approval | Decision
 class Run(Frozen):
     """One execution of a workflow: a journal that only grows."""
 
-    id: str
+    id: Name
     workflow_path: str
     workflow_sha256: Sha256
     declared: Workflow
@@ -150,11 +169,12 @@ class Run(Frozen):
     def condensed(self) -> "Run":
         """Return the run with the newest entry of each item, and what people answered and set: all that still counts.
 
-        So a checkpoint does not grow with the number of those before it; what was superseded stays in them and in the
+        An answer to an approval that opened something counts also after it was given anew: what was open stays so. So a
+        checkpoint does not grow with the number of those before it; what was superseded stays in them and in the
         journal.
         """
         newest = {entry.name: entry for entry in self.entries if isinstance(entry, ItemEntry)}
-        kept = [entry for entry in self.entries if not isinstance(entry, ItemEntry) or newest.get(entry.name) is entry]
+        kept = [entry for entry in self.entries if newest.get(entry.name) is entry or _is_lasting(entry)]
         return self.with_entries(kept)
 
     def with_entries(self, entries: Sequence[Entry]) -> "Run":
@@ -212,3 +232,10 @@ class Run(Frozen):
     def answers(self) -> tuple[IssueAnswer, ...]:
         """Return what people said of issues, oldest first."""
         return tuple(entry for entry in self.entries if isinstance(entry, IssueAnswer))
+
+
+def _is_lasting(entry: Entry) -> bool:
+    """Tell whether an entry counts although a newer one of its name was made."""
+    if isinstance(entry, Approval):
+        return bool(opened_by_notes(entry.notes))
+    return not isinstance(entry, ItemEntry)

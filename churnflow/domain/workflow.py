@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field, JsonValue, model_validator
 
 from churnflow.domain.base import Frozen, Name, Score
+from churnflow.domain.evidence import Severity
 from churnflow.domain.rule import Rule
 from churnflow.domain.serving import Privacy
+
+DEFAULT_WAIVER_DAYS: Final = 90
+MOST_WAIVER_DAYS: Final = 366
 
 
 class Step(Frozen):
@@ -54,15 +58,35 @@ class Gate(Frozen):
 Item = Step | CheckpointRequest | ApprovalRequest | Gate
 
 
+class Risk(Frozen):
+    """What the plan sees coming: in words, how grave it is, and the measure that shows that it did not come.
+
+    closed_by: a rule on `STEP.METRIC`; the record of that step closes the risk once it passed and keeps the limit.
+    """
+
+    risk: str
+    severity: Severity = "warning"
+    closed_by: Rule | None = None
+
+    def __str__(self) -> str:
+        """Write it as screens do: the words, and how grave it is."""
+        return f"{self.risk} ({self.severity}{f', closed by {self.closed_by}' if self.closed_by else ''})"
+
+
 class Workflow(Frozen):
-    """The declared document: a task, and its phases in order."""
+    """The declared document: a task, and its phases in order.
+
+    risks: by a word for the kind of each; one in words alone is a note. waiver_days: for how long an issue is waived
+    where nothing else is said, DEFAULT_WAIVER_DAYS if the workflow does not either.
+    """
 
     name: Name
     task: str
     description: str = ""
     using: str = ""
-    risks: dict[str, str] = {}
+    risks: dict[str, str | Risk] = {}
     requirements: tuple[Rule, ...] = ()
+    waiver_days: int | None = Field(default=None, ge=1, le=MOST_WAIVER_DAYS, exclude_if=lambda days: days is None)
     privacy: Privacy | None = Field(default=None, exclude_if=lambda privacy: privacy is None)
     phases: dict[Name, tuple[Item, ...]]
 

@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from churnflow.domain.contract import METRICS_ATTRIBUTE, PRECHECK_ATTRIBUTE
 from churnflow.domain.release import REFERENCE
 from churnflow.domain.rule import Rule
-from churnflow.domain.workflow import Gate, Item, Step
+from churnflow.domain.workflow import Gate, Item, Risk, Step
 from churnflow.engine.bind import Filling, Parameter, fill, missing, parameters, remedy, typed_value, wrong_value
 from churnflow.engine.parse import Parsed, Place, Problem
 from churnflow.engine.ports import Files, StepCatalog
-from churnflow.errors import ChurnflowError
+from churnflow.errors import ChurnflowError, UntrustedError
 
 Function = Callable[..., object]
 
@@ -47,6 +47,9 @@ class _Checker:
                 yield from self._item(item, ("phases", phase, index))
         for index, rule in enumerate(self._parsed.workflow.requirements):
             yield from self._dotted(rule, ("requirements", index))
+        for name, risk in self._parsed.workflow.risks.items():
+            if isinstance(risk, Risk) and risk.closed_by is not None:
+                yield from self._dotted(risk.closed_by, ("risks", name, "closed_by"))
 
     def _item(self, item: Item, place: Place) -> Iterator[Problem]:
         match item:
@@ -65,6 +68,8 @@ class _Checker:
         try:
             function = self._catalog.function(step.uses)
             yield from self._arguments(step, function, place)
+        except UntrustedError:
+            pass  # What it takes and measures is known once it may be imported, and a run looks again before it begins.
         except ChurnflowError as error:
             yield self._problem((*place, "uses"), str(error), error.hint)
         else:

@@ -6,7 +6,7 @@ from itertools import takewhile
 from churnflow.domain.claims import PastRun
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure, Part
 from churnflow.domain.journal import Approval, Run, StepRecord, Verdict
-from churnflow.domain.ledger import LedgerLine, ledger, open_issues
+from churnflow.domain.ledger import LedgerLine, answered, ledger, open_issues, weight
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item
 from churnflow.engine.assured import HOLD, assured
@@ -139,15 +139,16 @@ def _caps(run: Run, *, measured: bool) -> Iterator[tuple[int, str]]:
             yield fix - 1, f"the requirement {check.claim} does not hold"
     yield from ((fix - 1, f"{record.name} did not pass") for record in run.steps() if not record.passed)
     yield from ((fix - 1, f"the review failed: {line.claim}") for line in _failed(run) if line.severity == "critical")
-    critical = critical_issues(run)
-    if critical:
-        yield ship - 1, f"critical and open: {', '.join(line.id for line in critical)}"
+    barring = barring_issues(run)
+    if barring:
+        kinds = " or ".join(dict.fromkeys(map(weight, barring)))
+        yield ship - 1, f"{kinds} and open: {', '.join(line.id for line in barring)}"
 
 
 def _beside(run: Run) -> Iterator[str]:
     """Yield what a reviewer has to weigh and no probability holds."""
     yield from (f"the review failed: {line.claim}" for line in _failed(run) if line.severity != "critical")
-    warnings = [line.id for line in open_issues(run) if line.severity == "warning"]
+    warnings = [line.id for line in open_issues(run) if line.severity == "warning" and not line.forbids]
     if warnings:
         yield f"warnings open: {', '.join(warnings)}"
 
@@ -175,9 +176,9 @@ def all_metrics(run: Run) -> dict[str, Measure]:
     return {f"{record.name}.{name}": measure for record in run.steps() for name, measure in record.metrics.items()}
 
 
-def critical_issues(run: Run) -> list[LedgerLine]:
-    """Return the open issues that forbid to ship."""
-    return [line for line in open_issues(run) if line.severity == "critical"]
+def barring_issues(run: Run) -> list[LedgerLine]:
+    """Return what is open and forbids to ship: the critical issues and risks, and the conditions of approvals."""
+    return [line for line in open_issues(run) if line.forbids]
 
 
 def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
@@ -187,7 +188,7 @@ def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
         for check in [*requirement_checks(run), *requirement_checks(run, gate.rules)]
         if not check.passed
     ]
-    found += [f"critical issue open: {line.id}: {line.text}" for line in critical_issues(run)]
+    found += [f"{_named(line)} open: {line.id}: {line.text}{_since(line)}" for line in barring_issues(run)]
     found += [f"{record.name} did not pass" for record in run.steps() if not record.passed]
     return found + [f"the approval {name!r} {_approval_state(run, name)}" for name in stale]
 
@@ -216,10 +217,19 @@ def _next_action(run: Run, decided: Verdict) -> str:
 def _settled(run: Run) -> list[str]:
     """Return what would forbid to ship, had nobody let it stand."""
     return [
-        f"critical, {line.state} by {line.by} ({line.reason}): {line.id}: {line.text}"
+        f"{weight(line)}, {answered(line)}: {line.id}: {line.text}"
         for line in ledger(run)
-        if line.severity == "critical" and line.state != "open"
+        if line.forbids and line.state != "open"
     ]
+
+
+def _named(line: LedgerLine) -> str:
+    return "promised and" if line.kind == "condition" else f"critical {line.kind}"
+
+
+def _since(line: LedgerLine) -> str:
+    ended = line.ended
+    return f" (the waiver of {ended.by} ended on {ended.at:%Y-%m-%d})" if ended else ""
 
 
 def approvals_before(run: Run, gate: Item) -> list[ApprovalRequest]:

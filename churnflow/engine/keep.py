@@ -7,7 +7,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Mark, Run
-from churnflow.domain.ledger import open_issues
+from churnflow.domain.ledger import as_of, open_issues, weight
 from churnflow.domain.release import LEVELS, Change, Release, next_version, version_number
 from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
@@ -42,13 +42,15 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
     number = head.number + 1 if head else 1
     tag = tag_of(run.id, number, name)
     data = source_files(run, ports)
+    now = ports.clock.now()
+    still_open = open_issues(as_of(run, now))
     return Checkpoint(
         name=name,
         number=number,
-        created_at=ports.clock.now(),
+        created_at=now,
         phase="",
         confidence=_confidence(run, ports),
-        issues_open=tuple(f"{line.id} ({line.severity}): {line.text}" for line in open_issues(run)),
+        issues_open=tuple(f"{line.id} ({weight(line)}): {line.text}" for line in still_open),
         restore=Restore(command=f"churnflow rollback {tag}", git=f"git checkout {tag}"),
         release=ports.pointer.read(),
         run=run.condensed(),

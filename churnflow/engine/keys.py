@@ -5,7 +5,7 @@ from typing import assert_never
 from churnflow.domain.base import digest
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
-from churnflow.domain.ledger import ledger
+from churnflow.domain.ledger import as_of, ledger
 from churnflow.domain.workflow import Item, Step
 from churnflow.engine.ports import Ports
 
@@ -47,7 +47,9 @@ def holds(run: Run, item: Item, entry: ItemEntry, ports: Ports) -> bool:
     if isinstance(entry, StepRecord):
         made = isinstance(item, Step) and entry.key == _key_today(run, item, entry, ports)
         return made and all(ports.store.has(artifact) for artifact in entry.outputs)
-    return entry.key == (gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item))
+    if isinstance(entry, Decision):
+        return entry.key == gate_subject(as_of(run, ports.clock.now()), item)
+    return entry.key == subject(run, item)
 
 
 def _key_today(run: Run, step: Step, entry: StepRecord, ports: Ports) -> str | None:

@@ -1,8 +1,10 @@
 """From a workflow file's text to a Workflow, with the line of every part, so that each error can name its place."""
 
+import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,9 @@ from churnflow.errors import UsageError
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 20
+STRING: Final = "tag:yaml.org,2002:str"
+NOT_FINITE: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)")
+SURROGATES: Final = ("\ud800", "\udfff")
 KINDS: Final[Mapping[str, type[BaseModel]]] = {
     "step": Step,
     "checkpoint": CheckpointRequest,
@@ -110,7 +115,7 @@ for _tag, _pattern, _first in IMPLICIT:
 
 
 class _Refused(Exception):  # noqa: N818 - it carries a problem out of the composer, and is caught here
-    def __init__(self, event: yaml.events.Event, what: str, remedy: str) -> None:
+    def __init__(self, event: yaml.events.Event | Node, what: str, remedy: str) -> None:
         super().__init__(what)
         line = event.start_mark.line if event.start_mark else 0
         self.problem = Problem(line=line + 1, what=what, remedy=remedy)
@@ -156,6 +161,9 @@ def parse_value(text: str) -> Any:
 
 
 def _load(text: str, shown: str) -> tuple[Any, dict[Place, int]]:
+    if len(text) > MAX_BYTES:
+        problem = Problem(line=1, what=f"more than {MAX_BYTES:,} characters", remedy="a workflow is a page or two")
+        raise WorkflowError(shown, (problem,))
     loader = None
     try:
         loader = _Loader(text)
@@ -182,7 +190,22 @@ def _plain(loader: _Loader, node: Node, place: Place, lines: dict[Place, int]) -
         return _mapping(loader, node, place, lines)
     if isinstance(node, SequenceNode):
         return [_plain(loader, child, (*place, index), lines) for index, child in enumerate(node.value)]
-    return loader.construct_object(node)
+    return _scalar(loader, node)
+
+
+def _scalar(loader: _Loader, node: Node) -> Any:
+    """Return the value of a word or number; refuse what no record can hold, for it would be found much later."""
+    if node.tag == STRING and getattr(node, "style", None) is None and NOT_FINITE.fullmatch(node.value):
+        raise _Refused(node, f"{node.value} is no finite number", "write a number, or quote it if it is a word")
+    try:
+        value = loader.construct_object(node)
+    except ValueError:  # Python reads no more digits than this
+        raise _Refused(node, "a number of more than 4,300 digits", "quote it if it is no number") from None
+    if isinstance(value, float) and not isfinite(value):
+        raise _Refused(node, f"{node.value} is no finite number", "write a number of at most 1.8e308")
+    if isinstance(value, str) and any(SURROGATES[0] <= character <= SURROGATES[1] for character in value):
+        raise _Refused(node, "half of a character (a lone surrogate)", "write the character itself, in UTF-8")
+    return value
 
 
 def _mapping(loader: _Loader, node: MappingNode, place: Place, lines: dict[Place, int]) -> dict[str, Any]:
@@ -190,6 +213,8 @@ def _mapping(loader: _Loader, node: MappingNode, place: Place, lines: dict[Place
     for key_node, value_node in node.value:
         key = _key(loader, key_node)
         event = yaml.events.Event(key_node.start_mark, key_node.end_mark)
+        if key == "<<":
+            raise _Refused(event, "merge keys are not allowed", "write the values out where they are used")
         if key in found:
             raise _Refused(event, f"the key {key!r} stands twice", "keep one of the two")
         found[key] = _plain(loader, value_node, (*place, key), lines)
@@ -198,7 +223,7 @@ def _mapping(loader: _Loader, node: MappingNode, place: Place, lines: dict[Place
 
 
 def _key(loader: _Loader, node: Node) -> str:
-    key = loader.construct_object(node) if isinstance(node, ScalarNode) else None
+    key = _scalar(loader, node) if isinstance(node, ScalarNode) else None
     if not isinstance(key, Hashable) or not isinstance(key, str):
         event = yaml.events.Event(node.start_mark, node.end_mark)
         raise _Refused(event, "a key that is not text", "write a word before the colon, in quotes if it is a number")

@@ -10,7 +10,7 @@ from typing import Any, Final, assert_never, cast
 from churnflow.domain.contract import Evidence, Released
 from churnflow.domain.evidence import Artifact, Check, Confidence, Issue, Measure, StepResult
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
-from churnflow.domain.ledger import open_issues
+from churnflow.domain.ledger import as_of, open_issues
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
@@ -30,7 +30,14 @@ from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subjec
 from churnflow.engine.past_artifacts import artifacts_of
 from churnflow.engine.ports import Brief, Ports
 from churnflow.engine.refs import named_release
-from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, UsageError, WaitingError
+from churnflow.errors import (
+    ChurnflowError,
+    ConflictError,
+    IntegrityError,
+    UntrustedError,
+    UsageError,
+    WaitingError,
+)
 
 LONGEST_MESSAGE: Final = 300
 # These name no release before the first; any other reference means one that must be there.
@@ -74,6 +81,7 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
+    run = as_of(run, ports.clock.now())
     previous = ports.checkpoints.head(run.id) if any(isinstance(entry, Mark) for entry in run.entries) else None
     changes = ports.checkpoints.changes(previous) if previous else ()
     asked = tuple(line.claim for record in run.steps() for line in record.findings if line.state == "ask")
@@ -128,7 +136,8 @@ def _checkpoint(phase: str, request: CheckpointRequest, run: Run, ports: Ports) 
 
 
 def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | None = None) -> Decision:
-    """Return what the gate decides; the approval called `approved` counts as given."""
+    """Return what the gate decides now; the approval called `approved` counts as given."""
+    run = as_of(run, ports.clock.now())
     asked = [request for request in approvals_before(run, gate) if request.name != approved]
     stale = [request.name for request in asked if not _given(run, request, ports)]
     decided, confidence, reasons, action = verdict(run, gate, stale)
@@ -158,7 +167,7 @@ def _step(phase: str, step: Step, run: Run, ports: Ports, *, reuse: bool) -> Ste
     try:
         call.prepare()
         record = (call.reused() if reuse else None) or call.made()
-    except (ConflictError, IntegrityError):
+    except (ConflictError, IntegrityError, UntrustedError):
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a step raises is evidence, not the engine's crash
         record = call.failed(error)

@@ -7,7 +7,7 @@ from churnflow.domain.base import stamp
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact, Check, Confidence, Measure
 from churnflow.domain.journal import Approval, Mark, StepRecord
-from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.ledger import LedgerLine, answered, weight
 from churnflow.reporting import trail
 from churnflow.reporting.document import ReportInput
 from churnflow.reporting.wording import code, counted, flat, measured, plain, seconds, table, values
@@ -97,8 +97,7 @@ def checkpoint(mark: Mark, document: ReportInput) -> Iterator[str]:
 
 def issue(line: LedgerLine) -> str:
     """Return one issue with what became of it."""
-    answered = f" by {plain(line.by)} ({plain(line.reason)})" if line.by else ""
-    return f"{line.severity}, {line.state}{answered}: {plain(line.text)} ({code(line.id)})"
+    return f"{weight(line)}, {plain(answered(line))}: {plain(line.text)} ({code(line.id)})"
 
 
 def pairs(title: str, texts: Mapping[str, str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Finding
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Run, StepRecord
-from churnflow.domain.ledger import LedgerLine
+from churnflow.domain.ledger import LedgerLine, story
 from churnflow.domain.release import Release
 from churnflow.reporting import trail
 from churnflow.reporting.blocks import SHORT, STALE, confidence, issue
@@ -46,10 +46,12 @@ def _evidence(line: Finding, answers: dict[str, str]) -> str:
 
 
 def issues(lines: Sequence[LedgerLine]) -> Iterator[str]:
-    """Write every issue of the run with what became of it."""
+    """Write every issue, condition and risk of the run with what became of it, from birth to end."""
     yield "### Issues found"
     yield ""
-    yield from (f"- {plain(line.source)}: {issue(line)}" for line in lines)
+    for line in lines:
+        yield f"- {plain(line.source)}: {issue(line)}"
+        yield from (f"  - {plain(told)}" for told in story(line))
     if not lines:
         yield "None."
     yield ""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.ledger import ledger
+from churnflow.domain.ledger import whole_ledger
 from churnflow.reporting.document import ReportInput
 
 SCHEMA = "churnflow/report@1"
@@ -16,7 +16,7 @@ def as_json(document: ReportInput) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": document.run.model_dump(mode="json", by_alias=True),
         "confidence": {name: score.model_dump(mode="json") if score else None for name, score in scores.items()},
-        "issues": [line.model_dump(mode="json") for line in ledger(document.run)],
+        "issues": [line.model_dump(mode="json") for line in whole_ledger(document.run)],
         "stale": sorted(document.stale),
         "checkpoints": [_checkpoint(item) for item in document.checkpoints],
         "served": document.served.model_dump(mode="json") if document.served else None,

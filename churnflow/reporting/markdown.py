@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from churnflow.domain.base import stamp
 from churnflow.domain.evidence import Check, Measure
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Override, Run, StepRecord
-from churnflow.domain.ledger import LedgerLine, ledger
+from churnflow.domain.ledger import LedgerLine, ledger, weight, whole_ledger
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Step
 from churnflow.reporting import blocks, closing, trail
@@ -15,7 +15,7 @@ from churnflow.reporting.document import ReportInput
 from churnflow.reporting.wording import code, counted, measured, plain, seconds, table
 
 KINDS: Final = {Step: "step", CheckpointRequest: "checkpoint", ApprovalRequest: "approval", Gate: "gate"}
-SEVERITIES: Final = {"critical": "critical issue", "warning": "warning", "note": "note"}
+WEIGHTS: Final = {"critical": "critical issue", "promised": "condition", "warning": "warning", "note": "note"}
 
 
 def markdown(document: ReportInput) -> str:
@@ -61,8 +61,8 @@ def _summary(document: ReportInput) -> str:
     stale = f" ({blocks.STALE})" if decided and decided[-1].name in document.stale else ""
     score = document.final or document.build or document.initial
     confidence = f", confidence {score.score}" if score else ""
-    severities = [line.severity for line in ledger(run) if line.state == "open"]
-    counts = [counted(severities.count(name), text) for name, text in SEVERITIES.items() if name in severities]
+    weights = [weight(line) for line in ledger(run) if line.state == "open"]
+    counts = [counted(weights.count(name), text) for name, text in WEIGHTS.items() if name in weights]
     noted = f"open: {', '.join(counts)}" if counts else "no issue is open"
     return f"Run {code(run.id)}, begun {stamp(run.started_at)}: {verdict}{stale}{confidence}; {noted}."
 
@@ -124,7 +124,7 @@ def _opening(phase: str, document: ReportInput) -> Iterator[str]:
         name: [item.name for item in items if isinstance(item, Step)] for name, items in run.declared.phases.items()
     }
     yield from (f"  - {plain(name)}: {', '.join(map(plain, names))}" for name, names in steps.items() if names)
-    yield from blocks.pairs("Risks", run.declared.risks)
+    yield from blocks.pairs("Risks", {name: str(risk) for name, risk in run.declared.risks.items()})
     for entry in run.entries:
         if isinstance(entry, Override):
             yield f"- **Set on the command line:** {code(f'{entry.name}.{entry.parameter}={entry.value}')}"
@@ -143,7 +143,7 @@ def _reasons(record: StepRecord) -> str:
 
 def _final(document: ReportInput) -> Iterator[str]:
     """Write what a review comes to: the issues, and the confidence after it."""
-    yield from closing.issues(ledger(document.run))
+    yield from closing.issues(whole_ledger(document.run))
     if document.final is not None:
         yield f"**Final confidence: {document.final.score}** ({plain(document.final.because)})"
         yield ""

@@ -201,12 +201,19 @@ def _end(until: str | None, zone: str) -> datetime:
 
 
 def _result(made: _Made) -> StepResult:
+    risks = _risks(made)
     return StepResult(
         outputs={**made.churn.tables(), "rejected": made.log.rejected, "schema": made.churn.schema},
         metrics=_metrics(made),
         facts=_facts(made),
-        issues=[*_of_source(made), *_rejections(made.log), *_noted(made), *_dropped(made.churn)],
-        confidence=_initial(made),
+        issues=[
+            *_of_source(made),
+            *_rejections(made.log),
+            *_noted(made),
+            *_dropped(made.churn),
+            *(Issue(text=text, severity="warning") for _, text in risks),
+        ],
+        confidence=_initial(risks),
     )
 
 
@@ -322,8 +329,8 @@ def _dropped(made: Churn) -> Iterator[Issue]:
             yield Issue(text=f"the feature {column['name']} is left out: {column['reason']}")
 
 
-def _initial(made: _Made) -> Confidence:
-    """State a first confidence, as churn.scope does for a table of customers."""
+def _risks(made: _Made) -> list[tuple[int, str]]:
+    """Return what speaks against a good model, each with the points that it takes from the first confidence."""
     target, invalid = made.target, made.invalid_ratio
     rare = int(min(target.sum(), len(target) - target.sum()))
     candidates = (
@@ -332,6 +339,10 @@ def _initial(made: _Made) -> Confidence:
         (target.mean() > 0.5, 5, f"most customers ({target.mean():.0%}) count as churned"),  # noqa: PLR2004
         (invalid > MOST_INVALID, 10, f"{invalid:.1%} of the events can not be used"),
     )
-    risks = [(points, text) for applies, points, text in candidates if applies]
+    return [(points, text) for applies, points, text in candidates if applies]
+
+
+def _initial(risks: list[tuple[int, str]]) -> Confidence:
+    """State a first confidence, as churn.scope does for a table of customers."""
     taken = "; ".join(f"-{points} {text}" for points, text in risks) or "no risk was found in the log"
     return Confidence(score=BASE - sum(points for points, _ in risks), because=f"a plan begins at {BASE}; {taken}")

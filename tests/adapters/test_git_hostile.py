@@ -1,23 +1,26 @@
 """Records and trees made to do harm: they write nothing out of the project, into git's folder, or through a link."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from churnflow.adapters.git_chain import is_tag, message_of, ref_of
+from churnflow.adapters.places import is_gits_own, opened_folder
 from churnflow.adapters.record_yaml import to_yaml
-from churnflow.domain.checkpoint import summary_of
+from churnflow.domain.checkpoint import Checkpoint, summary_of
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 from tests.adapters.workbench import RUN, Store, Work, state_of
 
 
-def forged(work: Work, store: Store, **changes: object) -> str:
+def forged(work: Work, store: Store, written: Callable[[Checkpoint], bytes] = to_yaml, **changes: object) -> str:
     """Put a record with `changes` into the repository as an attacker who knows every format would; return its tag."""
     draft = store.draft()
     record = draft.model_copy(update=changes)
     summary = summary_of(record)
     file = f"checkpoints/{RUN}/01-features-validated.yaml"
-    work.write(file, "").write_bytes(to_yaml(record))
+    work.write(file, "").write_bytes(written(record))
     work.git("add", "-f", file)
     tree = work.git("write-tree")
     commit = work.git("commit-tree", tree, "-m", message_of(summary))
@@ -45,7 +48,24 @@ def tree_of(work: Work, path: bytes, mode: bytes = b"100644", content: bytes = b
 
 
 @pytest.mark.parametrize(
-    "path", [b"../x", b"/tmp/x", b".git/hooks/pre-commit", b".GIT/config", b"sub/.Git/x", b"..", b".", b"a//b"]
+    "path",
+    [
+        b"../x",
+        b"/tmp/x",
+        b".git/hooks/pre-commit",
+        b".GIT/config",
+        b"sub/.Git/x",
+        b"..",
+        b".",
+        b"a//b",
+        b"git~1/config",
+        b"sub/GIT~1",
+        b".git /config",
+        b".git./config",
+        b".git::$INDEX_ALLOCATION/config",
+        ".g\u200cit/config".encode(),
+        "\ufeff.git".encode(),
+    ],
 )
 def test_a_hostile_tree_writes_nothing_out_of_the_project_or_into_git(work: Work, path: bytes) -> None:
     work.commit()
@@ -112,3 +132,51 @@ def test_a_record_of_more_than_a_record_can_be_is_refused_before_it_is_kept(work
     with pytest.raises(UsageError, match="is larger than 5 MB"):
         store.git.save(draft.model_copy(update={"reason": "x" * 5_000_001}))
     assert store.git.head(RUN) is None
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".github", "git", "git~", "a.git", ".git-blame-ignore-revs", ".gitx"])
+def test_names_that_only_begin_like_gits_folder_are_files_of_the_project(name: str) -> None:
+    assert not is_gits_own(name)
+
+
+def test_a_file_is_not_brought_back_into_another_repository_that_came_later(work: Work) -> None:
+    work.write("vendor/lib.py", "x = 1\n")
+    work.commit()
+    store = Store(work.path)
+    checkpoint = store.save()
+    (work.path / "vendor/lib.py").unlink()
+    work.git("init", "-q", "vendor")
+    with pytest.raises(ConflictError, match="vendor is another repository by now"):
+        store.git.restore_files(checkpoint)
+    assert [path.name for path in (work.path / "vendor").iterdir()] == [".git"]
+
+
+def test_a_folder_that_becomes_a_link_between_look_and_write_is_not_followed(work: Work, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (work.path / "folder").mkdir()
+    (work.path / "folder" / "inner").symlink_to(outside / "inner")
+    (work.path / "door").symlink_to(outside)
+    for parts in (("door",), ("door", "inner"), ("folder", "inner"), ("folder", "inner", "new")):
+        with pytest.raises(NotADirectoryError), opened_folder(work.path, parts):
+            pass
+    assert [*(outside / "inner").iterdir()] == []
+    with opened_folder(work.path, ("folder", "made", "here")) as folder:
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
+    assert (work.path / "folder/made/here/file").is_file()
+
+
+def test_a_copy_that_says_the_same_in_the_signs_of_another_version_is_the_true_one(work: Work) -> None:
+    def as_it_was(record: Checkpoint) -> bytes:
+        return to_yaml(record).replace(b"\\u202e", "\u202e".encode())
+
+    work.commit()
+    store = Store(work.path)
+    tag = forged(work, store, as_it_was, reason="a\u202eb")
+    copy = work.path / f"checkpoints/{RUN}/01-features-validated.yaml"
+    assert store.git.repair(RUN)
+    assert "\u202e" in copy.read_text()
+    assert store.git.load(tag).reason == "a\u202eb"
+    copy.write_bytes(copy.read_bytes() + b"# edited\n")
+    with pytest.raises(IntegrityError, match="edited by hand"):
+        store.git.load(tag)

@@ -79,11 +79,21 @@ def test_summary_comes_first_and_digests_are_quoted() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a: !!python/object/apply:os.system [id]", "tag"),
-        ("a: &x [1]\nb: *x", "anchors"),
-        ("a: 1\na: 2", "stands twice"),
+        ("a: 1\nb: !!python/object/apply:os.system [id]", "line 2: the tag"),
+        ("a: &x [1]\nb: *x", "line 1: anchors"),
+        ("a: 1\nb: {c: 1, c: 2}", "line 2: the key c stands twice"),
         ("a: [", "cannot be read"),
-        ("[" * 20_000, "cannot be read"),
+        ("[" * 20_000, "line 1: nested deeper than 32 levels"),
+        ("[" * 1_000_000, "line 1: nested deeper than 32 levels"),
+        ("- " * 1_000_000, "line 1: nested deeper than 32 levels"),
+        ("? " * 1_000_000, "line 1: nested deeper than 32 levels"),
+        ("\n".join(" " * depth + "a:" for depth in range(2_000)), "nested deeper than 32 levels"),
+        ("a: " + "[" * 40 + "]" * 40, "nested deeper than 32 levels"),
+        ("a: 1\n<<: {b: 2}", "line 1: merge keys are not allowed"),
+        ("a: 1\nb: {<<: {c: 2}}", "line 2: merge keys are not allowed"),
+        ("a: 1\nb: .inf", r"line 2: \.inf is no finite number"),
+        ("a: 1\nb: -.NaN\nc: .nan", r"line 3: \.nan is no finite number"),
+        ("a: 1\nb: 1.0e+999", "line 2: 1.0e.999 is no finite number"),
         ("- 1", "not a checkpoint"),
         ("schema: other", "not a checkpoint"),
         ("a: " + "x" * 5_000_001, "larger than 5 MB"),
@@ -99,3 +109,10 @@ def test_what_is_no_checkpoint_is_refused(text: str, why: str) -> None:
 def test_invalid_utf_8_is_refused() -> None:
     with pytest.raises(IntegrityError, match=r"x\.yaml cannot be read"):
         from_yaml(b"a: \xff\xfe", "x.yaml")
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u200f", "\u061c", "\x1b", "\x9b", "\ufeff"])
+def test_no_sign_that_acts_on_who_reads_the_file_is_written_as_it_is(mark: str) -> None:
+    data = to_yaml(make(value=f"a{mark}b"))
+    assert mark.encode() not in data
+    assert from_yaml(data, "x") == make(value=f"a{mark}b")

@@ -120,3 +120,18 @@ def test_an_unknown_approval_names_the_known(cli: Cli) -> None:
     outcome = cli("approve", "plann", "--reject")
     assert outcome.code == 2
     assert "its approvals: plan, release" in outcome.error[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("approvals:\n  plan: !!python/object/apply:os.system [id]\n", "line 2: the tag"),
+        ("approvals:\n  plan: &x {answer: approve, reviewer: Ann}\n", "line 2: aliases are not allowed"),
+        ("approvals:\n  plan: {<<: {answer: approve}, reviewer: Ann}\n", "line 2: merge keys are not allowed"),
+        ("approvals: " + "[" * 100_000, "not plain YAML"),
+    ],
+)
+def test_an_answers_file_is_plain_yaml(project: Path, here: Cli, text: str, said: str) -> None:
+    (project / "answers.yaml").write_text(text)
+    outcome = here("plan", "--answers", "answers.yaml")
+    assert (outcome.code, said in outcome.error[0]) == (2, True)

@@ -172,7 +172,9 @@ def test_a_critical_note_of_the_reviewer_is_fix_until_it_is_closed(project: Path
     found = [issue["id"] for issue in cli("--json", "issues").json["data"]["issues"] if issue["severity"] == "critical"]
     assert cli("issues", "waive", found[0]).code == 2
     assert cli("issues", "close", found[0]).code == 2
-    refused = cli("issues", "close", found[0], "--reason", "because")
+    bare = cli("issues", "close", found[0], "--reason", "because")
+    assert (bare.code, bare.error[0]) == (4, f"error: a word alone does not close {found[0]}: evidence is missing")
+    refused = cli("issues", "close", found[0], "--reason", "because", "--evidence", "reviewed")
     assert (refused.code, refused.error[0]) == (
         3,
         f"error: {found[0]} is critical: only a person at a terminal can close it",

@@ -13,7 +13,8 @@ from churnflow.domain.checkpoint import file_of, tag_of
 from churnflow.domain.contract import METRICS_ATTRIBUTE
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Approval, Decision, IssueAnswer, Mark, Run, StepRecord
-from churnflow.domain.ledger import issues_of_notes, ledger, open_issues
+from churnflow.domain.ledger import ledger, open_issues
+from churnflow.domain.notes import opened_by_notes
 from churnflow.domain.release import Level, Release, next_version, object_path
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import CheckpointRequest, Gate, Workflow
@@ -161,7 +162,9 @@ def test_items_have_one_name_each_and_bands_are_in_order() -> None:
         Gate(name="a", ship=10, fix=20)
 
 
-@pytest.mark.parametrize("name", ["", "Upper", "-x", "a/b", "a" * 65, "..", "ä"])
+@pytest.mark.parametrize(
+    "name", ["", "Upper", "-x", "a/b", "a" * 65, "..", "ä", "a..b", "a.", "a.lock", "a\n", ".a", "--evil"]
+)
 def test_names_that_a_path_or_git_could_misread_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         CheckpointRequest(name=name)
@@ -208,7 +211,7 @@ def test_issues_are_open_until_somebody_answers() -> None:
         ("plan", "warning", "label it"),
         ("plan", "critical", "stop"),
     ]
-    assert issues_of_notes(("no issue",)) == []
+    assert opened_by_notes(("no issue",)) == []
 
     closed = IssueAnswer(name=lines[0].id, at=START, action="close", by="Bo", reason="washed")
     waived = IssueAnswer(name=lines[2].id, at=START, action="waive", by="Bo", reason="later")

@@ -37,6 +37,11 @@ def test_words_that_yaml_1_1_would_turn_into_something_else_stay_text() -> None:
     }
 
 
+def test_words_of_infinity_that_are_quoted_are_text() -> None:
+    step = next(parse(GOOD.replace("12:30", "'.inf'"), "w.yaml").workflow.steps())
+    assert step.params["at"] == ".inf"
+
+
 def test_every_part_knows_its_line() -> None:
     parsed = parse(GOOD, "w.yaml")
     assert parsed.line("phases", "build", 0, "uses") == 6
@@ -59,6 +64,18 @@ def test_the_design_example_is_a_workflow() -> None:
         ("a: !!python/object/apply:os.system [ls]\n", 1, "tag"),
         ("a: 1\na: 2\n", 2, "stands twice"),
         ("1: x\n", 1, "a key that is not text"),
+        ("a: 1\n<<: {b: 2}\n", 2, "merge keys are not allowed"),
+        ("a: 1\nb: [{<<: {c: 2}}]\n", 2, "merge keys are not allowed"),
+        ("a: 1\nb: .inf\n", 2, ".inf is no finite number"),
+        ("a: 1\nb: [-.INF]\n", 2, "-.INF is no finite number"),
+        ("a: 1\nb: {c: .nan}\n", 2, ".nan is no finite number"),
+        ("a: 1\nb: 1e999\n", 2, "1e999 is no finite number"),
+        ("a: 1\nb: " + "9" * 5000, 2, "a number of more than 4,300 digits"),
+        ('a: 1\nb: "\\ud800"\n', 2, "half of a character"),
+        ('a: 1\n"\\udfff": 1\n', 2, "half of a character"),
+        ("a: " + "x" * 1_000_001, 1, "more than 1,000,000 characters"),
+        ("a: 1\nb: ! 1\n", 2, "the tag '!' is not allowed"),
+        ("a: 1\nb: " + "[" * 100_000, 2, "nested deeper than 20"),
         ("? [a]\n: x\n", 1, "a key that is not text"),
         ("[" * 30, 1, "nested deeper than 20"),
         ("a: [\n", 2, "not YAML"),
@@ -71,6 +88,9 @@ def test_the_design_example_is_a_workflow() -> None:
         ("name: x\ntask: y\nphases:\n  build:\n    - 3\n", 5, "exactly one of"),
         ("name: x\ntask: y\nphases:\n  build:\n    - {gate: a, step: b}\n", 5, "exactly one of"),
         ("name: X\ntask: y\nphases: {build: []}\n", 1, "is not a name"),
+        ("name: x\ntask: y\nphases:\n  build:\n    - checkpoint: a.lock\n", 5, "is no name: git refuses"),
+        ("name: x\ntask: y\nphases:\n  build:\n    - {step: a..b, uses: c}\n", 5, "is no name: git refuses"),
+        ("name: x\ntask: y\nphases:\n  ../b: []\n", 4, "is not a name"),
         ("name: x\ntask: y\nphases: {build: []}\nriskz: {}\n", 4, "unknown key 'riskz'"),
     ],
 )

@@ -17,7 +17,9 @@ def test_the_json_report_gives_back_the_records_that_it_was_made_from() -> None:
     assert found["schema"] == "churnflow/report@1"
     assert Run.model_validate(found["run"]) == source.run
     assert Release.model_validate(found["served"]) == release()
-    assert [(line["source"], line["state"]) for line in found["issues"]] == [("plan", "waived"), ("train", "open")]
+    states = [(line["source"], line["kind"], line["state"]) for line in found["issues"]]
+    risks = [("risks", "risk", "open")] * 2
+    assert states == [*risks, ("plan", "issue", "waived"), ("train", "issue", "open")]
     assert [row["period"] for row in found["performance"]] == ["2026-03", "2026-04"]
 
 
@@ -57,5 +59,5 @@ def test_a_run_that_has_hardly_begun_has_nulls_instead_of_guesses() -> None:
 
 def test_texts_pass_through_unchanged() -> None:
     text = 'a | "b" \n <script>\u202e'
-    found = json.loads(json.dumps(as_json(document(begun(scope(issues=(Issue(text=text),)))))))
+    found = json.loads(json.dumps(as_json(document(begun(scope(issues=(Issue(text=text),)), risks={})))))
     assert found["issues"][0]["text"] == text

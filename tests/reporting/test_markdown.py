@@ -47,7 +47,7 @@ def built(*more: object, **changes: object) -> Run:
 
 def test_before_the_first_step_the_plan_is_there_and_nothing_is_claimed() -> None:
     text = markdown(document(begun()))
-    assert "not decided, next is the step scope; no issue is open." in text
+    assert "not decided, next is the step scope; open: 2 notes." in text
     plan = chapter(text, "Plan")
     assert "  - build: ingest, train" in plan
     assert "  - technical: late labels" in plan
@@ -77,7 +77,7 @@ def test_a_run_whose_items_are_all_done_without_a_gate_says_so() -> None:
 def test_a_rejection_is_shown_with_its_notes_and_the_run_as_refused() -> None:
     run = begun(scope(), approval("plan", 2, "reject", reviewer="Bo", notes=("!! no owner of the data",)))
     text = markdown(document(run))
-    assert "not decided, the approval plan was refused, confidence 80; open: 1 critical issue." in text
+    assert "not decided, the approval plan was refused, confidence 80; open: 1 critical issue, 2 notes." in text
     shown = section(text, "### Approval: plan")
     assert "- **Answer:** rejected, 2026-03-02 09:02:00 UTC" in shown
     assert "critical, open: no owner of the data" in shown
@@ -253,7 +253,7 @@ def test_a_waived_issue_names_who_waived_it_and_why_and_is_not_open() -> None:
     text = "age is used | perhaps"
     issue = Issue(text=text, severity="critical")
     noticed = train(issues=(issue,))
-    run = built(waived(noticed, issue, 8), review())
+    run = built(waived(noticed, issue, 8), review(), risks={})
     entries = [noticed if e.name == "train" else e for e in run.entries]
     shown = markdown(document(run.with_entries(entries)))
     assert r"- train: critical, waived by Cleo (known since spring): age is used \| perhaps" in shown
@@ -261,7 +261,7 @@ def test_a_waived_issue_names_who_waived_it_and_why_and_is_not_open() -> None:
 
 
 def test_a_review_that_found_nothing_says_none() -> None:
-    assert section(markdown(document(built(review()))), "### Issues found").strip().startswith("None.")
+    assert section(markdown(document(built(review(), risks={}))), "### Issues found").strip().startswith("None.")
 
 
 def test_a_question_that_nobody_has_answered_yet_says_so() -> None:
@@ -357,3 +357,19 @@ def test_what_another_step_tells_is_counted_where_it_was_noticed_again() -> None
     assert "- **Issues noted:** 1\n  - warning, open: odd " in text
     assert "- **Issues noted:** 1, and 1 that another step tells\n  - note, open: new " in text
     assert "odder" not in text
+
+
+def test_a_risk_is_told_from_the_plan_to_the_step_that_closed_it() -> None:
+    risk = {"risk": "late | labels", "severity": "critical", "closed_by": "train.folds >= 3"}
+    text = markdown(document(built(review(), risks={"technical": risk})))
+    assert r"  - technical: late \| labels (critical, closed by train.folds >= 3)" in text
+    told = section(text, "### Issues found").strip().splitlines()[:3]
+    assert told[0].startswith("- risks: critical, closed by step train (")
+    assert told[1] == "  - noticed by the plan, 2026-03-02 09:00:00 UTC"
+    assert told[2].startswith("  - closed by step train (")
+
+
+def test_a_condition_that_is_open_is_counted_as_one() -> None:
+    text = markdown(document(begun(scope(), approval("plan", 2, notes=("? file the consent",)), risks={})))
+    assert "open: 1 condition." in text
+    assert "promised, open: file the consent" in text

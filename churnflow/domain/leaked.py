@@ -1,0 +1,148 @@
+"""Secrets in a file's bytes: few forms of high precision; what is told is the place of a find, never the find."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+from churnflow.domain.base import Frozen, Sha256
+
+
+class Leak(Frozen):
+    """A secret where it stands. line: from 1. kind: what it is, in words. sha256: of what was taken for a secret."""
+
+    path: str
+    line: int
+    kind: str
+    sha256: Sha256
+
+
+class _Token(NamedTuple):
+    """A secret that can be told by its form: some `words` that it can not be without, and the form itself."""
+
+    kind: str
+    words: tuple[bytes, ...]
+    form: re.Pattern[bytes]
+
+
+def _token(kind: str, words: str, form: bytes) -> _Token:
+    return _Token(kind, tuple(word.encode() for word in words.split()), re.compile(form))
+
+
+# Prefix and length are those that the issuer documents. What merely looks random is left to the reader: an alarm that
+# is mostly false is switched off. Every repetition has an end: a file made for it must not hold up the scan.
+_TOKENS: Final = (
+    _token(
+        "private key",
+        "KEY-----",  # and a first line of it: documents and programs name the header alone
+        rb"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\[rn]){1,9}"
+        rb"(?:[A-Z][\w-]+: [^\n]{0,200}\s+){0,9}[A-Za-z0-9+/=]{20}",
+    ),
+    _token("PuTTY private key", "PuTTY-User-Key-File-", rb"PuTTY-User-Key-File-\d: [^\0]{0,2000}?Private-Lines: \d"),
+    _token("key of churnflow's API", "cf_", rb"\bcf_[0-9a-f]{12}_[A-Za-z0-9_-]{43}"),
+    _token("AWS access key", "AKIA ASIA", rb"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b(?<!EXAMPLE)"),
+    _token(
+        "AWS secret access key",
+        "aws_secret_access_key AWS_SECRET_ACCESS_KEY",
+        rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}\b(?<!EXAMPLEKEY)",
+    ),
+    _token("Google API key", "AIza", rb"\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    _token("Google client secret", "GOCSPX-", rb"\bGOCSPX-[A-Za-z0-9_-]{28}"),
+    _token("Azure storage key", "AccountKey=", rb"\bAccountKey=[A-Za-z0-9+/]{86}=="),
+    _token("Azure client secret", "Q~", rb"(?<![\w~.-])[\w~.]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
+    _token("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", rb"\bgh[pousr]_[A-Za-z0-9]{36,251}\b"),
+    _token("GitHub token", "github_pat_", rb"\bgithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}\b"),
+    _token("GitLab token", "glpat- gldt- glrt- glptt-", rb"\bgl(?:pat|dt|rt|ptt)-[A-Za-z0-9_-]{20}"),
+    _token("Slack token", "xoxb- xoxp- xoxa- xoxr- xoxs-", rb"\bxox[abprs]-\d{8,}-[A-Za-z0-9-]{20,}"),
+    _token("Slack token", "xapp-", rb"\bxapp-\d-[A-Z0-9]+-\d+-[a-f0-9]{40,}"),
+    _token(
+        "Slack webhook", "hooks.slack.com", rb"hooks\.slack\.com/services/T[A-Z0-9]{7,}/B[A-Z0-9]{7,}/[A-Za-z0-9]{20}"
+    ),
+    _token("Stripe key", "k_live_", rb"\b[sr]k_live_[A-Za-z0-9]{20}"),
+    _token("OpenAI key", "T3BlbkFJ", rb"\bsk-[A-Za-z0-9_-]{16,200}T3BlbkFJ[A-Za-z0-9_-]{16}"),
+    _token("Anthropic key", "sk-ant-", rb"\bsk-ant-[a-z]+\d\d-[A-Za-z0-9_-]{80}"),
+    _token("Hugging Face token", "hf_", rb"\bhf_[A-Za-z]{34}\b"),
+    _token("Databricks token", "dapi", rb"\bdapi[0-9a-f]{32}\b"),
+    _token("SendGrid key", "SG.", rb"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+    _token("npm token", "npm_", rb"\bnpm_[A-Za-z0-9]{36}\b"),
+    _token("PyPI token", "pypi-AgE", rb"\bpypi-AgE[A-Za-z0-9_-]{50}"),
+    _token(
+        "password in the address of a server",
+        "://",
+        rb"\b(?:postgres(?:ql)?|mysql|mariadb|mssql|oracle|mongodb|redis|amqps?|https?)(?:\+\w+)?://[^\s:/@'\"<>{}$]+:"
+        rb"(?!(?i:pass(?:word|wd)?|pw|pwd|secret|token|changeme|example|x+|\*+|\.+)@)[^\s@'\"<>{}$/]{3,}@[\w.-]",
+    ),
+)
+
+
+class _File(NamedTuple):
+    """A file that by its name holds secrets, with the form of a line that does; no form: whatever it holds."""
+
+    kind: str
+    names: tuple[str, ...]
+    form: re.Pattern[bytes] | None
+
+
+def _file(kind: str, names: str, form: bytes | None = None) -> _File:
+    return _File(kind, tuple(names.split()), None if form is None else re.compile(form, re.MULTILINE | re.IGNORECASE))
+
+
+_FILES: Final = (
+    _file(
+        ".env file that sets a value",
+        ".env .env.* *.env",
+        rb"^[ \t]*(?:export[ \t]+)?[A-Z_]\w*[ \t]*=[ \t]*(?!(?:[\"']{2}|#|<|\$\{|changeme|your|x+\b))[^\s]",
+    ),
+    _file("password of a server", ".netrc _netrc .authinfo", rb"\bpassword\s+\S+"),
+    _file("password of a server", ".pgpass pgpass.conf", rb"^[^#\s:][^\n:]*:[^\n:]*:[^\n:]*:[^\n:]*:\S+"),
+    _file("password of a server", ".git-credentials .htpasswd", rb"^[^#\s]+:\S+"),
+    _file("token of a registry", ".npmrc .pypirc .yarnrc", rb"^[^#;\n]*\b(?:_auth\w*|password)\s*[=:]\s*[^\s$]\S+"),
+    _file(
+        "credentials",
+        "credentials.json client_secret*.json service_account*.json .dockerconfigjson",
+        rb"\"(?:client_secret|private_key|refresh_token|access_token|auth|password)\"\s*:\s*\"[^\"\s<]{8,}",
+    ),
+    _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
+)
+_EXAMPLES: Final = ("*.example", "*.sample", "*.template", "*.dist", "*.example.env")
+
+
+def leaks_in(path: str, data: bytes) -> list[Leak]:
+    """Return the secrets in a file, by line; of one line and kind only the first."""
+    found = {(leak.line, leak.kind): leak for leak in reversed([*_leaks(path, data)])}
+    return sorted(found.values(), key=lambda leak: (leak.line, leak.kind))
+
+
+def told(leaks: Sequence[Leak], most: int = 3) -> str:
+    """Return the places of leaks in words: file, line and kind of the first ones, and how many more there are."""
+    named = [f"{leak.path}, line {leak.line} ({leak.kind})" for leak in leaks[:most]]
+    more = len(leaks) - most
+    return "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+
+
+def rules_sha256() -> str:
+    """Return the digest of all forms, so that what was found clean by others is looked at again."""
+    return hashlib.sha256(repr((_TOKENS, _FILES, _EXAMPLES)).encode()).hexdigest()
+
+
+def _leaks(path: str, data: bytes) -> Iterator[Leak]:
+    for token in _TOKENS:
+        if any(word in data for word in token.words):
+            yield from (_leak(path, data, token.kind, match) for match in token.form.finditer(data))
+    name = path.rpartition("/")[2].lower()
+    is_named: Callable[[str], bool] = lambda pattern: fnmatchcase(name, pattern)  # noqa: E731
+    if any(map(is_named, _EXAMPLES)):
+        return
+    for file in _FILES:
+        if data and any(map(is_named, file.names)):
+            match = re.match(rb"[^\n]*", data) if file.form is None else file.form.search(data)
+            if match is not None:
+                yield _leak(path, data, file.kind, match)
+
+
+def _leak(path: str, data: bytes, kind: str, match: re.Match[bytes]) -> Leak:
+    line = data.count(b"\n", 0, match.start()) + 1
+    # With its line, for a form may end before the secret does.
+    whole = match[0] + data[match.end() :].partition(b"\n")[0]
+    return Leak(path=path, line=line, kind=kind, sha256=hashlib.sha256(whole).hexdigest())
