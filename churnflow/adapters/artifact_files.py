@@ -131,7 +131,10 @@ class ArtifactFiles:
             try:
                 sha256 = write(temporary)
                 artifact = Artifact(name=name, codec=codec, sha256=sha256, size_bytes=temporary.stat().st_size)
-                if not self._holds(artifact):
+                if self._holds(artifact):
+                    # Whoever moved it in may have been killed before its name was durable.
+                    sync_folder(self.path(artifact).parent)
+                else:
                     self._move_in(temporary, artifact)
             except Exception as failure:
                 # Libraries that write files themselves wrap the kernel's answer in errors of their own.

@@ -14,12 +14,13 @@ TEMPORARY_PREFIX = ".churnflow-"
 TEMPORARY_SUFFIX = ".tmp"
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BROKEN = {errno.EIO, errno.EUCLEAN, errno.ESTALE}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into an error that says what to do; other failures pass.
+    """Turn a full or failing disk or a missing permission into an error that says what to do; other failures pass.
 
     Raises ConflictError naming `path`.
     """
@@ -30,6 +31,10 @@ def explained(path: Path) -> Iterator[None]:
         if failure.errno in _FULL:
             message = f"no space left on the disk of {path}"
             raise ConflictError(message, hint="free some space, then run the same command again") from failure
+        if failure.errno in _BROKEN:
+            message = f"the disk of {place} fails: {failure.strerror}"
+            hint = "see what the system's log says of that disk, then run the same command again"
+            raise ConflictError(message, hint=hint) from failure
         if failure.errno in _DENIED:
             message = f"no permission to write {place}"
             hint = "give yourself write permission to that path, then run the same command again"

@@ -170,12 +170,13 @@ class GitCheckpoints:
     def _settle(self, tip: Link) -> None:
         """Note that all that derives from `tip` is there; losing the note costs only a second look."""
         with suppress(OSError):
-            (self._repository.state_dir / "derived").write_text(f"{tip.commit} {tip.number}")
+            (self._repository.state_dir / "derived").write_text(f"{tip.number} {tip.commit}")
 
     def _is_settled(self, run_id: str) -> bool:
         """Tell by a note and by counting names whether nothing is missing: every command asks, so no git is started."""
         try:
-            commit, number = (self._repository.state_dir / "derived").read_text().split()
+            # The number first: a note that a power cut has shortened names no commit then.
+            number, commit = (self._repository.state_dir / "derived").read_text().split()
             tip, tags = self._refs_on_disk(run_id, int(number))
             copies = [path for path in self._copies(run_id).iterdir() if path.suffix == ".yaml"]
             return tip == commit and min(len(copies), len(tags)) >= int(number)
@@ -299,7 +300,7 @@ class GitCheckpoints:
         text = f"object {link.commit}\ntype commit\ntag {link.tag}\ntagger {tagger[10:]}\n\n{message}"
         try:
             with self._plumbing.quarantine() as env:
-                oid = self._plumbing.line("mktag", stdin=text.encode(), env=env)
+                oid = self._plumbing.answer("mktag", stdin=text.encode(), env=env)
             self._writer.create_ref(f"refs/tags/{link.tag}", oid)
             if self._plumbing.read([oid]) == [None]:
                 # A `git gc` took the object before the ref could hold it.

@@ -16,6 +16,7 @@ from churnflow.adapters.durable import (
     make_folder,
     remove,
     remove_leftovers,
+    write_durably,
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.repository import Repository
@@ -88,7 +89,7 @@ class Snapshots:
             self._add(env, excluded)
             self._settle_ignored(env)
             self._include(env, also)
-            tree = self._plumbing.line("write-tree", env=env)
+            tree = self._plumbing.answer("write-tree", env=env)
             with suppress(FileNotFoundError):
                 index.replace(self._index)
         return tree
@@ -170,7 +171,8 @@ class Snapshots:
             known = [str(path) for path in json.loads(self._data_memory.read_bytes())]
         merged = sorted({*known, *data})
         if merged != known:
-            self._data_memory.write_text(json.dumps(merged))
+            # Not a cache: with a note that is lost, rows of a file that a past run has read would enter git.
+            write_durably(self._data_memory, json.dumps(merged).encode())
         return merged
 
 
