@@ -31,31 +31,44 @@ RESTORING = {"rollback", "undo"}
 PLACES = {"approve": 2, "checkpoint": 5, "ship": 9, "report": 10, "keys": 11, "rollback": 14, "undo": 15, "deploy": 19}
 
 
-class Faults:
+class Place:
+    """The project just before one command of the life, to be had again and again."""
+
+    def __init__(self, hatchery: Hatchery, folder: Path, name: str) -> None:
+        """Live up to the command."""
+        self.name = name
+        self.command: Command = LIFE[PLACES[name]]
+        self.hatchery = hatchery
+        self.root = folder / name / "project"
+        self._template = folder / name / "template"
+        make_project(self.root)
+        for before in LIFE[: PLACES[name]]:
+            if before.before:
+                before.before(self.root)
+            ended = hatchery.run(self.root, given(before, self.root))
+            assert ended.code in before.codes, (before, ended)
+        if self.command.before:
+            self.command.before(self.root)
+        self.root.rename(self._template)
+
+    def fresh(self) -> None:
+        """Make the project again as it was."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.copytree(self._template, self.root, symlinks=True)
+
+
+class Faults(Place):
     """One command of the life, at its place, and the runs of it in which one system call fails."""
 
     def __init__(self, hatchery: Hatchery, folder: Path, name: str) -> None:
         """Live up to the command and count its writing calls."""
-        self.name = name
-        self.command: Command = LIFE[PLACES[name]]
-        self._hatchery = hatchery
-        self._root = folder / name / "project"
-        self._template = folder / name / "template"
-        make_project(self._root)
-        for before in LIFE[: PLACES[name]]:
-            if before.before:
-                before.before(self._root)
-            ended = hatchery.run(self._root, given(before, self._root))
-            assert ended.code in before.codes, (before, ended)
-        if self.command.before:
-            self.command.before(self._root)
-        self._root.rename(self._template)
+        super().__init__(hatchery, folder, name)
         self.calls = self._counted()
 
     def fail(self, call: Call, error: str) -> Keeper:
         """Run the command with one failing call; return what was found wrong."""
-        self._fresh()
-        keeper = Keeper(self._hatchery, self._root)
+        self.fresh()
+        keeper = Keeper(self.hatchery, self.root)
         label = f"{self.name}: {call} fails with {error}"
         before = keeper.state()
         ended = self._run(call, call.failing(error))
@@ -66,7 +79,7 @@ class Faults:
         keeper.settled(label, now)
         has_ended = ended.code in self.command.codes or resets(keeper.state()) > resets(before)
         if not (self.command.once and has_ended):
-            again = self._hatchery.run(self._root, self.command.arguments)
+            again = self.hatchery.run(self.root, self.command.arguments)
             keeper.told(again, f"{label}, again", self.command.codes)
         keeper.compare(before, keeper.state(), f"{label}, again", restoring=self.name in RESTORING)
         keeper.clean(label)
@@ -74,21 +87,17 @@ class Faults:
 
     def _run(self, call: Call, inject: str) -> Ended:
         if call.process == 0:
-            return self._hatchery.run(self._root, self.command.arguments, tracer=attached(inject))
+            return self.hatchery.run(self.root, self.command.arguments, tracer=attached(inject))
         with traced_git(str(call.process), inject) as env:
-            return self._hatchery.run(self._root, self.command.arguments, env=env)
+            return self.hatchery.run(self.root, self.command.arguments, env=env)
 
     def _counted(self) -> list[Call]:
         found: list[Call] = []
-        self._fresh()
+        self.fresh()
         with traced_git("all", found=found) as env:
-            ended = self._hatchery.run(self._root, self.command.arguments, env=env, tracer=attached("", found))
+            ended = self.hatchery.run(self.root, self.command.arguments, env=env, tracer=attached("", found))
         assert ended.code in self.command.codes, ended
         return sorted(found)
-
-    def _fresh(self) -> None:
-        shutil.rmtree(self._root, ignore_errors=True)
-        shutil.copytree(self._template, self._root, symlinks=True)
 
 
 def drawn(calls: list[Call], most: int, chance: random.Random) -> Iterator[tuple[Call, str]]:

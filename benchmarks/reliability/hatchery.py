@@ -114,6 +114,8 @@ class Hatchery:
                 os.close(go)
                 _live(folder, what, mishap, dict(env or {}), (begin, out.fileno(), err.fileno()), counter)
             os.close(begin)
+            with suppress(OSError):  # both do it, for neither knows which of them is first
+                os.setpgid(child, child)
             done = tracer(child) if tracer else None
             started = time.monotonic()
             os.close(go)
@@ -136,7 +138,7 @@ def _live(
     code = 70
     try:
         begin, out, err = descriptors
-        os.setsid()
+        os.setpgid(0, 0)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
