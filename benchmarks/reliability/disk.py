@@ -90,6 +90,14 @@ class Disk:
             if naming in self.pending:
                 self._commit(naming)
 
+    def sync_everything(self) -> None:
+        """Make safe all bytes and all names, as syncfs does."""
+        self.pending = []
+        for node in list(_folders(self.top)):
+            node.safe_names = dict(node.names)
+            for child in node.names.values():
+                child.safe_data, child.writes = child.data or b"", []
+
     def leave(self, target: Path, chance: random.Random) -> str:
         """Write a tree that a power cut now may leave to an empty place; return how much was lost, in a word."""
         kept = chance.choice(["nothing", "everything", "a beginning", "anything"])

@@ -98,7 +98,7 @@ ANSWERS = """approvals:
   plan: {answer: approve, reviewer: Ann}
   release: {answer: approve-with-notes, reviewer: Bo, notes: ["! label it"]}
 """
-MANY = 12
+MANY = 24
 ISSUE = "ISSUE"
 TOLD = {"features": ["tenure", "bill"], "weight": 0.5, "threshold": 0.5}
 
@@ -154,13 +154,13 @@ LIFE: tuple[Command, ...] = (
 )
 
 
-def git(root: Path, *arguments: str) -> str:
-    """Run git as the user does, without the machine's configuration; return what it printed."""
+def git(root: Path, *arguments: str, may_fail: bool = False) -> str:
+    """Run git as the user does, without the machine's configuration; return what it printed, errors too if it fails."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     done = subprocess.run(["git", *arguments], cwd=root, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
+    assert may_fail or done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+    return done.stdout + (done.stderr if done.returncode else "")
 
 
 def make_project(root: Path) -> Path:

@@ -13,7 +13,7 @@ from disk import Disk, Node
 from faulty import Tracer
 
 _CALLS = (
-    "openat,creat,write,pwrite64,writev,lseek,ftruncate,truncate,copy_file_range,sendfile,fsync,fdatasync,rename,"
+    "openat,creat,write,pwrite64,writev,lseek,ftruncate,truncate,copy_file_range,sendfile,fsync,fdatasync,syncfs,rename,"
     "renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir"
 )
 _LINE = re.compile(rb"(?P<pid>\d+) +(?P<call>\w+)\((?P<rest>.*)\) += (?P<result>-?\d+)", re.DOTALL)
@@ -117,6 +117,8 @@ class Replay:
             case "fsync" | "fdatasync":
                 if (node := self.disk.find(step.descriptors[0][1])) is not None:
                     self.disk.sync(node)
+            case "syncfs":
+                self.disk.sync_everything()
             case "mkdir" | "mkdirat":
                 self.disk.name(step.paths[-1], Node(0o755))
             case "unlink" | "unlinkat" | "rmdir":

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_file, sync_folder
+from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_all
 from churnflow.adapters.repository import Repository, foreign_variables
 from churnflow.errors import ConflictError
 
@@ -208,12 +208,13 @@ def _move_in(folder: Path, objects: Path) -> None:
     # Indexes of packs last: a pack without its index is not there, an index without its pack is an error.
     whole = [path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("tmp_")]
     found = sorted(whole, key=lambda path: path.suffix == ".idx")
-    for path in found:
-        sync_file(path)
+    sync_all(found, folder)
     places = {_moved(path, objects / path.parent.name / path.name) for path in found}
-    for place in places:
+    while places:
         with suppress(FileNotFoundError):
-            sync_folder(place)
+            sync_all(sorted(places), objects)
+            break
+        places = {place for place in places if place.is_dir()}
 
 
 def _moved(path: Path, target: Path) -> Path:

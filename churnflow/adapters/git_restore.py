@@ -1,5 +1,6 @@
 """Brings the files of a snapshot back into the work tree: only what differs, each whole, and proved afterwards."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,8 @@ from churnflow.adapters.durable import (
     make_folder,
     remove,
     remove_leftovers,
+    sync_all,
     sync_file,
-    sync_folder,
     temporary_in,
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
@@ -124,14 +125,15 @@ class Restorer:
                 self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
                 for folder in {(self._repository.work_tree / path).parent for path in paths}:
                     remove_leftovers(folder)
+                whole = [path for path in paths if not (staging / path).is_symlink()]
+                sync_all([staging / path for path in whole], staging)
                 folders = {self._install(staging / path, path) for path in paths}
+                sync_all(sorted(folders), self._repository.work_tree)
             except GitFailure as failure:
                 message = f"the files of the checkpoint could not be written: {failure}"
                 raise ConflictError(message, hint="see what git says, then run the same command again") from failure
             finally:
                 remove(staging)
-        for folder in folders:
-            sync_folder(folder)
 
     def _install(self, staged: Path, path: str) -> Path:
         target = self._repository.work_tree / path
@@ -139,6 +141,8 @@ class Restorer:
         refuse_blocked(self._repository.work_tree, path)
         with explained(target):
             make_folder(target.parent)
+            if _is_moved(staged, target):
+                return target.parent
             temporary = temporary_in(target.parent)
             try:
                 if staged.is_symlink():
@@ -188,6 +192,18 @@ class Restorer:
 
     def _link_id(self, path: Path) -> str:
         return self._plumbing.line("hash-object", "--stdin", stdin=os.fsencode(path.readlink()))
+
+
+def _is_moved(staged: Path, target: Path) -> bool:
+    """Move a file that is durable already into its place; False where that lies on another file system."""
+    try:
+        staged.replace(target)
+    except OSError as failure:
+        if failure.errno != errno.EXDEV:
+            # What the user can act on is the place, not our copy beside it.
+            raise OSError(failure.errno, failure.strerror, str(target)) from failure
+        return False
+    return True
 
 
 def _c_quoted(path: str) -> bytes:
