@@ -2,9 +2,9 @@
 
 The model is that of ALICE (T. S. Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014), for a file system
 that promises no more than POSIX and the atomicity of rename: the bytes of a file are safe after an fsync of that file,
-a name after an fsync of its folder. Until then each write may be lost, torn at any byte, or be there by its length alone
-(zeros in the place of the bytes, as delayed allocation leaves it); each create, rename and unlink may be lost or not,
-whatever became of the others. Not modelled: sectors that go bad, an fsync that lies, modes and times.
+a name after an fsync of its folder. Until then each write may be lost, torn at any byte, or be there by its length
+alone (zeros in the place of the bytes, as delayed allocation leaves it); each create, rename and unlink may be lost or
+not, whatever became of the others. Not modelled: sectors that go bad, an fsync that lies, modes and times.
 """
 
 import os
@@ -184,9 +184,7 @@ def _bytes_left(node: Node, how: str, chance: random.Random) -> bytes:
             return left[: chance.randint(min(len(node.safe_data), len(left)), len(left))]
 
 
-def _leave(
-    node: Node, target: Path, names: dict[int, dict[str, Node]], bytes_of: Callable[[Node], bytes]
-) -> None:
+def _leave(node: Node, target: Path, names: dict[int, dict[str, Node]], bytes_of: Callable[[Node], bytes]) -> None:
     if node.link is not None:
         target.symlink_to(node.link)
     elif node.data is not None:

@@ -3,8 +3,8 @@
     python benchmarks/reliability/faults.py --most 2000 --seed 1 [COMMAND ...]
 
 Needs strace. A dry run counts the calls of the program and of each git that it starts; then there is one run for each
-call and error: EIO (the disk is dying), ENOSPC (it is full), EACCES (no permission). After each: the command ends with a
-documented exit code and the two lines of an error, without a traceback and without a hang; what is the user's is byte
+call and error: EIO (the disk is dying), ENOSPC (it is full), EACCES (no permission). After each: the command ends with
+a documented exit code and the two lines of an error, without a traceback and without a hang; what is the user's is byte
 for byte as it was; `verify`, `keys` and `git fsck` find nothing half; and the same command, given again, succeeds.
 `--most` draws a sample where that would take too long; 0 draws none.
 """
@@ -116,11 +116,12 @@ def main() -> int:
     if not has_strace():
         sys.exit("strace is not installed, or may not be used here")
     hatchery, runs, wrong = Hatchery(), Counter[str](), 0
+    chance = random.Random(asked.seed)  # noqa: S311 - seeded, not secret
     with tempfile.TemporaryDirectory(prefix="churnflow-faults-") as folder:
         for name in asked.commands or PLACES:
             faults = Faults(hatchery, Path(folder), name)
             violations: list[str] = []
-            for call, error in drawn(faults.calls, asked.most, random.Random(asked.seed)):
+            for call, error in drawn(faults.calls, asked.most, chance):
                 keeper = faults.fail(call, error)
                 violations += [*keeper.lost, *keeper.half]
                 runs[name] += 1

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 CALLS = (
     "openat", "creat", "write", "pwrite64", "writev", "pwritev", "pwritev2", "copy_file_range", "sendfile",
-    "ftruncate", "truncate", "fallocate", "fsync", "fdatasync", "syncfs", "sync_file_range", "rename", "renameat", "renameat2",
-    "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "fchmod",
+    "ftruncate", "truncate", "fallocate", "fsync", "fdatasync", "syncfs", "sync_file_range", "rename", "renameat",
+    "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "fchmod",
     "fchmodat", "utimensat",
 )  # fmt: skip
 _TRACE = f"trace={','.join(CALLS)}"
@@ -109,8 +109,8 @@ def traced_git(which: str, inject: str = "", found: list[Call] | None = None) ->
 def writing(log: str, process: int) -> list[Call]:
     """Return the calls of a log that change the disk.
 
-    The others are counted, as strace does, and left out: an `openat` that only reads, a write into a pipe, which can not
-    fail with an error of a disk.
+    The others are counted, as strace does, and left out: an `openat` that only reads, a write into a pipe, which can
+    not fail with an error of a disk.
     """
     counts: Counter[str] = Counter()
     found = []

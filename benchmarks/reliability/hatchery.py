@@ -10,6 +10,7 @@ import mmap
 import os
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,12 +19,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 DEADLINE_SECONDS = 120.0
 # Beside the program itself: what its commands import when they are called, and what the steps of the project import.
 IMPORTED = (
-    *(f"churnflow.cli.{name}" for name in ("phases", "approving", "back", "history", "keys", "monitoring", "reporting")),
+    *(
+        f"churnflow.cli.{name}"
+        for name in ("phases", "approving", "back", "history", "keys", "monitoring", "reporting")
+    ),
     *(f"churnflow.steps.{name}" for name in ("observe", "watch_drift", "watch_quality", "watch_performance")),
     *("churnflow.steps.watch_service", "churnflow.steps.advise", "churnflow.cli.deploying"),
     *("churnflow.modelling.card", "churnflow.modelling.reference", "churnflow.modelling.release_change"),
@@ -54,7 +58,7 @@ class Mishap:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code, minus a signal, or None where it hung; `events` counts as `Mishap.at` does."""
+    """How a command ended: its exit code, minus a signal, None where it hung; `events` counts as `Mishap.at` does."""
 
     code: int | None
     out: str
@@ -64,6 +68,13 @@ class Ended:
 
 
 Tracer = Callable[[int], Callable[[], None]]
+
+
+class Runner(Protocol):
+    """Runs one command of churnflow."""
+
+    def run(self, folder: Path, arguments: Sequence[str], mishap: Mishap | None = None) -> Ended:
+        """Run `churnflow ARGUMENTS` in a folder."""
 
 
 class Hatchery:
@@ -127,7 +138,7 @@ class Hatchery:
             return Ended(code, _text(out), _text(err), seconds, struct.unpack("q", counter[:8])[0])
 
 
-def _live(
+def _live(  # noqa: PLR0913, PLR0917 - all that a child must know
     folder: Path,
     what: Callable[[], int],
     mishap: Mishap,
@@ -229,13 +240,42 @@ def _text(stream: Any) -> str:
     return bytes(stream.read()).decode(errors="replace")
 
 
+class RemoteHatchery:
+    """A hatchery in a process of its own, for a caller that must not fork, as one with threads."""
+
+    def __init__(self) -> None:
+        """Start the process."""
+        command = [sys.executable, str(Path(__file__).resolve())]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        mishap: Mishap | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """Run `churnflow ARGUMENTS` in a folder, as `Hatchery.run` does."""
+        asked = {"folder": str(folder), "arguments": list(arguments), "env": dict(env or {})}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({**asked, **asdict(mishap or Mishap())}) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+
 def main() -> None:
     """Answer requests, one object a line: `folder`, `arguments`, and what `Mishap` has."""
     hatchery = Hatchery()
     for line in sys.stdin:
         asked = json.loads(line)
-        folder, arguments = Path(asked.pop("folder")), asked.pop("arguments")
-        ended = hatchery.run(folder, arguments, Mishap(**asked))
+        folder, arguments, env = Path(asked.pop("folder")), asked.pop("arguments"), asked.pop("env")
+        ended = hatchery.run(folder, arguments, Mishap(**asked), env=env)
         sys.stdout.write(json.dumps(asdict(ended)) + "\n")
         sys.stdout.flush()
 

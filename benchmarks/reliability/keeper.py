@@ -1,4 +1,4 @@
-"""What must hold after whatever befell a command: of the user's files and git, of what was promised, of what is whole."""
+"""What must hold after whatever befell a command: of the user's files and git, of promises, of what is whole."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hatchery import Ended, Hatchery
+from hatchery import Ended, Runner
 from life import git
 
 from churnflow.adapters.durable import TEMPORARY_PREFIX
@@ -17,7 +17,11 @@ from churnflow.adapters.durable import TEMPORARY_PREFIX
 _MADE = ("checkpoints", "reports", "deploy", "__pycache__", ".git")
 _OURS = ("churnflow/", "refs/churnflow", "refs/tags/churnflow", "logs/refs/churnflow", "objects/")
 _LINES = ("error: ", "hint: ")
-_TIMES = {"approval_sha256", "at", "seconds", "waited_seconds", "started_at", "created_at", "made_at", "revoked_at", "key", "waited"}
+# Times, and digests that cover times or the installed packages, which may change while a long run goes on.
+_TIMES = {
+    "approval_sha256", "at", "created_at", "evidence", "key",
+    "made_at", "revoked_at", "seconds", "started_at", "waited",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class State:
 class Keeper:
     """Compares the states of one project and collects what is wrong: `lost` (of the user's, or promised) and `half`."""
 
-    hatchery: Hatchery
+    hatchery: Runner
     root: Path
     lost: list[str] = field(default_factory=list)
     half: list[str] = field(default_factory=list)
@@ -69,11 +73,11 @@ class Keeper:
         for name, text in before.grown.items():
             if not now.grown.get(name, b"").startswith(text):
                 self.lost.append(f"{what}: {name} lost lines")
-        for name, oid in before.refs.items():
-            if name.startswith("refs/tags/") and now.refs.get(name) != oid:
-                self.lost.append(f"{what}: {name} was moved or is gone")
-            if name not in now.refs:
-                self.lost.append(f"{what}: {name} is gone")
+        tags = {name: oid for name, oid in before.refs.items() if name.startswith("refs/tags/")}
+        moved = [name for name, oid in tags.items() if now.refs.get(name) != oid]
+        self.lost += [
+            f"{what}: {name} was moved or is gone" for name in [*moved, *(before.refs.keys() - now.refs.keys())]
+        ]
 
     def between(self, before: State, observed: State, after: State, what: str) -> None:
         """Note what was neither as before nor as after a command while that had died half-way."""
@@ -110,7 +114,9 @@ class Keeper:
     def clean(self, what: str) -> None:
         """Note temporary files and locks that a whole command has left."""
         left = [path for path in self.root.rglob(f"{TEMPORARY_PREFIX}*") if ".git" not in path.parts]
-        left += [path for path in (self.root / ".git").rglob("*.lock") if "churnflow" in str(path.relative_to(self.root))]
+        left += [
+            path for path in (self.root / ".git").rglob("*.lock") if "churnflow" in str(path.relative_to(self.root))
+        ]
         if left:
             self.half.append(f"{what}: left behind: {[str(path.relative_to(self.root)) for path in left]}")
 
@@ -133,8 +139,8 @@ def resets(state: State) -> int:
     return sum(text.count(b'{"kind":"reset"') for text in state.grown.values())
 
 
-def outcome(hatchery: Hatchery, root: Path) -> dict[str, Any]:
-    """Return what a life has come to, without times: its items, checkpoints, issues, files, keys, and what is served."""
+def outcome(hatchery: Runner, root: Path) -> dict[str, Any]:
+    """Return what a life has come to, without times: items, checkpoints, issues, files, keys, and what is served."""
     found: dict[str, Any] = {}
     for command in ("status", "log", "issues", "keys"):
         found[command] = json.loads(hatchery.run(root, ["--json", command]).out)["data"]
@@ -178,9 +184,9 @@ def _user_git(folder: Path) -> dict[str, str]:
 
 def _user_files(root: Path) -> Iterator[Path]:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not set(path.relative_to(root).parts) & set(_MADE):
-            if not path.name.startswith(TEMPORARY_PREFIX):
-                yield path
+        is_made = set(path.relative_to(root).parts) & set(_MADE) or path.name.startswith(TEMPORARY_PREFIX)
+        if path.is_file() and not is_made:
+            yield path
 
 
 def _whole_lines(path: Path) -> bytes:

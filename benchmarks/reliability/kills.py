@@ -3,10 +3,10 @@
     python benchmarks/reliability/kills.py --kills 1000 --seed 1
 
 The moment is drawn uniformly from the time that the command takes, or it is just before the n-th step that changes the
-disk or starts git, or, where strace is installed, in the n-th write, fsync, rename and so on of the process. SIGKILL goes
-to the whole process group. After each kill: what is the user's is byte for byte as it was, records have only grown,
-`verify`, `keys` and `git fsck` find nothing half, and the next command goes on. A life of which every command was killed
-comes to what an uninterrupted one does, but for times.
+disk or starts git, or, where strace is installed, in the n-th write, fsync, rename and so on of the process. SIGKILL
+goes to the whole process group. After each kill: what is the user's is byte for byte as it was, records have only
+grown, `verify`, `keys` and `git fsck` find nothing half, and the next command goes on. A life of which every command
+was killed comes to what an uninterrupted one does, but for times.
 """
 
 import argparse
@@ -32,7 +32,7 @@ class Lives:
     def __init__(self, hatchery: Hatchery, folder: Path, seed: int) -> None:
         """Live once without a kill, to know what it comes to and how long each command takes."""
         self.hatchery = hatchery
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # noqa: S311 - seeded, not secret
         self.kills: Counter[str] = Counter()
         self.lost: list[str] = []
         self.half: list[str] = []
@@ -121,6 +121,7 @@ def main() -> int:
         lives = Lives(Hatchery(), Path(folder), asked.seed)
         while lives.kills.total() < asked.kills:
             lives.live(asked.kills)
+            sys.stderr.write(f"{lives.kills.total()} kills, {len(lives.lost)} lost, {len(lives.half)} half\n")
     for name in names(LIFE):
         print(f"{name:12} {lives.kills[name]:6} kills")
     for line in [*lives.lost, *lives.half]:

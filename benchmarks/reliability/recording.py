@@ -105,42 +105,41 @@ class Replay:
 
     def do(self, step: Step) -> None:
         """Do one step."""
-        match step.call:
-            case "openat":
-                self._open(step)
-            case "write" | "pwrite64" | "writev":
-                self._write(step)
-            case "lseek":
-                self.offsets[step.pid, step.descriptors[0][0]] = step.result
-            case "ftruncate" | "truncate":
-                self._truncate(step)
-            case "fsync" | "fdatasync":
-                if (node := self.disk.find(step.descriptors[0][1])) is not None:
-                    self.disk.sync(node)
-            case "syncfs":
-                self.disk.sync_everything()
-            case "mkdir" | "mkdirat":
-                self.disk.name(step.paths[-1], Node(0o755))
-            case "unlink" | "unlinkat" | "rmdir":
-                self.disk.name(step.paths[-1], None)
-            case "rename" | "renameat" | "renameat2":
-                self.disk.name(step.paths[1], None, source=step.paths[0])
-            case "link" | "linkat":
-                self.disk.name(step.paths[1], self.disk.find(step.paths[0]))
-            case "symlink" | "symlinkat":
-                self.disk.name(step.paths[1], Node(0o777, link=os.fsdecode(step.texts[0])))
-            case _:
-                self._copy(step)
+        name = {"pwrite64": "write", "writev": "write", "truncate": "ftruncate", "fdatasync": "fsync"}.get(step.call)
+        plain = name or step.call.removesuffix("2").removesuffix("at")
+        {
+            "open": self._open,
+            "write": self._write,
+            "lseek": self._seek,
+            "ftruncate": self._truncate,
+            "fsync": self._sync,
+            "syncfs": lambda _: self.disk.sync_everything(),
+            "mkdir": lambda step: self.disk.name(step.paths[-1], Node(0o755)),
+            "unlink": lambda step: self.disk.name(step.paths[-1], None),
+            "rmdir": lambda step: self.disk.name(step.paths[-1], None),
+            "rename": lambda step: self.disk.name(step.paths[1], None, source=step.paths[0]),
+            "link": lambda step: self.disk.name(step.paths[1], self.disk.find(step.paths[0])),
+            "symlink": lambda step: self.disk.name(step.paths[1], Node(0o777, link=os.fsdecode(step.texts[0]))),
+            "sendfile": self._copy,
+            "copy_file_range": self._copy,
+        }[plain](step)
+
+    def _seek(self, step: Step) -> None:
+        self.offsets[step.pid, step.descriptors[0][0]] = step.result
+
+    def _sync(self, step: Step) -> None:
+        if (node := self.disk.find(step.descriptors[0][1])) is not None:
+            self.disk.sync(node)
 
     def _open(self, step: Step) -> None:
         path, node = step.paths[0], self.disk.find(step.paths[0])
-        opened = next((number for number in (str(step.result),)), "")
         if "O_CREAT" in step.flags and node is None:
             self.disk.name(path, Node(0o644, data=b""))
         elif "O_TRUNC" in step.flags and node is not None and node.data:
             self.disk.write(node, lambda _: b"")
         node = self.disk.find(path)
-        self.offsets[step.pid, opened] = len(node.data or b"") if node is not None and "O_APPEND" in step.flags else 0
+        appends = node is not None and "O_APPEND" in step.flags
+        self.offsets[step.pid, str(step.result)] = len(node.data or b"") if node is not None and appends else 0
 
     def _write(self, step: Step) -> None:
         number, path = step.descriptors[0]

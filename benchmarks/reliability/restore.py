@@ -15,11 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure import Row, fresh, run, side_by_side, table  # noqa: E402 - it is beside the folder of this script
-
-from churnflow.domain.evidence import Artifact  # noqa: E402
-from churnflow.engine.ports import CheckpointStore  # noqa: E402
-from churnflow.project import Project  # noqa: E402
+from churnflow.domain.evidence import Artifact
+from churnflow.engine.ports import CheckpointStore
+from churnflow.project import Project
+from measure import Row, fresh, run, side_by_side, table
 
 TARGET = 2.0
 ROUNDS = 3

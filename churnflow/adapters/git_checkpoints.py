@@ -325,6 +325,7 @@ class GitCheckpoints:
         # A file that is neither tracked nor ignored would keep `git checkout TAG` from showing that moment.
         ignore = self._repository.root / "checkpoints/.gitignore"
         if not ignore.exists():
+            remove_leftovers(ignore.parent)
             write_durably(ignore, b"*\n")
         write_durably(path, data)
         return [name]
