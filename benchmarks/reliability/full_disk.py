@@ -2,14 +2,15 @@
 
     python benchmarks/reliability/full_disk.py --runs 30 --seed 1 [COMMAND ...]
 
-The disk is a tmpfs in a mount namespace of its own, which unshare(1) makes without any right. The room is drawn anew for
-each run, from nothing to what the command took where there was enough. Afterwards room is made, as the error says, and
+The disk is a tmpfs in a mount namespace of its own, which unshare(1) makes without any right. The room is drawn anew
+for each run, from nothing to what the command took where there was enough. Afterwards room is made, as the error says, and
 the same command has to succeed.
 """
 
 import argparse
 import os
 import random
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -77,7 +78,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="churnflow-full-") as made:
             again = ["sh", "-c", _MOUNTED, str(MEGABYTES), made, sys.executable, *sys.argv]
             environment = {**os.environ, INSIDE: made}
-            return os.spawnvpe(os.P_WAIT, "unshare", ["unshare", "-Urm", *again], environment)
+            return subprocess.run(["unshare", "-Urm", *again], env=environment, check=False).returncode
     hatchery, chance, wrong = Hatchery(), random.Random(asked.seed), 0  # noqa: S311 - seeded, not secret
     for name in asked.commands or PLACES:
         disk, violations = SmallDisk(hatchery, Path(folder), name), list[str]()

@@ -18,7 +18,7 @@ from churnflow.adapters.git_chain import (
 from churnflow.adapters.git_commit import CommitWriter, Revision
 from churnflow.adapters.git_names import Names
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
-from churnflow.adapters.git_restore import Restorer
+from churnflow.adapters.git_restore import Difference, Restorer
 from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
@@ -134,7 +134,7 @@ class GitCheckpoints:
     def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
         """Return what bringing back the checkpoint's files would do to the work tree; nothing is changed."""
         start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
-        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
+        differences = self._differences(checkpoint)
         return [Change(difference.path[start:], difference.action) for difference in differences]
 
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
@@ -148,9 +148,23 @@ class GitCheckpoints:
         Raises ConflictError before anything is written when a path is blocked, IntegrityError when a file is not what
         the snapshot holds after all.
         """
-        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
+        differences = self._differences(checkpoint)
         self._restorer.refuse_blocked(differences)
         return self._restorer.restore(checkpoint.code.tree, differences)
+
+    def _differences(self, checkpoint: Checkpoint) -> Sequence[Difference]:
+        """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
+        for _ in range(_TRIES):
+            now = self._snapshots.take(checkpoint.data)
+            try:
+                return self._restorer.compare(checkpoint.code.tree, now)
+            except IntegrityError:
+                # Nothing refers to the snapshot; what is missing of the checkpoint itself will not come back.
+                if self._plumbing.read([now]) != [None]:
+                    raise
+                self._snapshots.forget()
+        message = "objects of a snapshot vanished while it was compared, maybe by a `git gc` at the same time"
+        raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""

@@ -3,7 +3,9 @@
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.repository import Repository
 from churnflow.errors import ConflictError, IntegrityError
 
+_PATIENCE_SECONDS = (0.05, 0.2)
 _LINK = "120000"
 _SUBMODULE = "160000"
 _SPACE = 0x20
@@ -104,6 +107,11 @@ class Restorer:
         return path.startswith(prefix) and not path.startswith(f"{prefix}checkpoints/")
 
     def _ask(self, *arguments: str) -> bytes:
+        for wait_seconds in _PATIENCE_SECONDS:
+            with suppress(GitFailure):
+                return self._plumbing.run(*arguments)
+            # A `git gc` at the same time moves objects from one pack to another beneath a reader.
+            time.sleep(wait_seconds)
         try:
             return self._plumbing.run(*arguments)
         except GitFailure as failure:
