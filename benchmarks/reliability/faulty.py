@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 CALLS = (
     "openat", "creat", "write", "pwrite64", "writev", "pwritev", "pwritev2", "copy_file_range", "sendfile",
-    "ftruncate", "truncate", "fallocate", "fsync", "fdatasync",
-    "syncfs", "sync_file_range", "rename", "renameat",
-    "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "chmod", "fchmod",
-    "fchmodat", "utimensat",
+    "ftruncate", "truncate", "fallocate", "fsync", "fdatasync", "syncfs", "sync_file_range", "rename",
+    "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat",
+    "rmdir", "chmod", "fchmod", "fchmodat", "utimensat",
 )  # fmt: skip
 _TRACE = f"trace={','.join(CALLS)}"
 _LINE = re.compile(r"(?P<call>\w+)\((?P<rest>.*)")

@@ -3,8 +3,8 @@
     python benchmarks/reliability/full_disk.py --runs 30 --seed 1 [COMMAND ...]
 
 The disk is a tmpfs in a mount namespace of its own, which unshare(1) makes without any right. The room is drawn anew
-for each run, from nothing to what the command took where there was enough. Afterwards room is made, as the error says, and
-the same command has to succeed.
+for each run, from nothing to what the command took where there was enough. Afterwards room is made, as the error says,
+and the same command has to succeed.
 """
 
 import argparse

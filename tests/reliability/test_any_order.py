@@ -111,7 +111,7 @@ def test_commands_in_any_order_killed_anywhere_lose_nothing_and_leave_nothing_ha
 ) -> None:
     Life.hatchery, Life.template = hatchery, shipped_once
     short = settings(
-        max_examples=4,
+        max_examples=3,
         stateful_step_count=8,
         deadline=None,
         derandomize=True,

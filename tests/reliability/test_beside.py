@@ -63,11 +63,10 @@ def test_what_an_interrupted_git_has_left_stops_nothing_and_stays(
 
 
 def test_a_git_gc_that_prunes_beside_commands_makes_nothing_half(shipped: Keeper) -> None:
-    for number in range(3):
-        edit(shipped.root, 0.6 + number / 10, f"edit-{number}")
-        for command in (("run", "--answers", "answers.yaml"), ("rollback", "planned")):
-            with subprocess.Popen(["git", "gc", "-q", "--prune=now"], cwd=shipped.root):
-                shipped.told(shipped.hatchery.run(shipped.root, command), " ".join(command), (0, 5))
-        shipped.told(shipped.hatchery.run(shipped.root, ["run", "--answers", "answers.yaml"]), "run again", (0,))
+    edit(shipped.root, 0.7, "edited")
+    for command in (("run", "--answers", "answers.yaml"), ("rollback", "planned")):
+        with subprocess.Popen(["git", "gc", "-q", "--prune=now"], cwd=shipped.root):
+            shipped.told(shipped.hatchery.run(shipped.root, command), " ".join(command), (0, 5))
+    shipped.told(shipped.hatchery.run(shipped.root, ["run", "--answers", "answers.yaml"]), "run again", (0,))
     shipped.whole("git gc")
     assert shipped.half == []
