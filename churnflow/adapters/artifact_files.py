@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
@@ -131,7 +132,10 @@ class ArtifactFiles:
             try:
                 sha256 = write(temporary)
                 artifact = Artifact(name=name, codec=codec, sha256=sha256, size_bytes=temporary.stat().st_size)
-                if not self._holds(artifact):
+                if self._holds(artifact):
+                    # Whoever moved it in may have been killed before its name was durable.
+                    sync_folder(self.path(artifact).parent)
+                else:
                     self._move_in(temporary, artifact)
             except Exception as failure:
                 # Libraries that write files themselves wrap the kernel's answer in errors of their own.
@@ -226,11 +230,13 @@ def _share_blocks(reading: int, writing: int) -> bool:
 
 def _copy_blocks(reading: int, writing: int) -> str:
     hasher = hashlib.sha256()
-    buffer = bytearray(_CHUNK_BYTES)
-    view = memoryview(buffer)
-    while count := os.readv(reading, [buffer]):
-        hasher.update(view[:count])
-        write_all(writing, view[:count])
+    view = memoryview(bytearray(_CHUNK_BYTES))
+    # Both let go of the interpreter's lock: a large file takes the longer of the two, not their sum.
+    with ThreadPoolExecutor(1) as beside:
+        while count := os.readv(reading, [view]):
+            hashed = beside.submit(hasher.update, view[:count])
+            write_all(writing, view[:count])
+            hashed.result()
     return hasher.hexdigest()
 
 

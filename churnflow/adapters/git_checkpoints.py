@@ -18,7 +18,7 @@ from churnflow.adapters.git_chain import (
 from churnflow.adapters.git_commit import CommitWriter, Revision
 from churnflow.adapters.git_names import Names
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
-from churnflow.adapters.git_restore import Restorer
+from churnflow.adapters.git_restore import Difference, Restorer
 from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
 from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
@@ -137,7 +137,7 @@ class GitCheckpoints:
     def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
         """Return what bringing back the checkpoint's files would do to the work tree; nothing is changed."""
         start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
-        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
+        differences = self._differences(checkpoint)
         return [Change(difference.path[start:], difference.action) for difference in differences]
 
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
@@ -151,9 +151,23 @@ class GitCheckpoints:
         Raises ConflictError before anything is written when a path is blocked, IntegrityError when a file is not what
         the snapshot holds after all.
         """
-        differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
+        differences = self._differences(checkpoint)
         self._restorer.refuse_blocked(differences)
         return self._restorer.restore(checkpoint.code.tree, differences)
+
+    def _differences(self, checkpoint: Checkpoint) -> Sequence[Difference]:
+        """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
+        for _ in range(_TRIES):
+            now = self._snapshots.take(checkpoint.data)
+            try:
+                return self._restorer.compare(checkpoint.code.tree, now)
+            except IntegrityError:
+                # Nothing refers to the snapshot; what is missing of the checkpoint itself will not come back.
+                if self._plumbing.read([now]) != [None]:
+                    raise
+                self._snapshots.forget()
+        message = "objects of a snapshot vanished while it was compared, maybe by a `git gc` at the same time"
+        raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""
@@ -173,12 +187,13 @@ class GitCheckpoints:
     def _settle(self, tip: Link) -> None:
         """Note that all that derives from `tip` is there; losing the note costs only a second look."""
         with suppress(OSError):
-            (self._repository.state_dir / "derived").write_text(f"{tip.commit} {tip.number}")
+            (self._repository.state_dir / "derived").write_text(f"{tip.number} {tip.commit}")
 
     def _is_settled(self, run_id: str) -> bool:
         """Tell by a note and by counting names whether nothing is missing: every command asks, so no git is started."""
         try:
-            commit, number = (self._repository.state_dir / "derived").read_text().split()
+            # The number first: a note that a power cut has shortened names no commit then.
+            number, commit = (self._repository.state_dir / "derived").read_text().split()
             tip, tags = self._refs_on_disk(run_id, int(number))
             copies = [path for path in self._copies(run_id).iterdir() if path.suffix == ".yaml"]
             return tip == commit and min(len(copies), len(tags)) >= int(number)
@@ -304,7 +319,7 @@ class GitCheckpoints:
         text = f"object {link.commit}\ntype commit\ntag {link.tag}\ntagger {tagger[10:]}\n\n{message}"
         try:
             with self._plumbing.quarantine() as env:
-                oid = self._plumbing.line("mktag", stdin=text.encode(), env=env)
+                oid = self._plumbing.answer("mktag", stdin=text.encode(), env=env)
             self._writer.create_ref(f"refs/tags/{link.tag}", oid)
             if self._plumbing.read([oid]) == [None]:
                 # A `git gc` took the object before the ref could hold it.
@@ -329,6 +344,7 @@ class GitCheckpoints:
         # A file that is neither tracked nor ignored would keep `git checkout TAG` from showing that moment.
         ignore = self._repository.root / "checkpoints/.gitignore"
         if not ignore.exists():
+            remove_leftovers(ignore.parent)
             write_durably(ignore, b"*\n")
         write_durably(path, data)
         return [name]

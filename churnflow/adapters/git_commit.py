@@ -74,10 +74,10 @@ class CommitWriter:
             command, answer = "cat-file", f"fatal: the tree {tree} is gone"
             raise GitFailure(command, 1, answer)
         trees = [_parse_tree(item) for item in found]
-        entry = ("100644", self._plumbing.line("hash-object", "-w", "--stdin", stdin=data, env=env))
+        entry = ("100644", self._plumbing.answer("hash-object", "-w", "--stdin", stdin=data, env=env))
         for content, child in zip(reversed(trees), reversed([*folders, name]), strict=True):
             content[child] = entry
-            entry = ("40000", self._plumbing.line("mktree", "-z", "--missing", stdin=_tree_lines(content), env=env))
+            entry = ("40000", self._plumbing.answer("mktree", "-z", "--missing", stdin=_tree_lines(content), env=env))
         return entry[1]
 
     def commit(self, tree: str, revision: Revision, env: Mapping[str, str]) -> str:
@@ -85,7 +85,7 @@ class CommitWriter:
         person = self._signature(revision.at)
         parents = "".join(f"parent {parent}\n" for parent in revision.parents)
         text = f"tree {tree}\n{parents}author {person}\ncommitter {person}\n\n{revision.message}"
-        return self._plumbing.line("hash-object", "-t", "commit", "-w", "--stdin", stdin=text.encode(), env=env)
+        return self._plumbing.answer("hash-object", "-t", "commit", "-w", "--stdin", stdin=text.encode(), env=env)
 
     def advance(self, run_id: str, new: str, old: str | None, tag: str) -> None:
         """Move the run's ref from `old` to `new`, durably: the commit point. Raises GitFailure if it moved."""

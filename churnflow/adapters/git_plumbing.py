@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_file, sync_folder
+from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_all
 from churnflow.adapters.repository import Repository, foreign_variables
 from churnflow.errors import ConflictError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 600.0
 _MOST_MOVES = 20
+_CUT_OFF = "fatal: its answer was cut off"
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 # Durability is ours, one barrier for all new objects (see `quarantine`), so that git need not sync each by itself; refs
@@ -120,10 +121,20 @@ class Plumbing:
         """Run as `run` does and return the output as one line of text."""
         return self.run(*arguments, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
 
+    def answer(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """Run as `line` does a command that always has something to say, as the id of what it has written.
+
+        Git ends well although it could not write into our pipe. Raises GitFailure then.
+        """
+        said = self.line(*arguments, stdin=stdin, env=env)
+        if not said:
+            raise GitFailure(arguments[0], 0, _CUT_OFF)
+        return said
+
     def line_or_none(self, *arguments: str) -> str | None:
         """Return the output as one line, None when git answers that there is no such thing (status 1)."""
         try:
-            return self.line(*arguments) or None
+            return self.answer(*arguments)
         except GitFailure as failure:
             if failure.status == 1:
                 return None
@@ -176,27 +187,35 @@ class Plumbing:
 def _split_batch(output: bytes, count: int) -> "Iterator[Found | None]":
     position = 0
     for _ in range(count):
-        end = output.index(b"\n", position)
+        end = output.find(b"\n", position)
+        if end < 0:
+            command = "cat-file"
+            raise GitFailure(command, 0, _CUT_OFF)
         header = output[position:end]
         position = end + 1
         if header.endswith((b" missing", b" ambiguous")):
             yield None
             continue
         oid, kind, size = header.decode().split(" ")
-        yield Found(oid, kind, output[position : position + int(size)])
+        found = Found(oid, kind, output[position : position + int(size)])
         position += int(size) + 1
+        if position > len(output):
+            command = "cat-file"
+            raise GitFailure(command, 0, _CUT_OFF)
+        yield found
 
 
 def _move_in(folder: Path, objects: Path) -> None:
     # Indexes of packs last: a pack without its index is not there, an index without its pack is an error.
     whole = [path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("tmp_")]
     found = sorted(whole, key=lambda path: path.suffix == ".idx")
-    for path in found:
-        sync_file(path)
+    sync_all(found, folder)
     places = {_moved(path, objects / path.parent.name / path.name) for path in found}
-    for place in places:
+    while places:
         with suppress(FileNotFoundError):
-            sync_folder(place)
+            sync_all(sorted(places), objects)
+            break
+        places = {place for place in places if place.is_dir()}
 
 
 def _moved(path: Path, target: Path) -> Path:

@@ -1,7 +1,9 @@
 """Brings the files of a snapshot back into the work tree: only what differs, each whole, and proved afterwards."""
 
+import errno
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ from churnflow.adapters.durable import (
     make_folder,
     remove,
     remove_leftovers,
-    sync_folder,
+    sync_all,
     temporary_in,
 )
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
@@ -21,6 +23,7 @@ from churnflow.adapters.places import opened_folder, refuse_blocked
 from churnflow.adapters.repository import Repository
 from churnflow.errors import ConflictError, IntegrityError
 
+_PATIENCE_SECONDS = (0.05, 0.2)
 _LINK = "120000"
 _SUBMODULE = "160000"
 _SPACE = 0x20
@@ -103,6 +106,11 @@ class Restorer:
         return path.startswith(prefix) and not path.startswith(f"{prefix}checkpoints/")
 
     def _ask(self, *arguments: str) -> bytes:
+        for wait_seconds in _PATIENCE_SECONDS:
+            with suppress(GitFailure):
+                return self._plumbing.run(*arguments)
+            # A `git gc` at the same time moves objects from one pack to another beneath a reader.
+            time.sleep(wait_seconds)
         try:
             return self._plumbing.run(*arguments)
         except GitFailure as failure:
@@ -124,14 +132,15 @@ class Restorer:
                 self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
                 for folder in {(self._repository.work_tree / path).parent for path in paths}:
                     remove_leftovers(folder)
+                whole = [path for path in paths if not (staging / path).is_symlink()]
+                sync_all([staging / path for path in whole], staging)
                 folders = {self._install(staging / path, path) for path in paths}
+                sync_all(sorted(folders), self._repository.work_tree)
             except GitFailure as failure:
                 message = f"the files of the checkpoint could not be written: {failure}"
                 raise ConflictError(message, hint="see what git says, then run the same command again") from failure
             finally:
                 remove(staging)
-        for folder in folders:
-            sync_folder(folder)
 
     def _install(self, staged: Path, path: str) -> Path:
         target = self._repository.work_tree / path
@@ -139,6 +148,8 @@ class Restorer:
         refuse_blocked(self._repository.work_tree, path)
         *folders, name = path.split("/")
         with explained(target), opened_folder(self._repository.work_tree, folders) as folder:
+            if _is_moved(staged, target, folder):
+                return target.parent
             temporary = temporary_in(target.parent).name
             try:
                 _copy(staged, temporary, folder)
@@ -197,6 +208,18 @@ def _copy(staged: Path, name: str, folder: int) -> None:
         target.flush()
         os.fchmod(descriptor, staged.stat().st_mode & 0o777)
         os.fsync(descriptor)
+
+
+def _is_moved(staged: Path, target: Path, folder: int) -> bool:
+    """Move a file that is durable already into its place in an open folder; False from another file system."""
+    try:
+        os.replace(staged, target.name, dst_dir_fd=folder)
+    except OSError as failure:
+        if failure.errno != errno.EXDEV:
+            # What the user can act on is the place, not our copy beside it.
+            raise OSError(failure.errno, failure.strerror, str(target)) from failure
+        return False
+    return True
 
 
 def _c_quoted(path: str) -> bytes:

@@ -92,7 +92,7 @@ class Snapshots:
             self._add(env, excluded)
             self._settle_ignored(env)
             self._include(env, also)
-            tree = self._plumbing.line("write-tree", env=env)
+            tree = self._plumbing.answer("write-tree", env=env)
             # Before the objects leave their quarantine: one that holds a secret is never in the repository.
             self._scan.refuse_leaks(tree, env)
             with suppress(FileNotFoundError):

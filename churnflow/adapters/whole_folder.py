@@ -82,6 +82,8 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         for path, data in files.items():
             _write(new, path, data)
+        for inner in (new, *(path for path in new.rglob("*") if path.is_dir())):
+            sync_folder(inner)
         if folder.exists():
             folder.rename(old)
         try:

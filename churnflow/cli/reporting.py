@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from churnflow.adapters.durable import explained, write_durably
+from churnflow.adapters.durable import explained, make_folder, remove_leftovers, write_durably
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import load_checkpoint
 from churnflow.cli.screens import lines_view
@@ -151,7 +151,8 @@ def _written(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:
     targets = {real: text, **{real.parent / name: plot for name, plot in plots.items()}}
     for target in targets:
         _refuse_foreign(target)
-    real.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(real.parent)
+    remove_leftovers(real.parent)
     for target, content in targets.items():
         write_durably(target, content.encode())
     return [path.parent / name for name in plots]

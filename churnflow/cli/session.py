@@ -7,13 +7,15 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from churnflow.cli.answer import Answer
+from churnflow.cli.answer import EXIT_NAMES, Answer
+from churnflow.errors import ConflictError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,8 +64,11 @@ class Session:
             )
             sys.stdout.flush()
         except (BrokenPipeError, SystemExit):
-            # Whoever read has gone, as `head` does; rich makes an exit of it. What is buffered must not fail once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read has gone, as `head` does; rich makes an exit of it.
+            _drop_what_is_left()
+        except OSError as failure:
+            _drop_what_is_left()
+            return _unwritten(answer, failure)
         return answer.code
 
     def _here(self, command: str) -> str:
@@ -85,6 +90,19 @@ class Session:
             sys.stderr.write(f"error: {one_line(answer.failure.text)}\nhint: {one_line(answer.failure.hint)}\n")
         for step in answer.next[:1]:
             sys.stdout.write(f"next: {step.command}\n")
+
+
+def _drop_what_is_left() -> None:
+    """Lead the standard output to nowhere: what is buffered must not fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(answer: Answer, failure: OSError) -> int:
+    """Say that the answer could not be written, as with `churnflow status > file` on a full disk; return the code."""
+    with suppress(OSError):
+        sys.stderr.write(f"error: the answer could not be written: {failure.strerror}\n")
+        sys.stderr.write(f"hint: the command itself ended with {EXIT_NAMES[answer.code]}; see `churnflow status`\n")
+    return answer.code or ConflictError.exit_code
 
 
 def session_of(context: typer.Context) -> Session:

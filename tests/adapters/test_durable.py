@@ -1,5 +1,6 @@
 """Files that are whole or absent: replaced, appended to, and swept up after a kill."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -8,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from churnflow.adapters.durable import append_durably, make_folder, remove_leftovers, write_durably
+from churnflow.adapters.durable import (
+    append_durably,
+    explained,
+    make_folder,
+    remove_leftovers,
+    sync_all,
+    write_durably,
+)
 from churnflow.errors import ConflictError
 from tests.adapters.faults import in_a_process
 
@@ -130,3 +138,21 @@ def test_only_what_a_dead_process_left_is_swept_up(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     remove_leftovers(tmp_path / "none")
+
+
+def test_a_disk_that_fails_is_said_with_what_to_look_at(tmp_path: Path) -> None:
+    with pytest.raises(ConflictError, match=f"the disk of {tmp_path} fails: Input/output error") as caught:  # noqa: SIM117
+        with explained(tmp_path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert caught.value.hint.startswith("see what the system's log says of that disk")
+
+
+def test_many_files_and_their_folders_are_synced_together(tmp_path: Path) -> None:
+    files = [tmp_path / f"folder_{number % 3}" / f"file_{number}" for number in range(40)]
+    for file in files:
+        make_folder(file.parent)
+        file.write_bytes(b"x")
+    sync_all(files, tmp_path)
+    sync_all(sorted({file.parent for file in files}), tmp_path)
+    with pytest.raises(FileNotFoundError):
+        sync_all([tmp_path / "gone"], tmp_path)

@@ -1,6 +1,9 @@
 """Git's plumbing driven from here: failures are told apart, and nothing waits forever."""
 
+import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +36,33 @@ def test_a_failure_carries_what_git_said(plumbing: Plumbing) -> None:
     assert not caught.value.is_disk_full
     with pytest.raises(GitFailure):
         plumbing.line_or_none("cat-file", "-p", "none")
+
+
+# Git ends well although its answer does not go through the pipe, as when it is killed behind a filter.
+CUT = """#!/bin/sh
+case "$*" in
+*"cat-file --batch"*) {git} "$@" | head -c 60 ;;
+*) {git} "$@" > /dev/null ;;
+esac
+"""
+
+
+def test_an_answer_that_is_cut_off_is_no_answer(
+    work: Work, plumbing: Plumbing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.commit()
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(CUT.format(git=shutil.which("git")))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    for names in (["HEAD"], ["HEAD", "HEAD"], ["HEAD^{tree}", "HEAD"]):
+        with pytest.raises(GitFailure, match="git cat-file failed: fatal: its answer was cut off"):
+            plumbing.read(names)
+    with pytest.raises(GitFailure, match="git rev-parse failed: fatal: its answer was cut off"):
+        plumbing.line_or_none("rev-parse", "HEAD")
+    with pytest.raises(GitFailure, match="git hash-object failed: fatal: its answer was cut off"):
+        plumbing.answer("hash-object", "--stdin")
 
 
 def test_an_answer_of_no_is_no_failure(plumbing: Plumbing) -> None:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,31 @@ def test_a_spoiled_artifact_is_made_again_by_the_new_run_that_its_error_names(pl
     advance(run, place.ports, phases=["build"])
     assert path.read_bytes() == data
     assert verify(place.run.id, place.ports).artifacts
+
+
+class ClockAt:
+    """A clock that somebody has set."""
+
+    def __init__(self, year: int) -> None:
+        self.year = year
+
+    def now(self) -> datetime:
+        return datetime(self.year, 7, 1, tzinfo=UTC)
+
+    def stopwatch(self) -> float:
+        return time.monotonic()
+
+
+@pytest.mark.parametrize("year", [1999, 2099])
+def test_a_clock_that_is_set_elsewhere_between_two_commands_puts_nothing_out_of_order(place: Place, year: int) -> None:
+    rollback(place.tag, replace(place.ports, clock=ClockAt(year)))
+    undo(place.ports)
+    assert place.states() == {"new"}
+    history = place.ports.checkpoints.history(place.run.id)
+    assert [kept.name for kept in history] == ["counted", "rescue", "counted", "rescue"]
+    assert [kept.number for kept in history] == [1, 2, 3, 4]
+    assert history[2].created_at.year == year
+    assert verify(place.run.id, place.ports).checkpoints == 4
 
 
 def test_rows_of_source_data_never_enter_git(place: Place) -> None:

@@ -153,3 +153,16 @@ def test_output_that_nobody_reads_any_more_is_no_error(shipped: Path) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_answer_for_which_the_disk_has_no_room_is_said_and_is_no_success(shipped: Path) -> None:
+    command = [sys.executable, "-m", "churnflow", "status"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=shipped, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 5
+    assert done.stderr.splitlines() == [
+        "error: the answer could not be written: No space left on device",
+        "hint: the command itself ended with ok; see `churnflow status`",
+    ]
