@@ -178,9 +178,12 @@ class Project:
             keep_traceback=self.keep_traceback,
         )
 
-    def lock(self, command: str) -> AbstractContextManager[None]:
-        """Hold the project's lock while writing. Raises ConflictError that names the process which holds it."""
-        return ProjectLock(self.repository.state_dir).lock(command)
+    def lock(self, command: str, *, alone: bool = False) -> AbstractContextManager[None]:
+        """Hold the project's lock while writing; alone: also that of all projects which share the store.
+
+        Raises ConflictError that names the process which holds it.
+        """
+        return ProjectLock(self.repository.state_dir, self.repository.shared_dir).lock(command, alone=alone)
 
     def workflow(self, named: str | None) -> Parsed:
         """Read the workflow that is named, or the project's only one."""

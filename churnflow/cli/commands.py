@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, Place]] = {
     "deploy": Place("deploying", "write what serves it elsewhere: an image, manifests"),
     "monitor": Place("monitoring", "watch what is served, and say what is to be done"),
     "score": Place("scoring", "score a file of customers: a ranked list with reasons"),
+    "gc": Place("freeing", "free what no checkpoint, release or run needs"),
     "forget": Place("forgetting", "take a person out of the predictions log"),
     "keys": Place("keys", "add, list or revoke the keys of the API"),
 }
