@@ -19,6 +19,7 @@ from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.release_files import ReleaseFiles
 from churnflow.adapters.remembered_code import RememberedCode
+from churnflow.adapters.remotes_file import RemotesFile
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
 from churnflow.adapters.step_code import StepCode
@@ -133,6 +134,11 @@ class Project:
     def tracked(self) -> TrackedTables:
         """What monitoring has recorded of each release."""
         return TrackedTables(self.monitor_dir / "tracked")
+
+    @cached_property
+    def remotes(self) -> RemotesFile:
+        """Where the checkpoints of this repository are shared."""
+        return RemotesFile(self.repository.shared_dir)
 
     @cached_property
     def files(self) -> SourceFiles:

@@ -159,6 +159,11 @@ def is_tag(name: str) -> bool:
     return _TAG.match(name) is not None
 
 
+def is_run(name: str) -> bool:
+    """Tell whether `name` has the form of a run's id."""
+    return is_tag(f"churnflow/{name}/1-a")
+
+
 def split_tag(tag: str) -> tuple[str, int, str]:
     """Return run, number and name of a checkpoint's tag. Raises UsageError for another form."""
     match = _TAG.match(tag)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
 from churnflow.adapters.git_chain import Chain, Link, is_tag, link_of, split_tag
 from churnflow.adapters.git_plumbing import Found, GitFailure, Plumbing
@@ -164,12 +163,15 @@ def _stray(ref: Ref) -> IntegrityError:
     return IntegrityError(message, hint="`churnflow verify` names the first link that is broken, and what mends it")
 
 
-def _refuse_unreadable(error: OSError) -> NoReturn | None:
+def _refuse_unreadable(error: OSError) -> None:
     if isinstance(error, FileNotFoundError):
-        return None
-    raise _unreadable(f"{Path(error.filename)}: {error.strerror}") from error
+        return
+    msg = f"{Path(error.filename)}: {error.strerror}"
+    raise _unreadable(msg) from error
 
 
 def _unreadable(why: str) -> IntegrityError:
     message = f"not every checkpoint of this repository can be read: {why}"
-    return IntegrityError(message, hint="see what `git fsck` says; `churnflow verify` names what is broken of this project")
+    return IntegrityError(
+        message, hint="see what `git fsck` says; `churnflow verify` names what is broken of this project"
+    )

@@ -43,6 +43,9 @@ _SETTINGS = (
     "tag.gpgSign=false",
     "gc.auto=0",
     "maintenance.auto=false",
+    # A transport like ext:: is a command in the clothes of an address.
+    "protocol.allow=never",
+    *(f"protocol.{transport}.allow=always" for transport in ("file", "ssh", "https", "http", "git")),
 )
 _OPTIONS = tuple(part for setting in _SETTINGS for part in ("-c", setting))
 

@@ -77,7 +77,9 @@ def _tables(folder: Path) -> Iterator[Tracked]:
             yield Tracked.model_validate_json(path.read_bytes())
         except ValidationError as failure:
             message = f"the record of what monitoring has found was altered: {path}"
-            raise IntegrityError(message, hint=f"remove it, and the next `churnflow monitor` makes it: rm {path}") from failure
+            raise IntegrityError(
+                message, hint=f"remove it, and the next `churnflow monitor` makes it: rm {path}"
+            ) from failure
 
 
 def _folders_in(folder: Path) -> list[Path]:
@@ -101,4 +103,6 @@ def _readable(place: Path) -> Iterator[None]:
         yield
     except OSError as failure:
         message = f"what is kept in {failure.filename or place} can not be read: {failure.strerror}"
-        raise IntegrityError(message, hint="give yourself read permission to it, then run the same command again") from failure
+        raise IntegrityError(
+            message, hint="give yourself read permission to it, then run the same command again"
+        ) from failure

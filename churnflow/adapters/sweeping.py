@@ -111,7 +111,13 @@ def _left_over(repository: Repository, store: ArtifactFiles, folders: Sequence[P
         yield Garbage("left-over", path, _size(path))
     runs = [run for folder in folders for home in (folder, folder / "monitor") for run in _listed(home / "runs")]
     within = ("", "monitor", "monitor/tracked", "serving")
-    for place in (shared, store.root / "tmp", shared / "steps", *(folder / name for folder in folders for name in within), *runs):
+    for place in (
+        shared,
+        store.root / "tmp",
+        shared / "steps",
+        *(folder / name for folder in folders for name in within),
+        *runs,
+    ):
         for path in leftovers(place):
             yield Garbage("left-over", path, _size(path))
 
@@ -126,6 +132,4 @@ def _size(path: Path) -> int:
     """Return the bytes of a file, or of all files in a folder."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
-    return sum(
-        Path(folder, name).lstat().st_size for folder, _, names in os.walk(path) for name in names
-    )
+    return sum(Path(folder, name).lstat().st_size for folder, _, names in os.walk(path) for name in names)

@@ -61,14 +61,15 @@ def gc(
 def _freed(found: Found) -> str:
     if not found.garbage:
         return "nothing"
-    count = Counter(one.kind for one in found.garbage)
+    count: Counter[str] = Counter(one.kind for one in found.garbage)
     parts = [f"{count[kind]} {one if count[kind] == 1 else many}" for kind, (one, many) in WORDS.items() if count[kind]]
     return f"{', '.join(parts)}: {bytes_text(sum(one.size_bytes for one in found.garbage))}"
 
 
 def _stays(found: Found) -> str:
     young = f"; {counted(found.young, 'object')} younger than an hour stay for now" if found.young else ""
-    return f"{counted(found.checkpoints, 'checkpoint')} and what is at work need {counted(found.needed, 'object')}{young}"
+    needed = f"{counted(found.checkpoints, 'checkpoint')} and what is at work need {counted(found.needed, 'object')}"
+    return needed + young
 
 
 def _data(found: Found) -> dict[str, Any]:
