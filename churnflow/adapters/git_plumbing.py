@@ -43,9 +43,6 @@ _SETTINGS = (
     "tag.gpgSign=false",
     "gc.auto=0",
     "maintenance.auto=false",
-    # A transport like ext:: is a command in the clothes of an address.
-    "protocol.allow=never",
-    *(f"protocol.{transport}.allow=always" for transport in ("file", "ssh", "https", "http", "git")),
 )
 _OPTIONS = tuple(part for setting in _SETTINGS for part in ("-c", setting))
 
@@ -89,6 +86,8 @@ class Plumbing:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_NO_LAZY_FETCH": "1",
+            # A transport like ext:: is a command in the clothes of an address; this outweighs what a config allows.
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
         }
 
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:

@@ -43,23 +43,28 @@ def lacking(line: Line, own: Mapping[str, Ref], other: Iterable[Ref]) -> list[Re
     taken = {ref.name: ref for ref in other if ref.run == line.run}
     commits = {link.commit: link.tag for link in line.links}
     tags = {f"refs/tags/{link.tag}": link.commit for link in line.links}
+    # Two lines of one run have tags of the same names: only where one holds the other's end is such a tag a moved one.
+    if taken.get(run_ref.name, run_ref).commit not in commits:
+        raise _went_on(line)
     for name, ref in taken.items():
         if name in tags and tags[name] != ref.commit:
-            tag = name.removeprefix("refs/tags/")
-            message = (
-                f"the tag {tag} names {tags[name][:12]} on one side and {ref.commit[:12]} on the other: it was moved"
-            )
+            tag, ours, theirs = name.removeprefix("refs/tags/"), tags[name][:12], ref.commit[:12]
+            message = f"the tag {tag} names {ours} on one side and {theirs} on the other: it was moved"
             hint = f"`churnflow verify {tag}` says whether it is right here; the other side has to put its own right"
             raise IntegrityError(message, hint=hint)
-    if any(ref.commit not in commits for ref in taken.values()):
-        message = (
-            f"the run {line.run} has other checkpoints on the other side, which do not lead up to {line.links[-1].tag}"
-        )
-        hint = "`churnflow pull` if they are only newer; two lines of one run are not merged: go on in a new run"
-        raise ConflictError(message, hint=hint)
+        if ref.commit not in commits:
+            raise _went_on(line)
     given = [own[name] for name in tags if name in own and name not in taken]
     is_behind = taken.get(run_ref.name, Ref("", "", "")).commit != run_ref.commit
     return [*([run_ref] if is_behind else []), *given]
+
+
+def _went_on(line: Line) -> ConflictError:
+    message = (
+        f"the run {line.run} has other checkpoints on the other side, which do not lead up to {line.links[-1].tag}"
+    )
+    hint = "`churnflow pull` if they are only newer; two lines of one run are not merged: go on in a new run"
+    return ConflictError(message, hint=hint)
 
 
 def refs_by_run(refs: Iterable[Ref]) -> dict[str, list[Ref]]:

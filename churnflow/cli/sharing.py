@@ -15,7 +15,7 @@ from churnflow.adapters.git_remote import GitRemote, remotes_of
 from churnflow.adapters.remote_store import RemoteStore, Report
 from churnflow.adapters.sharing import Shared
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.screens import bytes_text, counted, lines_view, table_view
+from churnflow.cli.screens import bytes_text, commands_view, counted, lines_view, table_view, together
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.watching import Silent
 from churnflow.domain.remote import DEFAULT, NAME, Remotes, split_url, why_refused
@@ -72,7 +72,7 @@ def remote_set(
         before = project.remotes.read()
         project.remotes.write(Remotes(urls={**before.urls, git: address}))
     text = f"records go to the git remote {git}, artifacts to {address}"
-    return Answer(data={"git": git, "url": address}, view=lines_view(text), next=(Next("churnflow push"),))
+    return Answer(data={"git": git, "url": address}, view=commands_view(text), next=(Next("churnflow push"),))
 
 
 def push(
@@ -190,7 +190,12 @@ def _answered(shared: Shared, where: str, after: Next) -> Answer:
         "bytes": shared.size_bytes,
         "refused": [str(failure) for failure in shared.refused],
     }
-    answer = Answer(data=data, view=lines_view(text, all_there), next=(after,), warnings=tuple(shared.notes))
+    answer = Answer(
+        data=data,
+        view=together(commands_view(text), lines_view(all_there)),
+        next=(after,),
+        warnings=tuple(shared.notes),
+    )
     failure = shared.failure()
     if failure is not None:
         failure.answer = Answer(data=data, view=answer.view, warnings=answer.warnings)  # type: ignore[attr-defined]
