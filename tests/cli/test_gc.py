@@ -261,6 +261,11 @@ def ref_file(project: Path) -> Path:
     return project / ".git" / "refs" / "churnflow" / "runs" / oldest(project)
 
 
+def move_back(project: Path) -> None:
+    ref = f"refs/churnflow/runs/{oldest(project)}"
+    git(project, "update-ref", ref, f"{ref}~1")
+
+
 def lose_record(project: Path) -> None:
     run = oldest(project)
     oid = git(project, "rev-parse", f"churnflow/{run}/02-built^{{commit}}:checkpoints/{run}/02-built.yaml")
@@ -280,6 +285,10 @@ def journal_of_oldest(project: Path) -> Path:
     return state("runs", oldest(project), "journal.jsonl")(project)
 
 
+def gone_work_tree(project: Path) -> Path:
+    return project.joinpath(".git", "worktrees", "gone", "churnflow", "root", "served.json")
+
+
 def spoil(place: Callable[[Path], Path]) -> Damage:
     def damage(project: Path) -> None:
         place(project).parent.mkdir(parents=True, exist_ok=True)
@@ -297,15 +306,14 @@ def spoil(place: Callable[[Path], Path]) -> Damage:
             lambda project: git(project, "tag", "-f", f"churnflow/{oldest(project)}/01-plan-approved", "HEAD"),
             id="a tag that was moved",
         ),
+        pytest.param(move_back, id="a run that was moved back"),
         pytest.param(lose_record, id="a checkpoint whose record is gone"),
         pytest.param(lose_run, id="a run whose refs are gone"),
         pytest.param(spoil(journal_of_oldest), id="the journal of an old run"),
         pytest.param(spoil(state("served.json")), id="the served release"),
         pytest.param(spoil(state("serving", "deployed.json")), id="what was deployed"),
         pytest.param(spoil(state("monitor", "tracked", f"{'0' * 64}.json")), id="what monitoring found"),
-        pytest.param(
-            spoil(lambda project: project / ".git/worktrees/gone/churnflow/root/served.json"), id="another work tree"
-        ),
+        pytest.param(spoil(gone_work_tree), id="another work tree"),
     ],
 )
 def test_with_anything_unreadable_it_stops_and_nothing_is_removed(littered: Path, cli: Cli, damage: Damage) -> None:
@@ -328,9 +336,11 @@ with said():
 """
 
 
-@pytest.mark.parametrize("place", ["refs/churnflow/runs", "churnflow/steps", "churnflow/root/runs"])
-def test_a_folder_that_may_not_be_entered_stops_it(littered: Path, place: str) -> None:
-    folder = littered / ".git" / place
+@pytest.mark.parametrize(
+    "place", [("refs", "churnflow", "runs"), ("churnflow", "steps"), ("churnflow", "root", "runs")], ids="-".join
+)
+def test_a_folder_that_may_not_be_entered_stops_it(littered: Path, place: tuple[str, ...]) -> None:
+    folder = littered.joinpath(".git", *place)
     folder.chmod(0)
     said = in_a_process(NO_PERMISSION, littered, plain=True)
     folder.chmod(0o755)
@@ -341,9 +351,9 @@ def test_a_folder_that_may_not_be_entered_stops_it(littered: Path, place: str) -
 KILLED = """
 import os, signal, sys
 left = int(sys.argv[1])
-def hook(event, _):
+def hook(event, about):
     global left
-    if event in ("os.remove", "os.rmdir"):
+    if event in ("os.remove", "os.rmdir") and "churnflow" in os.fspath(about[0]):
         left -= 1
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
