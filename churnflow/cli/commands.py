@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, Place]] = {
     "pull": Place("sharing", "fetch the checkpoints, or one's artifacts, from a remote"),
     "remote": Place("sharing", "say where checkpoints are shared"),
     "gc": Place("freeing", "free what no checkpoint, release or run needs"),
+    "doctor": Place("doctoring", "try out what churnflow needs of this machine"),
     "forget": Place("forgetting", "take a person out of the predictions log"),
     "keys": Place("keys", "add, list or revoke the keys of the API"),
 }
