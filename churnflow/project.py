@@ -20,6 +20,7 @@ from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.release_files import ReleaseFiles
 from churnflow.adapters.remembered_code import RememberedCode
+from churnflow.adapters.remotes_file import RemotesFile
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
 from churnflow.adapters.step_code import StepCode
@@ -143,6 +144,11 @@ class Project:
         return TrackedTables(self.monitor_dir / "tracked")
 
     @cached_property
+    def remotes(self) -> RemotesFile:
+        """Where the checkpoints of this repository are shared."""
+        return RemotesFile(self.repository.shared_dir)
+
+    @cached_property
     def files(self) -> SourceFiles:
         """The source files that steps read."""
         return SourceFiles(self.root, self.store, self.repository.state_dir)
@@ -186,9 +192,12 @@ class Project:
             keep_traceback=self.keep_traceback,
         )
 
-    def lock(self, command: str) -> AbstractContextManager[None]:
-        """Hold the project's lock while writing. Raises ConflictError that names the process which holds it."""
-        return ProjectLock(self.repository.state_dir).lock(command)
+    def lock(self, command: str, *, alone: bool = False) -> AbstractContextManager[None]:
+        """Hold the project's lock while writing; alone: also that of all projects which share the store.
+
+        Raises ConflictError that names the process which holds it.
+        """
+        return ProjectLock(self.repository.state_dir, self.repository.shared_dir).lock(command, alone=alone)
 
     def workflow(self, named: str | None) -> Parsed:
         """Read the workflow that is named, or the project's only one."""

@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from difflib import get_close_matches
@@ -87,6 +87,22 @@ class ArtifactFiles:
             message = f"no such file: {path}"
             raise UsageError(message, hint="check the path in the workflow")
         return self._publish(name, FILE_CODEC, path.suffix, lambda temporary: copy_hashing(path, temporary))
+
+    def receive(self, artifact: Artifact, chunks: Iterable[bytes], source: str) -> None:
+        """Store bytes that come from elsewhere, if they are those of `artifact`; `source` says where they are from.
+
+        Raises IntegrityError for any other bytes, of which nothing is kept.
+        """
+
+        def write(temporary: Path) -> str:
+            found, size = write_hashing(chunks, temporary)
+            if (found, size) != (artifact.sha256, artifact.size_bytes):
+                message = f"the bytes of {artifact.name} at {source} are not those of sha256 {artifact.sha256[:12]}"
+                hint = "remove that object there, then `churnflow push` from a clone in which `churnflow verify` passes"
+                raise IntegrityError(message, hint=hint)
+            return found
+
+        self._publish(artifact.name, artifact.codec, "", write)
 
     def get(self, artifact: Artifact) -> object:
         """Return the value after its bytes were hashed (once per process); codec `file` gives the path.
@@ -220,6 +236,20 @@ def copy_hashing(source: Path, target: Path) -> str:
         os.close(reading)
 
 
+def write_hashing(chunks: Iterable[bytes], target: Path) -> tuple[str, int]:
+    """Write chunks to a new file; return the sha256 and the number of the bytes that were written."""
+    hasher, size = hashlib.sha256(), 0
+    writing = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        for chunk in chunks:
+            hasher.update(chunk)
+            write_all(writing, chunk)
+            size += len(chunk)
+    finally:
+        os.close(writing)
+    return hasher.hexdigest(), size
+
+
 def _share_blocks(reading: int, writing: int) -> bool:
     try:
         fcntl.ioctl(writing, _FICLONE, reading)
@@ -248,7 +278,8 @@ def signature_of(status: os.stat_result) -> Signature:
 def _broken(artifact: Artifact, path: Path, how: str) -> IntegrityError:
     return IntegrityError(
         f"the artifact {artifact.name} (sha256 {artifact.sha256[:12]}) is {how}",
-        hint=f"bring {path} back from a backup or another clone, or make it again: churnflow run --new",
+        hint=f"`churnflow pull` fetches it from the remote; without one bring {path} back from a backup or another "
+        "clone, or make it again: churnflow run --new",
     )
 
 

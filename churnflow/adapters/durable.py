@@ -173,11 +173,15 @@ def remove_leftovers(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
 
     Nothing else is touched, since `folder` may be one of the user's.
     """
+    for path in leftovers(folder, prefix):
+        remove(path)
+
+
+def leftovers(folder: Path, prefix: str = TEMPORARY_PREFIX) -> list[Path]:
+    """Return what `remove_leftovers` removes."""
     ours = re.compile(rf"{re.escape(prefix)}(\d+)(-[0-9a-f]+)?(\..*)?")
-    for path in folder.iterdir() if folder.is_dir() else ():
-        match = ours.fullmatch(path.name)
-        if match and not _is_alive(int(match[1])):
-            remove(path)
+    found = ((path, ours.fullmatch(path.name)) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return [path for path, match in found if match and not _is_alive(int(match[1]))]
 
 
 def remove(path: Path) -> None:

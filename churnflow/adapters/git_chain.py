@@ -68,8 +68,11 @@ class Chain:
     def links(self, run_id: str) -> list[Link]:
         """Return the chain of a run, oldest first. Raises IntegrityError for a link that is missing or foreign."""
         tip = self.tip(run_id)
-        if tip is None:
-            return []
+        return [] if tip is None else self.links_to(tip)
+
+    def links_to(self, tip: Link) -> list[Link]:
+        """Return the chain that ends at `tip`, oldest first. Raises IntegrityError as `links` does."""
+        run_id = split_tag(tip.tag)[0]
         listed = self._plumbing.line("rev-list", "--first-parent", f"--max-count={tip.number}", tip.commit)
         links = [link_of(found, run_id) for found in self._plumbing.read(listed.splitlines())]
         links.reverse()
@@ -154,6 +157,11 @@ def ref_of(run_id: str) -> str:
 def is_tag(name: str) -> bool:
     """Tell whether `name` has the form of a checkpoint's tag."""
     return _TAG.match(name) is not None
+
+
+def is_run(name: str) -> bool:
+    """Tell whether `name` has the form of a run's id."""
+    return is_tag(f"churnflow/{name}/1-a")
 
 
 def split_tag(tag: str) -> tuple[str, int, str]:

@@ -87,6 +87,8 @@ class Plumbing:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_NO_LAZY_FETCH": "1",
+            # A transport like ext:: is a command in the clothes of an address; this outweighs what a config allows.
+            "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
         }
 
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:

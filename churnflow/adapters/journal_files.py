@@ -105,13 +105,22 @@ class JournalFiles:
             hint = f"rm {shlex.quote(str(path))}, then the same rollback again: churnflow rollback REF"
             raise IntegrityError(message, hint=hint) from None
 
+    def kept(self, run_id: str) -> tuple[Run, tuple[Entry, ...]] | None:
+        """Return a run and every entry that its journal ever took, also what a rollback left; None without a journal.
+
+        Raises IntegrityError for a damaged file.
+        """
+        path = self._path(run_id)
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        return _parse(text, path), _every_entry(text, path)
+
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         """Return the run and record of a passed step with this key, None if no such step was ever done here."""
-        try:
-            found = _Reusable.model_validate_json((self._steps / f"{key}.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
-            return None
-        return (found.run, found.record) if found.record.key == key else None
+        found = _result_at(self._steps / f"{key}.json")
+        return (found.run, found.record) if found is not None and found.record.key == key else None
 
     def _remember(self, run_id: str, record: StepRecord) -> None:
         # Renamed without a sync: what a power cut spoils here is a result that is computed once more.
@@ -134,6 +143,19 @@ class JournalFiles:
         return self._state / "runs" / run_id / "journal.jsonl"
 
 
+def read_result(path: Path) -> StepRecord | None:
+    """Return the record of a result that is kept for reuse, None where the file is gone or spoiled."""
+    found = _result_at(path)
+    return None if found is None else found.record
+
+
+def _result_at(path: Path) -> _Reusable | None:
+    try:
+        return _Reusable.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
 def _whole(run: Run, start: bytes) -> bytes:
     return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
 
@@ -152,6 +174,19 @@ def _parse(text: bytes, path: Path) -> Run:
     except ValidationError as failure:
         raise _damaged(path, f"line {number + 1} is not an entry") from failure
     return run.with_entries(entries)
+
+
+def _every_entry(text: bytes, path: Path) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), 1):
+        try:
+            if line.startswith((_RUN_LINE, _RESET_LINE)):
+                entries.extend(Run.model_validate_json(b"{" + line.split(b",", 1)[1]).entries)
+            else:
+                entries.append(_ENTRY.validate_json(line))
+        except ValidationError as failure:
+            raise _damaged(path, f"line {number} is not an entry") from failure
+    return tuple(entries)
 
 
 def _damaged(path: Path, why: str) -> IntegrityError:

@@ -9,6 +9,8 @@ from pathlib import Path
 from churnflow.errors import ConflictError, UsageError
 
 _KEPT = {"GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"}
+# How a remote is reached is the user's own affair, as it is for `git push`.
+_KEPT |= {"GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_SSL_CAINFO"}
 _KEPT_IDENTITY = {"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"}
 _DEADLINE_SECONDS = 60.0
 _QUESTION = (

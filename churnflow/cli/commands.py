@@ -45,6 +45,11 @@ COMMANDS: Final[dict[str, Place]] = {
     "deploy": Place("deploying", "write what serves it elsewhere: an image, manifests"),
     "monitor": Place("monitoring", "watch what is served, and say what is to be done"),
     "score": Place("scoring", "score a file of customers: a ranked list with reasons"),
+    "push": Place("sharing", "send the checkpoints with their artifacts to a remote"),
+    "pull": Place("sharing", "fetch the checkpoints, or one's artifacts, from a remote"),
+    "remote": Place("sharing", "say where checkpoints are shared"),
+    "gc": Place("freeing", "free what no checkpoint, release or run needs"),
+    "doctor": Place("doctoring", "try out what churnflow needs of this machine"),
     "forget": Place("forgetting", "take a person out of the predictions log"),
     "keys": Place("keys", "add, list or revoke the keys of the API"),
 }

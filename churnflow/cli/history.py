@@ -103,8 +103,8 @@ def log(
 ) -> Answer:
     """List the checkpoints of the run, newest last."""
     project = session_of(context).project()
-    run = project.run()
-    history = project.checkpoints.summaries(run.id)
+    run_id = _run_id(project)
+    history = project.checkpoints.summaries(run_id)
     rows = [
         [
             f"{summary.number:02d}",
@@ -119,12 +119,12 @@ def log(
     columns = ("no", "name", "created (UTC)", "confidence", "restores", "serves")
     data = {"checkpoints": [_brief(summary) for summary in history]}
     step = Next(f"churnflow show {history[-1].name}") if history else Next("churnflow status")
-    tags = f"each is the tag churnflow/{run.id}/NO-NAME, and a YAML file in checkpoints/{run.id}/"
+    tags = f"each is the tag churnflow/{run_id}/NO-NAME, and a YAML file in checkpoints/{run_id}/"
     notes = [tags] if rows else []
     if len(rows) < len(history):
         notes.append(f"{len(history) - len(rows)} older ones: churnflow log --all")
-    view = together(table_view(f"Checkpoints of run {run.id}", columns, rows), lines_view(*notes))
-    return Answer(data=data, view=view, next=(step,), run=run.id, checkpoint=history[-1].tag if history else None)
+    view = together(table_view(f"Checkpoints of run {run_id}", columns, rows), lines_view(*notes))
+    return Answer(data=data, view=view, next=(step,), run=run_id, checkpoint=history[-1].tag if history else None)
 
 
 def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
@@ -196,7 +196,7 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     project = session_of(context).project()
     ports = _ports(project)
     if ref is None:
-        run_id, found = project.run().id, verify_all(ports)
+        run_id, found = _run_id(project), verify_all(ports)
     else:
         tag = resolve(ref, project.journal.current(), ports)
         run_id, found = tag.split("/")[1], verify_one(tag, ports)
@@ -205,6 +205,12 @@ def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(met
     served = f"; serves {found.served}, bundle whole" if found.served else ""
     data = {"checkpoints": found.checkpoints, "artifacts": found.artifacts, "served": found.served}
     return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
+
+
+def _run_id(project: Project) -> str:
+    """Return the run that the project is at; in a clone, where it is at none yet, the newest that was fetched."""
+    fetched = [] if project.journal.current() else project.checkpoints.runs()
+    return fetched[-1] if fetched else project.run().id
 
 
 def _ports(project: Project) -> Ports:

@@ -121,7 +121,8 @@ def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
     parsed, release = asked.parsed, asked.release
     _refuse_approvals(parsed)
     project.catalog.require(parsed.workflow)
-    with ProjectLock(project.monitor_dir).lock("churnflow monitor"), _named_log(asked.url):
+    lock = ProjectLock(project.monitor_dir, project.repository.shared_dir)
+    with lock.lock("churnflow monitor"), _named_log(asked.url):
         ports = _ports(project, listener)
         run = project.new_run(parsed)
         ports.journal.start(run)

@@ -190,6 +190,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def bytes_text(count: int) -> str:
+    """Return a number of bytes as people read it: `512 bytes`, `3.4 MB`."""
+    size, units = float(count), ["bytes", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:  # noqa: PLR2004 - decimal units, as disks are sold
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+
+
 def measure_text(measure: Measure) -> str:
     """Return a metric with its interval and n, as screens print it."""
     count = "" if measure.n is None else f"n={measure.n:,}"

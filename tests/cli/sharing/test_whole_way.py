@@ -1,0 +1,58 @@
+"""The whole way: what one machine released is cloned, pulled, verified, gone back to, served and scored by another."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.cli.monitoring.conftest import released_once  # noqa: F401 - a project that serves a real release
+from tests.cli.sharing.conftest import At, Team, git, store_of
+from tests.customers import make_customers
+
+
+@pytest.fixture
+def released(released_once: Path, tmp_path: Path, at: At) -> Team:  # noqa: F811 - the fixture is asked for by its name
+    """A project that serves a real release, pushed."""
+    team = Team(tmp_path)
+    shutil.copytree(released_once, team.project)
+    git(team.project, "add", "-A")
+    git(team.project, "commit", "-qm", "code")
+    git(team.folder, "init", "-q", "--bare", "-b", "main", "bare.git")
+    git(team.project, "remote", "add", "origin", "../bare.git")
+    git(team.project, "push", "-q", "origin", "main")
+    assert at(team.project, "remote", "set", str(team.bytes)).code == 0
+    assert at(team.project, "push").code == 0
+    return team
+
+
+def test_a_clone_scores_the_same_customers_alike(released: Team, at: At) -> None:
+    customers = released.folder / "customers.csv"
+    make_customers(50, 7).drop(columns="churn", errors="ignore").to_csv(customers, index=False)
+    clone = released.clone()
+    for command in ("pull", "verify"):
+        assert at(clone, command).code == 0
+    assert at(clone, "rollback", "shipped").code == 0
+    lists = []
+    for folder in (released.project, clone):
+        outcome = at(folder, "score", str(customers), "-o", str(folder.parent / f"{folder.name}.csv"))
+        assert outcome.code == 0, outcome.err
+        lists.append(pd.read_csv(folder.parent / f"{folder.name}.csv"))
+    pd.testing.assert_frame_equal(lists[0], lists[1])
+    assert len(lists[1]) == 50
+
+
+@pytest.mark.parametrize(
+    "command", [("serve", "--port", "0"), ("score", "customers.csv", "-o", "out.csv"), ("verify",)]
+)
+def test_what_needs_the_bundle_says_which_command_fetches_it(released: Team, at: At, command: tuple[str, ...]) -> None:
+    clone = released.clone()
+    assert at(clone, "pull").code == 0
+    assert at(clone, "rollback", "shipped").code == 0
+    (clone / "customers.csv").write_text("tenure\n1\n")
+    shutil.rmtree(store_of(clone) / "sha256")
+    outcome = at(clone, *command)
+    assert (outcome.code, len(outcome.error)) == (6, 2)
+    assert "`churnflow pull`" in outcome.error[1]
+    assert at(clone, "pull").code == 0
+    assert at(clone, "verify").code == 0
