@@ -125,7 +125,10 @@ def main() -> int:
                 keeper = faults.fail(call, error)
                 violations += [*keeper.lost, *keeper.half]
                 runs[name] += 1
-            print(f"{name:12} {len(faults.calls):5} writing calls {runs[name]:6} faults {len(violations):5} violations")
+            print(
+                f"{name:12} {len(faults.calls):5} writing calls {runs[name]:6} faults {len(violations):5} violations",
+                flush=True,
+            )
             for line in violations:
                 print(f"    {line}", flush=True)
             wrong += len(violations)

@@ -109,7 +109,9 @@ def main() -> int:
                 keeper = cuts.cut(chance)
                 violations += [*keeper.lost, *keeper.half]
                 trees += 1
-            print(f"{name:12} {len(cuts.steps):5} steps {asked.trees:6} trees {len(violations):5} violations")
+            print(
+                f"{name:12} {len(cuts.steps):5} steps {asked.trees:6} trees {len(violations):5} violations", flush=True
+            )
             for line in violations:
                 print(f"    {line}", flush=True)
             wrong += len(violations)
