@@ -37,6 +37,7 @@ from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
+from churnflow.engine.reachable import needed_by
 from churnflow.engine.refs import resolve
 from churnflow.engine.verify import verify_all, verify_one
 from churnflow.project import Project, SystemClock
@@ -164,7 +165,16 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         "standings": [standing.model_dump(mode="json") for standing in standings],
     }
     step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
-    return Answer(data=data, view=together(*views), next=(step,), run=checkpoint.run.id, checkpoint=checkpoint.tag)
+    missing = {one.sha256 for one in needed_by(checkpoint) if not project.store.has(one)}
+    lacks = f"{counted(len(missing), 'artifact')} of it are not here; to fetch: `churnflow pull {checkpoint.tag}`"
+    return Answer(
+        data=data,
+        view=together(*views),
+        next=(step,),
+        run=checkpoint.run.id,
+        checkpoint=checkpoint.tag,
+        warnings=(lacks,) if missing else (),
+    )
 
 
 def _release_lines(release: Release | None) -> list[str]:

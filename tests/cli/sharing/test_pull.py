@@ -49,7 +49,16 @@ def test_without_the_bytes_a_command_names_the_one_that_fetches_them(
     assert (outcome.code, len(outcome.error)) == (6, 2)
     assert "`churnflow pull` fetches it from the remote" in outcome.error[1]
     assert outcome.out.endswith(f"next: churnflow -C {clone} pull\n")
-    assert at(clone, "show", "shipped").code == 0
+
+
+def test_a_checkpoint_without_its_bytes_can_be_shown_and_says_what_fetches_them(pushed: Team, at: At) -> None:
+    clone = pushed.clone()
+    tag = f"churnflow/{pushed.run}/04-shipped"
+    outcome = at(clone, "show", "shipped")
+    told = f"warning: 2 artifacts of it are not here; to fetch: `churnflow pull {tag}`\n"
+    assert (outcome.code, outcome.err) == (0, told)
+    assert at(clone, "pull", tag).code == 0
+    assert at(clone, "show", "shipped").err == ""
 
 
 def test_the_bytes_of_one_checkpoint_can_be_fetched_alone(pushed: Team, at: At) -> None:

@@ -195,3 +195,27 @@ def test_at_a_terminal_the_bytes_are_shown_as_they_go(team: Team) -> None:
     screen.expect(re.compile(r"sent .*bytes"))
     screen.expect_exact("next: churnflow log")
     assert ended(screen) == 0
+
+
+def test_a_git_remote_that_is_gone_is_said_and_what_others_there_are(team: Team, at: At) -> None:
+    git(team.project, "remote", "rename", "origin", "hub")
+    outcome = at(team.project, "push")
+    assert (outcome.code, outcome.error[0]) == (2, "error: git knows no remote 'origin'")
+    assert "its remotes are hub" in outcome.error[1]
+
+
+def test_of_several_remotes_the_one_that_is_named_is_meant(team: Team, at: At) -> None:
+    git(team.folder, "init", "-q", "--bare", "-b", "main", "second.git")
+    git(team.project, "remote", "add", "second", "../second.git")
+    git(team.project, "remote", "rename", "origin", "first")
+    for name in ("first", "second"):
+        assert at(team.project, "remote", "set", str(team.folder / f"bytes-{name}"), "--git", name).code == 0
+    (team.project / ".git" / "churnflow" / "remotes.json").write_text(
+        (team.project / ".git" / "churnflow" / "remotes.json").read_text().replace('"origin"', '"third"')
+    )
+    outcome = at(team.project, "push")
+    assert (outcome.code, outcome.error[0]) == (2, "error: which remote?")
+    assert at(team.project, "push", "second").code == 0
+    assert len(stored(team.folder / "bytes-second")) == 2
+    assert not (team.folder / "bytes-first").exists()
+    assert "churnflow" not in git(team.bare, "for-each-ref")
