@@ -192,7 +192,7 @@ def test_a_release_without_a_reference_says_that_drift_is_not_known(log: Any) ->
     log.write(predictions(make_customers(200, 32), [END - 100.0] * 200), [])
     found = seen(look(log.url, against=bare))
     assert "holds no reference of its training data" in texts(watch_drift(found, bare), "warning")
-    assert "too few predictions with bins" in texts(watch_quality(found, bare), "note")
+    assert "v1.0.0 holds no reference of its training data" in texts(watch_quality(found, bare), "note")
 
 
 def test_a_damaged_reference_or_card_is_named_or_left_alone(log: Any) -> None:
