@@ -14,7 +14,7 @@ from churnflow.domain.release import Release
 class PerformanceRow(Frozen):
     """What the served model did in one period; f1 where labels have arrived, the rates as shares of 1.
 
-    labelled: how many labels f1 rests on. labels_suffice: whether these are enough to judge by; older tables do not say.
+    labelled: how many labels f1 rests on. labels_suffice: whether these suffice to judge by; older tables do not say.
     """
 
     period: str
