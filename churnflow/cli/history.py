@@ -132,6 +132,33 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
     """Show a checkpoint: every confidence as a sum, every metric, what it holds and how to come back."""
     project = session_of(context).project()
     checkpoint = load_checkpoint(project, ref)
+    claims, standings = track_record(checkpoint.run, project.checkpoints)
+    lines = whole_ledger(as_of(checkpoint.run, checkpoint.created_at))
+    rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
+    artifacts = table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows)
+    views = [*_record_views(project, checkpoint), standings_view(standings), issues_view(lines), artifacts]
+    data = {
+        "checkpoint": checkpoint.model_dump(mode="json", by_alias=True),
+        "sha256": digest(checkpoint),
+        "issues": [line.model_dump(mode="json") for line in lines],
+        "claims": [claim.model_dump(mode="json") for claim in claims],
+        "standings": [standing.model_dump(mode="json") for standing in standings],
+    }
+    step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
+    missing = {one.sha256 for one in needed_by(checkpoint) if not project.store.has(one)}
+    lacks = f"{counted(len(missing), 'artifact')} of it are not here; to fetch: `churnflow pull {checkpoint.tag}`"
+    return Answer(
+        data=data,
+        view=together(*views),
+        next=(step,),
+        run=checkpoint.run.id,
+        checkpoint=checkpoint.tag,
+        warnings=(lacks,) if missing else (),
+    )
+
+
+def _record_views(project: Project, checkpoint: Checkpoint) -> list[View]:
+    """Return how to come back to a checkpoint, its confidences as sums, and its steps."""
     views: list[View] = [
         lines_view(
             f"{checkpoint.tag}",
@@ -151,30 +178,7 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         if confidence is not None:
             views.append(confidence_view(title, confidence))
     views.extend(_step_view(record) for record in checkpoint.run.steps())
-    claims, standings = track_record(checkpoint.run, project.checkpoints)
-    views.append(standings_view(standings))
-    lines = whole_ledger(as_of(checkpoint.run, checkpoint.created_at))
-    views.append(issues_view(lines))
-    rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]
-    views.append(table_view("Artifacts", ("name", "codec", "bytes", "sha256"), rows))
-    data = {
-        "checkpoint": checkpoint.model_dump(mode="json", by_alias=True),
-        "sha256": digest(checkpoint),
-        "issues": [line.model_dump(mode="json") for line in lines],
-        "claims": [claim.model_dump(mode="json") for claim in claims],
-        "standings": [standing.model_dump(mode="json") for standing in standings],
-    }
-    step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
-    missing = {one.sha256 for one in needed_by(checkpoint) if not project.store.has(one)}
-    lacks = f"{counted(len(missing), 'artifact')} of it are not here; to fetch: `churnflow pull {checkpoint.tag}`"
-    return Answer(
-        data=data,
-        view=together(*views),
-        next=(step,),
-        run=checkpoint.run.id,
-        checkpoint=checkpoint.tag,
-        warnings=(lacks,) if missing else (),
-    )
+    return views
 
 
 def _release_lines(release: Release | None) -> list[str]:
