@@ -211,7 +211,8 @@ def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confid
     final = final_confidence(run)
     confidence = final or _before_review(run, gate, stale)
     reasons = blockers(run, gate, stale)
-    rests_on = f"{'final' if final else 'build'} confidence {confidence.score}, band {_band(confidence.score, gate)}"
+    which = "final " if final else "" if gate.says else "build "
+    rests_on = f"{which}confidence {confidence.score}, band {_band(confidence.score, gate)}"
     untold = [f"{name}: not enough to tell: {text}" for name, text in not_told(run).items()]
     lines = [f"{rests_on}: {confidence.because}", *reasons, *untold, *_settled(run)]
     decided: Verdict = "ship"

@@ -70,7 +70,7 @@ def test_number_band_and_word_agree_on_the_screen_and_in_the_report(
     found = here("--json", "monitor")
     data = found.json["data"]
     assert (data["word"], data["confidence"]) == ("look", 79)
-    assert data["reasons"][0].startswith("build confidence 79, band 75-79 (look): capped at 79: drift.drifted_features")
+    assert data["reasons"][0].startswith("confidence 79, band 75-79 (look): capped at 79: drift.drifted_features")
     report = Path(data["reports"][0]).read_text()
     assert "**LOOK**, confidence 79" in report
     assert "**LOOK** with a confidence of 79" in report
