@@ -35,7 +35,9 @@ class Pull:
         """
         here = self._inventory.refs()
         there = git.refs()
-        git.fetch(self._unknown(there))
+        # Only what a ref leads to is whole: of objects that lie here, a kill may have kept others away.
+        held = {oid for ref in here for oid in (ref.oid, ref.commit)}
+        git.fetch([ref for ref in there if ref.oid not in held])
         wanted: list[Artifact] = []
         for refs in refs_by_run(there).values():
             try:
@@ -58,12 +60,6 @@ class Pull:
         self._shared.objects = len(taken)
         self._shared.size_bytes = sum(one.size_bytes for one in taken)
         return self._shared
-
-    def _unknown(self, refs: Sequence[Ref]) -> list[Ref]:
-        """Return the refs whose objects are not here yet."""
-        asked = "".join(f"{ref.oid}\n" for ref in refs).encode()
-        answers = self._plumbing.line("cat-file", "--batch-check", stdin=asked).splitlines()
-        return [ref for ref, answer in zip(refs, answers, strict=True) if answer.endswith(" missing")]
 
     def _taken(self, refs: Sequence[Ref], here: Sequence[Ref]) -> list[Artifact]:
         """Take over the records of one run, once they are proved; return the artifacts that they name."""

@@ -145,15 +145,13 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         "standings": [standing.model_dump(mode="json") for standing in standings],
     }
     step = Next(f"churnflow rollback {checkpoint.tag} --dry-run")
-    missing = {one.sha256 for one in needed_by(checkpoint) if not project.store.has(one)}
-    lacks = f"{counted(len(missing), 'artifact')} of it are not here; to fetch: `churnflow pull {checkpoint.tag}`"
     return Answer(
         data=data,
         view=together(*views),
         next=(step,),
         run=checkpoint.run.id,
         checkpoint=checkpoint.tag,
-        warnings=(lacks,) if missing else (),
+        warnings=_lacks(project, checkpoint),
     )
 
 
@@ -179,6 +177,13 @@ def _record_views(project: Project, checkpoint: Checkpoint) -> list[View]:
             views.append(confidence_view(title, confidence))
     views.extend(_step_view(record) for record in checkpoint.run.steps())
     return views
+
+
+def _lacks(project: Project, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return what to say of a checkpoint whose artifacts are not all here."""
+    missing = {one.sha256 for one in needed_by(checkpoint) if not project.store.has(one)}
+    text = f"{counted(len(missing), 'artifact')} of it are not here; to fetch: `churnflow pull {checkpoint.tag}`"
+    return (text,) if missing else ()
 
 
 def _release_lines(release: Release | None) -> list[str]:

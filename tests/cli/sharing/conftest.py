@@ -55,7 +55,7 @@ class Team:
 
     def clone(self, name: str = "clone") -> Path:
         """Clone the git remote as a colleague does, and say where the bytes are."""
-        git(self.folder, "clone", "-q", "bare.git", name)
+        git(self.folder, "clone", "-q", "--no-local", "bare.git", name)
         outcome = churnflow(self.folder / name, "remote", "set", str(self.bytes))
         assert outcome.code == 0, outcome.err
         return self.folder / name

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def forge_run(team: Team) -> str:
 def forge_record(team: Team) -> str:
     """Put a checkpoint with one digit changed into the place of the newest, under the same message."""
     work = team.folder / "forger"
-    git(team.folder, "clone", "-q", "bare.git", "forger")
+    git(team.folder, "clone", "-q", "--no-local", "bare.git", "forger")
     git(work, "fetch", "-q", "origin", "+refs/churnflow/*:refs/churnflow/*")
     tip = git(work, "rev-parse", f"refs/churnflow/runs/{team.run}")
     git(work, "checkout", "-q", tip)
@@ -163,7 +164,7 @@ def test_records_that_do_not_prove_whole_are_refused_by_name_and_no_ref_moves(
     pushed: Team, at: At, forge: Callable[[Team], str]
 ) -> None:
     name = forge(pushed)
-    git(pushed.folder, "clone", "-q", "--no-tags", "bare.git", "clone")
+    git(pushed.folder, "clone", "-q", "--no-local", "--no-tags", "bare.git", "clone")
     clone = pushed.folder / "clone"
     for folder in (clone, pushed.project):
         before = refs_of(folder)
@@ -210,7 +211,7 @@ def test_what_the_user_configured_to_fetch_does_not_come_along(pushed: Team, at:
 
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(pushed: Team, at: At) -> None:
-    git(pushed.folder, "clone", "-q", "--no-tags", "bare.git", "clone")
+    git(pushed.folder, "clone", "-q", "--no-local", "--no-tags", "bare.git", "clone")
     clone = pushed.folder / "clone"
     assert at(clone, "remote", "set", str(pushed.bytes)).code == 0
     number = 0
@@ -223,6 +224,18 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(pushed: Team, at: At) -> N
         line for line in refs_of(pushed.project) if "churnflow" in line
     }
     assert leftovers(clone) == []
+
+
+def test_records_of_which_a_kill_has_kept_half_away_are_fetched_again(pushed: Team, at: At) -> None:
+    git(pushed.folder, "clone", "-q", "--no-local", "--no-tags", "bare.git", "clone")
+    clone = pushed.folder / "clone"
+    assert at(clone, "remote", "set", str(pushed.bytes)).code == 0
+    tags = git(pushed.project, "for-each-ref", "--format=%(objectname) tag\n%(*objectname) commit", "refs/tags")
+    for oid, kind in (line.split() for line in tags.replace("\\n", "\n").splitlines()):
+        content = subprocess.run(["git", "cat-file", kind, oid], cwd=pushed.project, capture_output=True, check=True)
+        write = ["git", "hash-object", "-t", kind, "-w", "--stdin", "--literally"]
+        subprocess.run(write, cwd=clone, input=content.stdout, capture_output=True, check=True)
+    assert (at(clone, "pull").code, at(clone, "verify").code) == (0, 0)
 
 
 def test_the_list_of_reviewers_is_taken_once_and_told(pushed: Team, at: At) -> None:

@@ -45,7 +45,7 @@ def on_s3(team: Team, bucket: Any, run: Callable[..., Outcome]) -> Team:
 
 
 def colleague(team: Team, bucket: Any, run: Callable[..., Outcome]) -> Path:
-    git(team.folder, "clone", "-q", "bare.git", "colleague")
+    git(team.folder, "clone", "-q", "--no-local", "bare.git", "colleague")
     clone = team.folder / "colleague"
     assert run(clone, "remote", "set", f"s3://{bucket.name}/team/churn").code == 0
     return clone
