@@ -2,7 +2,6 @@
 
 import importlib
 import secrets
-import traceback
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Final, cast
 
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
+from churnflow.adapters.durable import explained, make_folder, make_private, write_durably
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
@@ -25,6 +25,7 @@ from churnflow.adapters.step_code import StepCode
 from churnflow.adapters.tracked_tables import TrackedTables
 from churnflow.domain.base import digest
 from churnflow.domain.evidence import Artifact
+from churnflow.domain.failures import without_messages
 from churnflow.domain.journal import Mark, Run
 from churnflow.domain.release import Change
 from churnflow.engine.parse import Parsed, read
@@ -180,6 +181,9 @@ class Project:
 
     def lock(self, command: str) -> AbstractContextManager[None]:
         """Hold the project's lock while writing. Raises ConflictError that names the process which holds it."""
+        for folder in {self.repository.git_dir / "churnflow", self.repository.shared_dir}:
+            with explained(folder):
+                make_private(folder)
         return ProjectLock(self.repository.state_dir).lock(command)
 
     def workflow(self, named: str | None) -> Parsed:
@@ -216,12 +220,11 @@ class Project:
         )
 
     def keep_traceback(self, error: BaseException) -> str:
-        """Write the traceback of `error` into the git directory and return where."""
+        """Write the traceback of `error`, without what it says, into the git directory and return where."""
         folder = self.repository.state_dir / "crash"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.log"
-        path.write_text("".join(traceback.format_exception(error)))
-        path.chmod(0o600)
+        write_durably(path, without_messages(error).encode(errors="backslashreplace"), 0o600)
         return str(path)
 
     def _workflow_sha256(self, path: str) -> str | None:

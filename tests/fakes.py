@@ -317,6 +317,9 @@ class FakeListener:
     def finished(self, phase: str, entry: ItemEntry) -> None:
         self.heard.append(f"finished {entry.name}")
 
+    def raised(self, item: Item, error: BaseException) -> None:
+        self.heard.append(f"{item.name} raised {error}")
+
     def progress(self, item: Item) -> Progress:
         def move(done: int, total: int, text: str = "") -> None:
             self.heard.append(f"{item.name} {done}/{total}")

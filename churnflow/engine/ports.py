@@ -196,6 +196,9 @@ class Listener(Protocol):
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """An item has ended with this entry."""
 
+    def raised(self, item: Item, error: BaseException) -> None:
+        """A step has raised something that is no error for the user; what it says may quote data, and is not kept."""
+
     def progress(self, item: Item) -> Progress:
         """Return what a running step calls to move its bar."""
 
