@@ -121,6 +121,15 @@ class Project:
         return self.serving_dir / "pseudonym.key"
 
     @property
+    def identifiers_key_path(self) -> Path:
+        """Where the key is that steps hash identifiers with.
+
+        It is another than that of the predictions log, which goes wherever the API runs; this one never leaves the
+        repository, whose work trees share it as they share the results that were made with it.
+        """
+        return self.repository.shared_dir / "identifiers.key"
+
+    @property
     def log_url(self) -> str:
         """The URL of the predictions log where none is named: a SQLite file beside the keys."""
         return f"sqlite:///{self.serving_dir / 'predictions.db'}"
@@ -177,6 +186,7 @@ class Project:
             workflow_sha256=self._workflow_sha256,
             release_change=self._release_change,
             keep_traceback=self.keep_traceback,
+            pseudonym=self.pseudonym,
         )
 
     def lock(self, command: str) -> AbstractContextManager[None]:
@@ -226,6 +236,18 @@ class Project:
         path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.log"
         write_durably(path, without_messages(error).encode(errors="backslashreplace"), 0o600)
         return str(path)
+
+    def pseudonym(self, identifier: str) -> str:
+        """Return what stands for an identifier in the artifacts of this repository."""
+        return cast("str", self._pseudonyms.pseudonym(self._identifiers_key, identifier))
+
+    @cached_property
+    def _pseudonyms(self) -> Any:
+        return importlib.import_module("churnflow.modelling.pseudonyms")
+
+    @cached_property
+    def _identifiers_key(self) -> bytes:
+        return cast("bytes", self._pseudonyms.secret_at(self.identifiers_key_path))
 
     def _workflow_sha256(self, path: str) -> str | None:
         try:

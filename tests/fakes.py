@@ -374,6 +374,7 @@ class World:
             workflow_sha256=lambda _: self.workflow_sha256,
             release_change=self.release_change,
             keep_traceback=self.keep_traceback,
+            pseudonym=lambda text: f"p:{digest(text)[:32]}",
         )
 
     def begin(self, text: str, run_id: str = "261123-aaaa") -> Run:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from churnflow.domain.contract import Evidence, Progress, Released
+from churnflow.domain.contract import Evidence, Progress, Pseudonyms, Released
 from churnflow.domain.workflow import Step
 from churnflow.engine.annotations import (
     adapter_of,
@@ -29,7 +29,7 @@ from churnflow.engine.annotations import (
 from churnflow.errors import UsageError
 
 _OF_PYDANTIC: Final = frozenset(get_args(ErrorType))
-Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "default"]
+Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "pseudonyms", "default"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collectio
             sources[name] = ("evidence", None)
         elif parameter.annotation is Progress:
             sources[name] = ("progress", None)
+        elif Pseudonyms in members(parameter.annotation):
+            sources[name] = ("pseudonyms", None)
         elif name in step.params:
             sources[name] = (_given(parameter, step.params[name]), step.params[name])
         elif name in step.needs or (parameter.required and name in artifacts):

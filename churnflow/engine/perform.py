@@ -295,6 +295,7 @@ class _Call:
             "artifact": lambda _, artifact: self._ports.store.get(artifacts[artifact]),
             "evidence": lambda *_: Evidence(requirements=self._run.declared.requirements, steps=self._run.steps()),
             "progress": lambda *_: self._ports.listener.progress(self._step),
+            "pseudonyms": lambda *_: self._ports.pseudonym,
             "default": lambda _, default: default,
         }
         return {name: make[source](name, detail) for name, (source, detail) in self._filling.sources.items()}

@@ -28,6 +28,7 @@ Kind = Literal["number", "category", "text", "date"]
 MOSTLY: Final = 0.99
 UNIQUE_SHARE: Final = 0.5
 LEFT_OUT: Final = "left out by the workflow"
+HASHED: Final = "kept as a keyed hash for joins, never a feature"
 _DATED: Final = ("date", "time", "stamp", "since", "joined", "created", "updated", "birth", "dob", "datum")
 _VERSION: Final = re.compile(r"[0-9]\.[0-9]\.[0-9]{2}")
 _SHORT_YEAR: Final = re.compile(r"[0-9]{1,2}([-/. ])(?:[0-9]{1,2}|[A-Za-z]{3,9})\1(?:[0-5][0-9]|6[0-8])")
@@ -40,7 +41,7 @@ class Verdict:
     """What a column is and why, and how its texts are read. refused: why it is no feature, empty if it is one.
 
     doubt: why it may be misread. variants: spellings read as one, by the usual one. kept: words that are values here.
-    infinite: how many rows hold an infinite number.
+    infinite: how many rows hold an infinite number. hashed: its values name persons, and are kept as pseudonyms.
     """
 
     kind: Kind
@@ -54,6 +55,7 @@ class Verdict:
     variants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
     infinite: int = 0
+    hashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,11 @@ def _left_out(column: Look) -> Verdict:
     return _unused(column, "text", LEFT_OUT, LEFT_OUT)
 
 
+def _hashed(column: Look) -> Verdict:
+    found = personal.recognise(column.name, column.present)
+    return replace(_unused(column, "text", HASHED, HASHED), personal=found, hashed=True)
+
+
 def _declared_number(column: Look) -> Verdict:
     found = _as_number(column, 0.0)
     if found is None or not np.isfinite(figures(_plain(found.present, found.reading.numerals))).any():
@@ -267,6 +274,7 @@ _RULES: Final[Sequence[Rule]] = (
 )
 _DECLARED: Final[Mapping[str, Sequence[Rule]]] = {
     "drop": (_left_out,),
+    "hash": (_hashed,),
     "number": (_empty, _declared_number),
     "category": (_empty, _constant, _declared_category),
     "date": (_empty, _declared_date),

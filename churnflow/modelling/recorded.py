@@ -70,6 +70,7 @@ def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], miss
         "read_as_values": [{"value": one.word, "rows": one.rows, "because": one.because} for one in verdict.kept],
         "variants": {level: list(texts) for level, texts in verdict.variants.items()} if feature else {},
         "coerced": dict(coerced),
+        "hashed": column.hashed,
     }
     return {
         "name": column.name,

@@ -1,7 +1,6 @@
 """What the API writes to its standard error: failures by type and place, for what they say may quote a customer."""
 
 import copy
-import logging
 from typing import Any, Final
 
 from uvicorn.config import LOGGING_CONFIG

@@ -11,10 +11,10 @@ from churnflow.domain.failures import Placed, place_of, without_messages
 CELL = "ann@example.org"
 
 
-def raised(kind: str) -> BaseException:
+def raised(kind: str) -> Exception:
     try:
         _fail(kind)
-    except BaseException as error:
+    except Exception as error:
         error.add_note(f"seen with {CELL}")
         return error
     raise AssertionError
