@@ -31,6 +31,13 @@ from churnflow.errors import UsageError
 _OF_PYDANTIC: Final = frozenset(get_args(ErrorType))
 Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "pseudonyms", "default"]
 
+# What the engine itself hands over, by annotation.
+_OF_THE_ENGINE: Final[Mapping[object, Source]] = {
+    Evidence: "evidence",
+    Progress: "progress",
+    Pseudonyms: "pseudonyms",
+}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -105,12 +112,9 @@ def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collectio
     """
     sources: dict[str, tuple[Source, Any]] = {}
     for name, parameter in known.items():
-        if parameter.annotation is Evidence:
-            sources[name] = ("evidence", None)
-        elif parameter.annotation is Progress:
-            sources[name] = ("progress", None)
-        elif Pseudonyms in members(parameter.annotation):
-            sources[name] = ("pseudonyms", None)
+        own = next((source for kind, source in _OF_THE_ENGINE.items() if kind in members(parameter.annotation)), None)
+        if own is not None:
+            sources[name] = (own, None)
         elif name in step.params:
             sources[name] = (_given(parameter, step.params[name]), step.params[name])
         elif name in step.needs or (parameter.required and name in artifacts):

@@ -90,8 +90,8 @@ def cast(table: Table, columns: Sequence[Column], found: Labels, pseudonym: Call
     """Cast every row, and set apart what is ragged, unlabelled, no number, out of range, or a contradicting id.
 
     Columns keep the order of the file; the id and the time stay text, numbers and dates become float64, the target 0
-    and 1. Identifiers that are not to be kept become what `pseudonym` makes of them, by
-    default with a key that nobody keeps. Several rows of one id are allowed where the table has a time that tells them apart.
+    and 1. Identifiers that are not to be kept become what `pseudonym` makes of them, by default with a key that nobody
+    keeps. Several rows of one id are allowed where the table has a time that tells them apart.
     """
     used = [(place, column) for place, column in enumerate(columns) if column.role != "dropped"]
     outcomes = Outcomes([column for _, column in used], found, pseudonym or of_a_lost_key())

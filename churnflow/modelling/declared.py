@@ -78,7 +78,8 @@ class Declared:
 
         for name in self.protected:
             if name in taken or self.of(name).kind in {"drop", "hash"}:
-                message = f"{taken.get(name, f'the {_LEFT_OUT[self.of(name).kind]} column')} {name!r} is also named under protected"
+                role = taken.get(name, f"the {_LEFT_OUT.get(self.of(name).kind)} column")
+                message = f"{role} {name!r} is also named under protected"
                 raise UsageError(message, hint="name each column once; what is protected is never a feature anyway")
 
     def _taken(self) -> dict[str, str]:

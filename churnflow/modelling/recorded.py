@@ -7,10 +7,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from churnflow.modelling.cells import FEWEST
+from churnflow.modelling.disclosure import coarse
 from churnflow.modelling.profile import Column
 from churnflow.modelling.texts import MAX_LEVELS
 from churnflow.modelling.values import Floats
 
+_PARTS_OF_DATES: Final = 100
 _AT_ONCE: Final = 1 << 20
 
 
@@ -68,7 +71,7 @@ def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], miss
             {"value": one.value, "rows": one.rows, "because": one.because} for one in verdict.sentinels
         ],
         "read_as_values": [{"value": one.word, "rows": one.rows, "because": one.because} for one in verdict.kept],
-        "variants": {level: list(texts) for level, texts in verdict.variants.items()} if feature else {},
+        "variants": shown_variants(column) if feature else {},
         "coerced": dict(coerced),
         "hashed": column.hashed,
     }
@@ -90,6 +93,13 @@ def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], miss
     }
 
 
+def shown_variants(column: Column) -> dict[str, list[str]]:
+    """Return the spellings that were read as one, by the usual one, without those of fewer than ten rows."""
+    counts, variants = column.verdict.present.counts, column.verdict.variants
+    known = {level: [text for text in texts if counts[text] >= FEWEST] for level, texts in variants.items()}
+    return {level: texts for level, texts in known.items() if texts}
+
+
 def _levels(column: Column, kept: Kept | None) -> list[str]:
     if column.role == "target":
         return list(column.levels)
@@ -102,5 +112,9 @@ def _example(column: Column, kept: Kept | None, levels: list[str]) -> Any:
     """Return a usual value: the middle one of numbers and dates, the most frequent level of a category."""
     if column.kind == "category" or kept is None:
         return next(iter(levels), None)
+    if kept.middle is None or kept.low is None or kept.high is None:
+        return None
     calendar = column.reading.calendar
-    return kept.middle if calendar is None or kept.middle is None else calendar.written(kept.middle)
+    if calendar is None:
+        return coarse(kept.middle, kept.low, kept.high)
+    return calendar.written(coarse(kept.middle, kept.low, kept.high, _PARTS_OF_DATES))

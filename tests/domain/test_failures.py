@@ -14,7 +14,7 @@ CELL = "ann@example.org"
 def raised(kind: str) -> Exception:
     try:
         _fail(kind)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         error.add_note(f"seen with {CELL}")
         return error
     raise AssertionError
