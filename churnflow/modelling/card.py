@@ -43,7 +43,7 @@ def candidate_files(
     And `reference.json`, which drift is measured against, where there is a reference. Whom the model was trained on is
     not told: it goes wherever the release is served, and who knows a customer's id or row could ask it for them.
     Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
-    The card's `embedded_rows`: how many of the `training_rows` stand in the model itself, as `embedding` looks for them.
+    The card's `embedded_rows`: how many of the `training_rows` stand in the model, as `embedding` finds them.
     The card's `calibration`: slope and intercept of the line, and the knots of the curve, as PortableModel has them.
     """
     card = {

@@ -46,13 +46,15 @@ def usual_range(ordered: Floats) -> tuple[float, float]:
     Fewer than ten customers far out at an end (Tukey, Exploratory Data Analysis, 1977) are left out, and the ends are
     moved outward to round numbers, a hundredth of the range apart at most: the extreme is one customer's own value.
     """
-    first, third = np.quantile(ordered, (0.25, 0.75))
+    last = len(ordered) - 1
+    first, third = (float(ordered[round(share * last)]) for share in (0.25, 0.75))
     reach = _FAR_OUT * (third - first)
-    below, above = int((ordered < first - reach).sum()), int((ordered > third + reach).sum())
+    below = int(np.searchsorted(ordered, first - reach))
+    above = last + 1 - int(np.searchsorted(ordered, third + reach, side="right"))
     low = float(ordered[below if is_few(below) else 0])
-    high = float(ordered[len(ordered) - 1 - (above if is_few(above) else 0)])
+    high = float(ordered[last - (above if is_few(above) else 0)])
     digits = _digits(high - low, _PARTS_OF_RANGE)
-    return max(-LARGEST, -_raised(-low, digits)), min(LARGEST, _raised(high, digits))
+    return max(-LARGEST, 0.0 - _raised(-low, digits)), min(LARGEST, _raised(high, digits))
 
 
 def coarse(value: float, low: float, high: float, parts: int = _PARTS_OF_VALUE) -> float:

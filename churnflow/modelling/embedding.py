@@ -25,7 +25,7 @@ def embedded_rows(arrays: Mapping[str, npt.NDArray[Any]], matrix: Floats) -> int
         return 0
     found = np.zeros(len(matrix), dtype=np.bool_)
     for kind in _TYPES:
-        rows = matrix.astype(kind) + kind.type(0)
+        rows: npt.NDArray[Any] = np.add(matrix.astype(kind), 0, dtype=kind)
         places: dict[bytes, list[int]] = {}
         for place, row in enumerate(rows):
             places.setdefault(row.tobytes(), []).append(place)
@@ -49,7 +49,7 @@ def _flat(arrays: Mapping[str, npt.NDArray[Any]], kind: np.dtype[Any]) -> Iterat
         if not np.issubdtype(array.dtype, np.number):
             continue
         # Without a sign before zero, as bytes tell it apart.
-        values = array.astype(kind) + kind.type(0)
+        values: npt.NDArray[Any] = np.add(array.astype(kind), 0, dtype=kind)
         yield values.ravel()
         if values.ndim > 1 and min(values.shape) > 1:
             yield values.ravel(order="F")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnflow.modelling.cells import FEWEST
-from churnflow.modelling.disclosure import coarse
+from churnflow.modelling.disclosure import coarse, usual_range
 from churnflow.modelling.profile import Column
 from churnflow.modelling.texts import MAX_LEVELS
 from churnflow.modelling.values import Floats
@@ -21,8 +21,8 @@ _AT_ONCE: Final = 1 << 20
 class Kept:
     """What the rows that are kept hold of a column.
 
-    Of numbers the least, the greatest and the middle one, and whether all are whole, None and False without any; of a
-    category its levels with the number of their rows.
+    Of numbers their usual range and a usual one, as `disclosure` tells them, and whether all are whole, None and False
+    without any; of a category its levels with the number of their rows.
     """
 
     low: float | None = None
@@ -45,10 +45,11 @@ class Kept:
             order = np.argsort(found)
             found, ends = found[order], np.cumsum(rows[held][order])
             middle = found[np.searchsorted(ends, ends[-1] // 2, side="right")]
+        spread = found if rows is None else np.repeat(found, rows[held][order])
+        low, high = usual_range(spread)
         parts = (found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE))
         whole = all(bool(np.all(part == np.floor(part))) for part in parts)
-        # Without a sign before zero.
-        return cls(float(found[0]) + 0.0, float(found[-1]) + 0.0, float(middle) + 0.0, whole)
+        return cls(low, high, coarse(float(middle), low, high), whole)
 
 
 def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], missing: frozenset[str]) -> dict[str, Any]:
@@ -105,16 +106,15 @@ def _levels(column: Column, kept: Kept | None) -> list[str]:
         return list(column.levels)
     if kept is None or column.role != "feature" or column.kind != "category":
         return []
-    return sorted(kept.levels, key=lambda level: (-kept.levels[level], level))[:MAX_LEVELS]
+    usual = [level for level, rows in kept.levels.items() if rows >= FEWEST]
+    return sorted(usual, key=lambda level: (-kept.levels[level], level))[:MAX_LEVELS]
 
 
 def _example(column: Column, kept: Kept | None, levels: list[str]) -> Any:
     """Return a usual value: the middle one of numbers and dates, the most frequent level of a category."""
     if column.kind == "category" or kept is None:
         return next(iter(levels), None)
-    if kept.middle is None or kept.low is None or kept.high is None:
-        return None
     calendar = column.reading.calendar
-    if calendar is None:
-        return coarse(kept.middle, kept.low, kept.high)
+    if calendar is None or kept.middle is None or kept.low is None or kept.high is None:
+        return kept.middle
     return calendar.written(coarse(kept.middle, kept.low, kept.high, _PARTS_OF_DATES))
