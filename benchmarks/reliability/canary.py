@@ -57,8 +57,10 @@ class Canary:
         """Return the environment of every command: no one's git settings, and temporary files where they are sought."""
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-            **{"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "TMPDIR": str(self.temporary)},
-            **{"OMP_NUM_THREADS": "1"},
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "TMPDIR": str(self.temporary),
+            "OMP_NUM_THREADS": "1",
         }
 
     def run(self, *arguments: str, fail_in: str = "", folder: Path | None = None) -> int:
@@ -159,7 +161,7 @@ def _declare(project: Path) -> None:
 def fail(canary: Canary, step: str) -> None:
     """Fail a step while it has rows at hand."""
     code = canary.phases(fail_in=step)
-    _require(code == 7, f"the step {step} did not fail: {code}", canary.said)  # noqa: PLR2004 - a step failed
+    _require(code == 7, f"the step {step} did not fail: {code}", canary.said)
 
 
 def misread(canary: Canary, *, short: bool) -> None:
@@ -181,7 +183,7 @@ def serve(canary: Canary) -> None:
         stderr=subprocess.STDOUT,
         umask=0,
     ) as server:
-        assert server.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert server.stdout is not None
         heard = server.stdout.readline()
         address = heard.decode().split()[-1] if heard.startswith(b"listening") else ""
         try:
@@ -290,7 +292,12 @@ def open_to_others(canary: Canary) -> list[str]:
 
 def report(canary: Canary, seed: int) -> int:
     """Print how many tokens were found in each place, and where."""
-    total, lines = 0, []
+    # What is sought for must be found where it stands, or nothing was proved.
+    control = len(canary.search.found((canary.input / "customers.csv").read_bytes()))
+    _require(control >= len(canary.planted.lines), "the tokens are not found in their own table", {})
+    answered = sum(b"prediction_id" in said for name, said in canary.said.items() if name.startswith("API"))
+    _require(answered > 0, "the API predicted nobody", {})
+    total, lines = 0, list[str]()
     sys.stdout.write(
         f"Canary: {ROWS} customers, {sum(map(len, canary.planted.cells.values())):,} tokens, seed {seed}\n"
     )
@@ -333,8 +340,9 @@ def _failing(step: str, arguments: list[str]) -> int:
 
 def _require(holds: bool, what: str, said: dict[str, bytes]) -> None:  # noqa: FBT001
     if not holds:
-        last = list(said.items())[-1:] or [("", b"")]
-        raise SystemExit(f"canary: {what}\n{last[0][0]}\n{last[0][1].decode(errors='replace')[-3000:]}")
+        name, last = list(said.items())[-1] if said else ("", b"")
+        message = f"canary: {what}\n{name}\n{last[-3000:].decode(errors='replace')}"
+        raise SystemExit(message)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def plant(rows: int, seed: int) -> Planted:
     odd_amount has a value with unusual digits in every row, so that any that is told can be recognised; city and joined
     have values of one to four customers among usual ones.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - drawn again from its seed
     cells: dict[str, set[str]] = {}
     lines = [HEADER]
     rare = [f"Zq{chance.getrandbits(48):012x}" for _ in range(rows // 40)]

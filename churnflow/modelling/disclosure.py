@@ -17,6 +17,8 @@ from churnflow.modelling.columns import LARGEST, Floats
 FEW: Final = f"fewer than {FEWEST}"
 # Tukey's outer fence: what lies farther from the quartiles than this many times their distance is far out.
 _FAR_OUT: Final = 3.0
+# As many decimals as the least of all floats has.
+_ALL_DIGITS: Final = 323
 _PARTS_OF_RANGE: Final = 100
 _PARTS_OF_VALUE: Final = 1000
 
@@ -64,7 +66,7 @@ def coarse(value: float, low: float, high: float, parts: int = _PARTS_OF_VALUE) 
 
 def _digits(span: float, parts: int) -> int:
     """Return how many decimals tell numbers apart that lie a part of the span from each other."""
-    return -floor(log10(span / parts)) if span > 0 else 12
+    return -floor(log10(span / parts)) if span / parts > 0 else _ALL_DIGITS
 
 
 def _raised(value: float, digits: int) -> float:

@@ -71,7 +71,9 @@ def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Any]:
 def _is_rated(values: pd.Series, target: Ints, dealt: Ints) -> bool:
     rarer = min(int(target.sum()), len(target) - int(target.sum()))
     # The outcomes of one customer alone can not be kept out of their own rates.
-    return values.nunique() > ONE_HOT_LEVELS and rarer >= _FEW_ROWS and len(np.unique(dealt)) > 1
+    counts = values.value_counts()
+    many = len(counts) > ONE_HOT_LEVELS and int(counts.iloc[0]) >= FEWEST
+    return many and rarer >= _FEW_ROWS and len(np.unique(dealt)) > 1
 
 
 def _dense(groups: Ints) -> Ints:

@@ -242,7 +242,7 @@ def _sketch(name: str, kind: Kind, values: Sequence[Any]) -> FeatureReference:
         order = sorted(frequent.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEVELS]
         kept = {level: count for level, count in order if count >= FEWEST}
         unlisted = frequent.total() - sum(kept.values())
-        counts = _told([len(values) - frequent.total(), unlisted, *kept.values()])
+        counts = _told([len(values) - frequent.total(), unlisted, *kept.values()], _SPECIAL)
         return FeatureReference(name, kind, counts, levels=tuple(kept))
     numbers = np.array(values, dtype=np.float64)
     known = numbers[np.isfinite(numbers)]
@@ -250,17 +250,19 @@ def _sketch(name: str, kind: Kind, values: Sequence[Any]) -> FeatureReference:
     low, high = usual_range(ordered) if len(ordered) else (None, None)
     edges = _tenths(ordered)
     bins = np.bincount(np.searchsorted(edges, known), minlength=len(edges) + 1)
-    counts = _told([len(numbers) - len(known), *bins.tolist()])
+    counts = _told([len(numbers) - len(known), *bins.tolist()], 1)
     return FeatureReference(name, kind, counts, edges=tuple(edges.tolist()), low=low, high=high)
 
 
-def _told(counts: Sequence[int]) -> tuple[int, ...]:
-    """Return counts of which none of the special codes is below ten: what is fewer goes to the most frequent code."""
+def _told(counts: Sequence[int], specials: int) -> tuple[int, ...]:
+    """Return counts of which none of the special codes, the first ones, is below ten but 0.
+
+    What is fewer counts as the most frequent of the others, if that has ten.
+    """
     told = list(counts)
-    places = range(_SPECIAL, len(told)) if len(told) > _SPECIAL else range(1, len(told))
-    most = max(places, key=lambda place: told[place], default=None)
-    for special in (MISSING, UNLISTED):
-        if most is not None and special < most and is_few(told[special]) and not is_few(told[most]):
+    most = max(range(specials, len(told)), key=lambda place: told[place], default=0)
+    for special in range(specials if told[most] >= FEWEST and most >= specials else 0):
+        if is_few(told[special]):
             told[most], told[special] = told[most] + told[special], 0
     return tuple(told)
 
