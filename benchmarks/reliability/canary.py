@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -27,10 +28,12 @@ from planted import HEADER, Planted, Search, plant
 
 ROWS = 700
 STEPS = ("scope", "ingest", "features", "train", "evaluate", "rehearse", "assure", "review")
-SHORT_STEPS = ("ingest", "train", "evaluate")
+SHORT_STEPS = ("ingest", "evaluate")
 UNANSWERED = re.compile(r"^error: the answers file does not answer (.*) of the approval '(\w+)'$", re.MULTILINE)
 # What the store holds of rows: the files that were read, and frames.
 OF_ROWS = {"file", "frame"}
+API = "/api/v1"
+PREDICT, FEEDBACK = f"{API}/predict", f"{API}/feedback"
 QUICK = ("train.trials=2", "train.folds=2", "train.models=[logistic_regression, xgboost]", "rehearse.requests=20")
 
 
@@ -200,22 +203,23 @@ def serve(canary: Canary) -> None:
 def requests(planted: Planted) -> Iterator[tuple[str, object]]:
     """Yield paths and bodies: right ones, and ones with a token in a place where it does not belong."""
     rows = planted.rows()
-    for path in ("/", "/docs", "/openapi.json", "/metrics", "/health", "/ready", "/model", "/version"):
+    for path in ("/", "/docs", "/openapi.json", "/metrics", "/health", "/ready", f"{API}/model", f"{API}/version"):
         yield path, None
     for row in rows[:12]:
         right = {name: row[name] for name in ("city", "plan", "joined")}
         right |= {name: float(row[name]) for name in ("tenure", "bill", "odd_amount")}
-        yield "/predict", right
-        yield "/predict", {**right, "customer_id": row["customer_id"]}
-        yield "/predict?explain=3", {**right, "customer_id": row["customer_id"]}
-        yield "/predict", {**right, "tenure": row["comment"]}
-        yield "/predict", {**right, "bill": [row["email"]]}
-        yield "/predict", {**right, "joined": row["full_name"]}
-        yield "/predict", {**right, "city": {"name": row["full_name"]}}
-        yield "/predict", [row["email"]]
-        yield "/predict", row["comment"]
-        yield "/feedback", {"customer_id": row["customer_id"], "outcome": row["comment"]}
-        yield "/feedback", [{"prediction_id": row["email"], "outcome": "yes"}]
+        yield PREDICT, right
+        yield PREDICT, {**right, "customer_id": row["customer_id"]}
+        yield f"{PREDICT}?reasons=3", {**right, "customer_id": row["customer_id"]}
+        yield PREDICT, {**right, "tenure": row["comment"]}
+        yield PREDICT, {**right, "bill": [row["email"]]}
+        yield PREDICT, {**right, "joined": row["full_name"]}
+        yield PREDICT, {**right, "city": {"name": row["full_name"]}}
+        yield PREDICT, [row["email"]]
+        yield PREDICT, row["comment"]
+        yield FEEDBACK, {"outcomes": [{"customer_id": row["customer_id"], "churned": True}]}
+        yield FEEDBACK, {"outcomes": [{"customer_id": row["customer_id"], "churned": row["comment"]}]}
+        yield FEEDBACK, {"outcomes": [{"prediction_id": row["email"], "churned": True}]}
 
 
 def _ask(url: str, body: object) -> bytes:
@@ -290,13 +294,19 @@ def open_to_others(canary: Canary) -> list[str]:
     return [str(path.relative_to(own)) for path in (*wide, *rows, *logs)]
 
 
+def logged(canary: Canary) -> int:
+    """Return how many predictions the log holds."""
+    (path,) = canary.project.glob(".git/churnflow/*/serving/predictions.db")
+    with contextlib.closing(sqlite3.connect(path)) as log:
+        return int(log.execute("SELECT count(*) FROM predictions").fetchone()[0])
+
+
 def report(canary: Canary, seed: int) -> int:
     """Print how many tokens were found in each place, and where."""
     # What is sought for must be found where it stands, or nothing was proved.
     control = len(canary.search.found((canary.input / "customers.csv").read_bytes()))
     _require(control >= len(canary.planted.lines), "the tokens are not found in their own table", {})
-    answered = sum(b"prediction_id" in said for name, said in canary.said.items() if name.startswith("API"))
-    _require(answered > 0, "the API predicted nobody", {})
+    _require(logged(canary) > 0, "the predictions log holds nobody", canary.said)
     total, lines = 0, list[str]()
     sys.stdout.write(
         f"Canary: {ROWS} customers, {sum(map(len, canary.planted.cells.values())):,} tokens, seed {seed}\n"

@@ -28,7 +28,6 @@ Kind = Literal["number", "category", "text", "date"]
 MOSTLY: Final = 0.99
 UNIQUE_SHARE: Final = 0.5
 LEFT_OUT: Final = "left out by the workflow"
-HASHED: Final = "kept as a keyed hash for joins, never a feature"
 _DATED: Final = ("date", "time", "stamp", "since", "joined", "created", "updated", "birth", "dob", "datum")
 _VERSION: Final = re.compile(r"[0-9]\.[0-9]\.[0-9]{2}")
 _SHORT_YEAR: Final = re.compile(r"[0-9]{1,2}([-/. ])(?:[0-9]{1,2}|[A-Za-z]{3,9})\1(?:[0-5][0-9]|6[0-8])")
@@ -157,11 +156,10 @@ def _unix(column: Look) -> Verdict | None:
     """Whole numbers are a time only where the column's name says so, too."""
     if column.present.share_numbers < 1 or not column.named_as_date():
         return None
-    numbers = column.present.figures
     if all(len(text) == 8 for text in column.present.counts):  # noqa: PLR2004 - 20240131
         written = dates.recognise(column.present.counts, MOSTLY)
         return _as_date(column, written.order, "dates in eight digits") if written else None
-    order = dates.recognise_unix(numbers.tolist())
+    order = dates.recognise_unix(column.present.figures.tolist())
     return _as_date(column, order, f"{ORDERS[order]}, by its name and range") if order else None
 
 
@@ -194,8 +192,7 @@ def _misread(column: Look) -> str:
 
 def _category(column: Look) -> Verdict | None:
     marks = sentinels.among_words(column.present) if column.setting.missing is None else []
-    known = column.present.without(mark.value for mark in marks)
-    # Spellings are counted only where there are so many texts that they matter.
+    known = column.present.without(mark.value for mark in marks)  # spellings are counted only where they matter
     if _is_spread(known, len(known.counts)) and _is_spread(known, spellings.different(known.counts)):
         return None
     usual = spellings.united(known.counts)
@@ -219,8 +216,8 @@ def _left_out(column: Look) -> Verdict:
 
 
 def _hashed(column: Look) -> Verdict:
-    found = personal.recognise(column.name, column.present)
-    return replace(_unused(column, "text", HASHED, HASHED), personal=found, hashed=True)
+    verdict = _unused(column, "text", *("kept as a keyed hash for joins, never a feature",) * 2)
+    return replace(verdict, personal=personal.recognise(column.name, column.present), hashed=True)
 
 
 def _declared_number(column: Look) -> Verdict:
@@ -257,20 +254,18 @@ def _declared_category(column: Look) -> Verdict:
 
 Rule = Callable[[Look], Verdict | None]
 _RULES: Final[Sequence[Rule]] = (
-    *(
-        _empty,
-        _personal,
-        _infinite,
-        _constant,
-        _yes_and_no,
-        _identifier,
-        _code,
-        _unix,
-        _number,
-        _date,
-        _category,
-        _text,
-    ),
+    _empty,
+    _personal,
+    _infinite,
+    _constant,
+    _yes_and_no,
+    _identifier,
+    _code,
+    _unix,
+    _number,
+    _date,
+    _category,
+    _text,
 )
 _DECLARED: Final[Mapping[str, Sequence[Rule]]] = {
     "drop": (_left_out,),

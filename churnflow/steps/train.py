@@ -82,9 +82,7 @@ def train(
     found = _Found(folded, plan, outcome, contenders, choose(contenders, outcome, folded, prefer))
     labels = (schema["positive"], schema["negative"])
     made = Settings(found.choice.contender, objective, labels, seed, weights, dealt.groups)
-    final = fit_final(train, kinds, target, made)
-    encoded = final.model.encoding.encode(as_columns(train, final.model.encoding)).matrix
-    return _result(found, final, objective, embedded_rows(final.model.arrays, encoded))
+    return _result(found, fit_final(train, kinds, target, made), objective, train)
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,13 @@ class _Found:
     choice: Choice
 
 
-def _result(found: _Found, final: Final, objective: Objective, embedded: int) -> StepResult:
+def _embedded(train: pd.DataFrame, final: Final) -> int:
+    encoding = final.model.encoding
+    return embedded_rows(final.model.arrays, encoding.encode(as_columns(train, encoding)).matrix)
+
+
+def _result(found: _Found, final: Final, objective: Objective, train: pd.DataFrame) -> StepResult:
+    embedded = _embedded(train, final)
     choice, outcome, contenders = found.choice, found.outcome, found.contenders
     target = found.folded.target
     board = {
