@@ -68,9 +68,9 @@ def ingest(
     where its values do not show it: `{plan: category, joined: {format: dmy}, balance: {missing: [-999]}}`. categories,
     drop: the same for many names. time: dates, which let a customer have several rows. protected: attributes by whose
     groups the model is judged, and that it never learns from. `columns: {email: drop, household: hash}` leaves a column
-    out, or keeps keyed hashes (HMAC-SHA256) for joins, as of an id that is personal data or declared so; pseudonyms makes
-    them. A table of more than ten million cells is worked through in batches, in files below TMPDIR. Raises InputError
-    for no table, or no room for it there.
+    out, or keeps keyed hashes (HMAC-SHA256) for joins, as of an id that is personal data; pseudonyms makes them. A
+    table of more than ten million cells is worked through in batches, in files below TMPDIR. Raises InputError for no
+    table, or no room for it there.
     """
     options = ReadOptions(separator, encoding, decimal, format, header, sheet, table, query, missing)
     declared = Declared(target, id, time, merged(columns, drop, categories), protected)
