@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from churnflow.domain.contract import Evidence, Progress, Released, precheck, reports
+    from churnflow.domain.contract import Evidence, Progress, Pseudonyms, Released, precheck, reports
     from churnflow.domain.evidence import Confidence, Finding, Issue, Measure, StepResult
     from churnflow.errors import UsageError as InputError
 
@@ -16,6 +16,7 @@ __all__ = [
     "Issue",
     "Measure",
     "Progress",
+    "Pseudonyms",
     "Released",
     "StepResult",
     "precheck",
@@ -25,7 +26,7 @@ __all__ = [
 _PLACES = {"InputError": ("errors", "UsageError")} | {
     name: (f"domain.{module}", name)
     for module, names in {
-        "contract": ("Evidence", "Progress", "Released", "precheck", "reports"),
+        "contract": ("Evidence", "Progress", "Pseudonyms", "Released", "precheck", "reports"),
         "evidence": ("Confidence", "Finding", "Issue", "Measure", "StepResult"),
     }.items()
     for name in names

@@ -2,7 +2,6 @@
 
 import importlib
 import secrets
-import traceback
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Final, cast
 
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
+from churnflow.adapters.durable import explained, make_folder, make_private, write_durably
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.packages import packages_sha256
@@ -28,6 +28,7 @@ from churnflow.adapters.tracked_tables import TrackedTables
 from churnflow.adapters.trusted_code import TrustedCode
 from churnflow.domain.base import digest
 from churnflow.domain.evidence import Artifact
+from churnflow.domain.failures import without_messages
 from churnflow.domain.journal import Mark, Run
 from churnflow.domain.release import Change
 from churnflow.engine.parse import Parsed, read
@@ -123,6 +124,15 @@ class Project:
         return self.serving_dir / "pseudonym.key"
 
     @property
+    def identifiers_key_path(self) -> Path:
+        """Where the key is that steps hash identifiers with.
+
+        It is another than that of the predictions log, which goes wherever the API runs; this one never leaves the
+        repository, whose work trees share it as they share the results that were made with it.
+        """
+        return self.repository.shared_dir / "identifiers.key"
+
+    @property
     def log_url(self) -> str:
         """The URL of the predictions log where none is named: a SQLite file beside the keys."""
         return f"sqlite:///{self.serving_dir / 'predictions.db'}"
@@ -190,6 +200,7 @@ class Project:
             workflow_sha256=self._workflow_sha256,
             release_change=self._release_change,
             keep_traceback=self.keep_traceback,
+            pseudonym=self.pseudonym,
         )
 
     def lock(self, command: str, *, alone: bool = False) -> AbstractContextManager[None]:
@@ -197,6 +208,9 @@ class Project:
 
         Raises ConflictError that names the process which holds it.
         """
+        for folder in {self.repository.git_dir / "churnflow", self.repository.shared_dir}:
+            with explained(folder):
+                make_private(folder)
         return ProjectLock(self.repository.state_dir, self.repository.shared_dir).lock(command, alone=alone)
 
     def workflow(self, named: str | None) -> Parsed:
@@ -233,13 +247,24 @@ class Project:
         )
 
     def keep_traceback(self, error: BaseException) -> str:
-        """Write the traceback of `error` into the git directory and return where."""
+        """Write the traceback of `error`, without what it says, into the git directory and return where."""
         folder = self.repository.state_dir / "crash"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, 0o700)
         path = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.log"
-        path.write_text("".join(traceback.format_exception(error)))
-        path.chmod(0o600)
+        write_durably(path, without_messages(error).encode(errors="backslashreplace"), 0o600)
         return str(path)
+
+    def pseudonym(self, identifier: str) -> str:
+        """Return what stands for an identifier in the artifacts of this repository."""
+        return cast("str", self._pseudonyms.pseudonym(self._identifiers_key, identifier))
+
+    @cached_property
+    def _pseudonyms(self) -> Any:
+        return importlib.import_module("churnflow.modelling.pseudonyms")
+
+    @cached_property
+    def _identifiers_key(self) -> bytes:
+        return cast("bytes", self._pseudonyms.secret_at(self.identifiers_key_path))
 
     def _workflow_sha256(self, path: str) -> str | None:
         try:

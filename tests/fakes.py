@@ -317,6 +317,9 @@ class FakeListener:
     def finished(self, phase: str, entry: ItemEntry) -> None:
         self.heard.append(f"finished {entry.name}")
 
+    def raised(self, item: Item, error: BaseException) -> None:
+        self.heard.append(f"{item.name} raised {error}")
+
     def progress(self, item: Item) -> Progress:
         def move(done: int, total: int, text: str = "") -> None:
             self.heard.append(f"{item.name} {done}/{total}")
@@ -371,6 +374,7 @@ class World:
             workflow_sha256=lambda _: self.workflow_sha256,
             release_change=self.release_change,
             keep_traceback=self.keep_traceback,
+            pseudonym=lambda text: f"p:{digest(text)[:32]}",
         )
 
     def begin(self, text: str, run_id: str = "261123-aaaa") -> Run:

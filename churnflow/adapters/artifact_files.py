@@ -50,7 +50,7 @@ class Codec(Protocol):
 
 
 class ArtifactFiles:
-    """Objects as `sha256/ab/cdef...`, mode 0444, below a root that survives `git clean`."""
+    """Objects as `sha256/ab/cdef...`, mode 0400, below a root that survives `git clean`."""
 
     def __init__(self, root: Path, codecs: Mapping[str, str]) -> None:
         """Take the folder of the store, and the built-in codecs: module by name. Others come from entry points."""
@@ -165,7 +165,7 @@ class ArtifactFiles:
 
     def _move_in(self, temporary: Path, artifact: Artifact) -> None:
         path = self.path(artifact)
-        temporary.chmod(0o444)
+        temporary.chmod(0o400)
         sync_file(temporary)
         make_folder(path.parent, 0o700)
         temporary.replace(path)

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -98,6 +99,18 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
     sync_folder(folder.parent)
 
 
+def make_private(folder: Path) -> None:
+    """Create `folder` for its owner alone, whatever the umask; one that others could enter is closed to them.
+
+    A folder of another owner stays as it is: the group that shares a repository decides who is in it.
+    """
+    make_folder(folder, 0o700)
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(mode & 0o700)
+
+
 def temporary_in(folder: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
     """Return a name in `folder` that nothing else uses; snapshots leave such names out."""
     return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
@@ -125,14 +138,16 @@ def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
         sync_folder(path.parent)
 
 
-def append_durably(path: Path, data: bytes) -> None:
+def append_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Add whole lines to the end of a file, durably; a torn last line of a killed writer is cut off before.
+
+    mode: of a file that is not there yet, subject to the umask.
 
     Raises ConflictError when the disk is full or permission is missing; the file is as before then.
     """
     with explained(path):
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, mode)
         try:
             end = whole_lines_end(descriptor)
             os.ftruncate(descriptor, end)

@@ -24,6 +24,8 @@ from churnflow.errors import ConflictError, IntegrityError
 _ENTRY: TypeAdapter[Any] = TypeAdapter(Entry, config=ConfigDict(defer_build=True))
 _RUN_LINE = b'{"kind":"run",'
 _RESET_LINE = b'{"kind":"reset",'
+# For its owner alone, as everything that is kept about customers.
+_OWNER = 0o600
 
 
 class _Reusable(Frozen):
@@ -63,13 +65,13 @@ class JournalFiles:
             message = f"the run {run.id} exists already"
             raise ConflictError(message, hint="run the same command again: it draws a new run id")
         with explained(path):
-            make_folder(path.parent)
-        write_durably(path, _whole(run.with_entries(()), _RUN_LINE))
+            make_folder(path.parent, 0o700)
+        write_durably(path, _whole(run.with_entries(()), _RUN_LINE), _OWNER)
         self._point_to(run.id)
 
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""
-        append_durably(self._path(run.id), _ENTRY.dump_json(entry, by_alias=True) + b"\n")
+        append_durably(self._path(run.id), _ENTRY.dump_json(entry, by_alias=True) + b"\n", _OWNER)
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self._remember(run.id, entry)
 
@@ -77,21 +79,21 @@ class JournalFiles:
         """Make `run` with its entries the current state, durably, as a rollback does; nothing older is erased."""
         path = self._path(run.id)
         with explained(path):
-            make_folder(path.parent)
-        append_durably(path, _whole(run, _RESET_LINE))
+            make_folder(path.parent, 0o700)
+        append_durably(path, _whole(run, _RESET_LINE), _OWNER)
         self._point_to(run.id)
 
     def intend(self, intent: Intent | None) -> None:
         """Keep durably what is about to be done in several writes, None when it is done."""
         path = self._state / "intent.json"
         with explained(path):
-            make_folder(self._state)
+            make_folder(self._state, 0o700)
         if intent is None:
             path.unlink(missing_ok=True)
             # A note that came back after a power cut would roll back once more, over what was done since.
             sync_folder(self._state)
         else:
-            write_durably(path, intent.model_dump_json().encode())
+            write_durably(path, intent.model_dump_json().encode(), _OWNER)
 
     def intent(self) -> Intent | None:
         """Return what a killed command had begun and not finished. Raises IntegrityError for a damaged note."""
@@ -126,9 +128,10 @@ class JournalFiles:
         # Renamed without a sync: what a power cut spoils here is a result that is computed once more.
         path = self._steps / f"{record.key}.json"
         with explained(path):
-            make_folder(self._steps)
+            make_folder(self._steps, 0o700)
             temporary = temporary_in(self._steps)
             try:
+                temporary.touch(_OWNER)
                 temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
                 temporary.replace(path)
             finally:
@@ -137,7 +140,7 @@ class JournalFiles:
     def _point_to(self, run_id: str) -> None:
         path = self._state / "current"
         if not path.exists() or path.read_text().strip() != run_id:
-            write_durably(path, run_id.encode() + b"\n")
+            write_durably(path, run_id.encode() + b"\n", _OWNER)
 
     def _path(self, run_id: str) -> Path:
         return self._state / "runs" / run_id / "journal.jsonl"

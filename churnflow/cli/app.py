@@ -151,10 +151,11 @@ def _bug(error: Exception, session: Session) -> Answer:
 
 def _temporary_log(error: Exception) -> str:
     import tempfile  # noqa: PLC0415 - for a bug only
-    import traceback  # noqa: PLC0415
+
+    from churnflow.domain.failures import without_messages  # noqa: PLC0415
 
     with tempfile.NamedTemporaryFile("w", prefix="churnflow-", suffix=".log", delete=False) as log:
-        log.write("".join(traceback.format_exception(error)))
+        log.write(without_messages(error))
     return log.name
 
 

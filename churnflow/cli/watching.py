@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from churnflow.cli.screens import SAID, approval_text, key_metrics
 from churnflow.cli.session import Session, one_line
@@ -18,6 +18,8 @@ from churnflow.engine.ports import Listener
 if TYPE_CHECKING:
     from rich.live import Live as Display
     from rich.progress import Progress as Bar
+
+LONGEST_MESSAGE: Final = 300
 
 
 @contextmanager
@@ -44,6 +46,9 @@ class Silent:
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """Say nothing."""
 
+    def raised(self, item: Item, error: BaseException) -> None:
+        """Say nothing."""
+
     def progress(self, item: Item) -> Progress:  # noqa: ARG002 - the port's signature
         """Return a callable that says nothing."""
         return _ignore
@@ -67,6 +72,12 @@ class Lines:
         """Say how the item ended."""
         sys.stderr.write(f"{phase:9} {summary(entry, self._requirements)}\n")
         sys.stderr.flush()
+
+    def raised(self, item: Item, error: BaseException) -> None:
+        """Say what the step said only with -v: a log that is kept shall not quote the data."""
+        if self._verbose:
+            sys.stderr.write(said_by(item, error))
+            sys.stderr.flush()
 
     def progress(self, item: Item) -> Progress:  # noqa: ARG002 - the port's signature
         """Return a callable that says nothing: a bar makes no sense in a log."""
@@ -111,6 +122,11 @@ class Live:
             self._display.stop()
             # A display that is started again wipes as many lines as it had, which by then are somebody else's.
             self._display = None
+
+    def raised(self, item: Item, error: BaseException) -> None:
+        """Show what the step said; a person at a terminal may see what no record keeps."""
+        self.stop()
+        sys.stderr.write(said_by(item, error))
 
     def progress(self, item: Item) -> Progress:
         """Return a callable that moves the bar."""
@@ -163,6 +179,11 @@ def live(workflow: Workflow, *, keep: bool = False) -> Iterator[Live]:
         listener.stop()
         for line in listener.said if keep else ():
             sys.stderr.write(f"{line}\n")
+
+
+def said_by(item: Item, error: BaseException) -> str:
+    """Return the line that shows what a step raised."""
+    return f"{item.name} raised {type(error).__name__}: {one_line(str(error))[:LONGEST_MESSAGE]}\n"
 
 
 def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:

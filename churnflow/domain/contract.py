@@ -25,6 +25,16 @@ class Progress(Protocol):
         """Say that `done` of `total` units are finished."""
 
 
+class Pseudonyms(Protocol):
+    """A parameter so annotated gets a callable that hashes what names a person, with a key that this repository keeps.
+
+    Annotate it `Pseudonyms | None` with the default None, for calls without an engine.
+    """
+
+    def __call__(self, identifier: str) -> str:
+        """Return what stands for an identifier: the same for the same one, and of no use to who lacks the key."""
+
+
 class Evidence(Frozen):
     """A parameter so annotated gets what the run has recorded before this step."""
 

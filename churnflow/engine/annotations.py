@@ -15,7 +15,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
 
-from churnflow.domain.contract import Evidence, Progress, Released
+from churnflow.domain.contract import Evidence, Progress, Pseudonyms, Released
 
 LONGEST: Final = 80
 _PLAIN: Final[Mapping[Any, str]] = {
@@ -31,6 +31,7 @@ _PLAIN: Final[Mapping[Any, str]] = {
     Released: "a release: served, served~1 or a version such as v1.2.0",
     Evidence: "the records of the run so far, filled in",
     Progress: "the progress bar, filled in",
+    Pseudonyms: "the key that identifiers are hashed with, filled in",
 }
 _SEVERAL: Final = {"a text": "texts", "a whole number": "whole numbers", "a number": "numbers"}
 

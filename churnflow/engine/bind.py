@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from churnflow.domain.contract import Evidence, Progress, Released
+from churnflow.domain.contract import Evidence, Progress, Pseudonyms, Released
 from churnflow.domain.workflow import Step
 from churnflow.engine.annotations import (
     adapter_of,
@@ -29,7 +29,14 @@ from churnflow.engine.annotations import (
 from churnflow.errors import UsageError
 
 _OF_PYDANTIC: Final = frozenset(get_args(ErrorType))
-Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "default"]
+Source = Literal["value", "file", "release", "artifact", "evidence", "progress", "pseudonyms", "default"]
+
+# What the engine itself hands over, by annotation.
+_OF_THE_ENGINE: Final[Mapping[object, Source]] = {
+    Evidence: "evidence",
+    Progress: "progress",
+    Pseudonyms: "pseudonyms",
+}
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,9 @@ def fill(step: Step, known: Mapping[str, Parameter], artifacts: typing.Collectio
     """
     sources: dict[str, tuple[Source, Any]] = {}
     for name, parameter in known.items():
-        if parameter.annotation is Evidence:
-            sources[name] = ("evidence", None)
-        elif parameter.annotation is Progress:
-            sources[name] = ("progress", None)
+        own = next((source for kind, source in _OF_THE_ENGINE.items() if kind in members(parameter.annotation)), None)
+        if own is not None:
+            sources[name] = (own, None)
         elif name in step.params:
             sources[name] = (_given(parameter, step.params[name]), step.params[name])
         elif name in step.needs or (parameter.required and name in artifacts):

@@ -4,11 +4,13 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from inspect import unwrap
 from itertools import dropwhile
 from typing import Any, Final, assert_never, cast
 
 from churnflow.domain.contract import Evidence, Released
 from churnflow.domain.evidence import Artifact, Check, Confidence, Issue, Measure, StepResult
+from churnflow.domain.failures import place_of
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse, Run, StepRecord
 from churnflow.domain.ledger import as_of, open_issues
 from churnflow.domain.release import Release
@@ -41,7 +43,6 @@ from churnflow.errors import (
     WaitingError,
 )
 
-LONGEST_MESSAGE: Final = 300
 # These name no release before the first; any other reference means one that must be there.
 _BEFORE_THE_FIRST: Final = ("served", "served~0")
 
@@ -236,11 +237,17 @@ class _Call:
         if isinstance(error, ChurnflowError):
             text, hint = str(error), error.hint
         else:
-            text = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_MESSAGE]}"
+            # What a library says may quote a cell of the data: it is shown to whoever watches, and kept nowhere.
+            self._ports.listener.raised(self._step, error)
+            text = place_of(error, self._code_file())
             hint = f"the traceback is in {self._ports.keep_traceback(error)}"
         issue = Issue(text=text, severity="critical")
         confidence = raised_confidence(text)
         return self._record(passed=False, raised=True, issues=(issue,), facts={"hint": hint}, confidence=confidence)
+
+    def _code_file(self) -> str:
+        code = getattr(unwrap(self._function), "__code__", None) if self._function else None
+        return str(getattr(code, "co_filename", ""))
 
     def prepare(self) -> None:
         """Find out what fills the parameters, and from that the key."""
@@ -300,6 +307,7 @@ class _Call:
             "artifact": lambda _, artifact: self._ports.store.get(artifacts[artifact]),
             "evidence": lambda *_: Evidence(requirements=self._run.declared.requirements, steps=self._run.steps()),
             "progress": lambda *_: self._ports.listener.progress(self._step),
+            "pseudonyms": lambda *_: self._ports.pseudonym,
             "default": lambda _, default: default,
         }
         return {name: make[source](name, detail) for name, (source, detail) in self._filling.sources.items()}

@@ -196,6 +196,9 @@ class Listener(Protocol):
     def finished(self, phase: str, entry: ItemEntry) -> None:
         """An item has ended with this entry."""
 
+    def raised(self, item: Item, error: BaseException) -> None:
+        """A step has raised something that is no error for the user; what it says may quote data, and is not kept."""
+
     def progress(self, item: Item) -> Progress:
         """Return what a running step calls to move its bar."""
 
@@ -232,7 +235,8 @@ class Ports:
 
     author: who runs this, as scores name who claimed them. workflow_sha256: the digest of the workflow in a file as it
     is now, None where there is none that can be read. release_change: what the second of two release bundles changes
-    beside the first; it raises IntegrityError when one of them is missing or altered.
+    beside the first; it raises IntegrityError when one of them is missing or altered. pseudonym: what stands for an
+    identifier of a person in everything that steps make.
     """
 
     store: ArtifactStore
@@ -249,3 +253,4 @@ class Ports:
     workflow_sha256: Callable[[str], str | None]
     release_change: Callable[[Artifact, Artifact], ReleaseChange]
     keep_traceback: Callable[[BaseException], str]
+    pseudonym: Callable[[str], str]

@@ -66,8 +66,10 @@ def _ranked(found: Contributions, frame: pd.DataFrame, encoding: Encoding) -> li
             "direction": _direction(ranks, values),
         }
         if place < DRAWN:
-            line["values"] = np.round(values, 4).tolist()
-            line["ranks"] = [None if np.isnan(rank) else round(float(rank), 3) for rank in ranks]
+            # In an order of its own: in that of the rows the points of all features would put a customer together.
+            order = np.argsort(values, kind="stable")
+            line["values"] = np.round(values[order], 4).tolist()
+            line["ranks"] = [None if np.isnan(rank) else round(float(rank), 3) for rank in ranks[order]]
         lines.append(line)
     return lines
 

@@ -4,7 +4,6 @@ The card says what the model is, how well it did and where not to use it (Mitche
 Reporting, 2019).
 """
 
-import base64
 import json
 import math
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ LIMITS_OF_USE = (
     "says who is likely to leave, not why, and not whom an offer would keep",
     "a value not seen in training, or outside its range, is answered with a warning and less certain",
 )
-# Digests of the training rows, so that a later model is compared on customers that this one has not seen.
+# Digests of the training rows, which releases carried until it was seen that ids can be tried against them.
 KNOWN_ROWS = "known_rows.bin"
 # The curves, by far the largest part of an evaluation, stay with the run.
 _EVALUATION = ("metrics", "n_train", "n_test", "confusion", "baseline", "groups", "importance")
@@ -39,10 +38,12 @@ def candidate_files(
     leaderboard: Mapping[str, Any],
     reference: Reference | None = None,
 ) -> dict[str, bytes]:
-    """Return `model.bin`, `schema.json` (as `served_schema` says), `card.json`, and whom the model was trained on.
+    """Return `model.bin`, `schema.json` (as `served_schema` says) and `card.json`.
 
-    And `reference.json`, which drift is measured against, where there is a reference.
+    And `reference.json`, which drift is measured against, where there is a reference. Whom the model was trained on is
+    not told: it goes wherever the release is served, and who knows a customer's id or row could ask it for them.
     Nothing that differs between two equal runs goes in, durations for one, so that equal models make equal bundles.
+    The card's `embedded_rows`: how many of the `training_rows` stand in the model, as `embedding` finds them.
     The card's `calibration`: slope and intercept of the line, and the knots of the curve, as PortableModel has them.
     """
     card = {
@@ -55,6 +56,7 @@ def candidate_files(
         "threshold": model.threshold,
         "calibration": {"line": model.calibration, "curve": model.curve},
         "training_rows": leaderboard.get("rows"),
+        "embedded_rows": leaderboard.get("embedded_rows"),
         "evaluation": {name: evaluation[name] for name in _EVALUATION if name in evaluation},
         "cross_validation": _cross_validation(leaderboard),
         "limits_of_use": LIMITS_OF_USE,
@@ -64,8 +66,6 @@ def candidate_files(
         "schema.json": _encode(served_schema(model, schema)),
         "card.json": _encode(card),
     }
-    if known := evaluation.get("known_rows"):
-        files[KNOWN_ROWS] = base64.b64decode(known)
     if reference:
         files[REFERENCE_FILE] = reference.to_bytes()
     return files
@@ -113,7 +113,10 @@ def _served_column(column: Mapping[str, Any], used: Mapping[str, Column]) -> dic
         return {**column, **{name: value for name, value in known.items() if value is not None}}
     example = column.get("example")
     usual = example if example in learned.levels else next(iter(learned.levels), None)
-    return {**column, "levels": list(learned.levels), "example": usual}
+    told = {**column, "levels": list(learned.levels), "example": usual}
+    if "spellings" in column:
+        told["spellings"] = {text: level for text, level in column["spellings"].items() if level in learned.levels}
+    return told
 
 
 def _cross_validation(leaderboard: Mapping[str, Any]) -> dict[str, Any]:

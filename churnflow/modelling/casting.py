@@ -1,7 +1,7 @@
 """From rows of text to a typed table by a recorded schema; rows that do not fit are set apart with their reason."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +13,7 @@ from churnflow.modelling.labels import Labels
 from churnflow.modelling.outcomes import COERCIONS, Outcomes, may_break
 from churnflow.modelling.personal import masked
 from churnflow.modelling.profile import Column
+from churnflow.modelling.pseudonyms import of_a_lost_key
 from churnflow.modelling.recognition import LEFT_OUT
 from churnflow.modelling.recorded import describe
 from churnflow.modelling.repeats import Repeats
@@ -85,14 +86,15 @@ class Cast:
         return {kind: sum(counts.get(kind, 0) for counts in self.coerced.values()) for kind in COERCIONS}
 
 
-def cast(table: Table, columns: Sequence[Column], found: Labels) -> Cast:
+def cast(table: Table, columns: Sequence[Column], found: Labels, pseudonym: Callable[[str], str] | None = None) -> Cast:
     """Cast every row, and set apart what is ragged, unlabelled, no number, out of range, or a contradicting id.
 
     Columns keep the order of the file; the id and the time stay text, numbers and dates become float64, the target 0
-    and 1. Several rows of one id are allowed where the table has a time that tells them apart.
+    and 1. Identifiers that are not to be kept become what `pseudonym` makes of them, by default with a key that nobody
+    keeps. Several rows of one id are allowed where the table has a time that tells them apart.
     """
     used = [(place, column) for place, column in enumerate(columns) if column.role != "dropped"]
-    outcomes = Outcomes([column for _, column in used], found)
+    outcomes = Outcomes([column for _, column in used], found, pseudonym or of_a_lost_key())
     bad = _set_apart(table, used, outcomes)
     kept = np.ones(len(table.lines), dtype=np.bool_)
     kept[list(bad)] = False
@@ -143,7 +145,8 @@ def _hidden(columns: Sequence[Column]) -> dict[int, str]:
     """Return what is shown in place of the values of the columns that are not, by their places."""
     personal = {place: column.personal.kind for place, column in enumerate(columns) if column.personal is not None}
     left_out = (place for place, column in enumerate(columns) if column.verdict.refused == LEFT_OUT)
-    return {**personal, **dict.fromkeys(left_out, "left out")}
+    hashed = (place for place, column in enumerate(columns) if column.hashed)
+    return {**dict.fromkeys(hashed, "hashed"), **personal, **dict.fromkeys(left_out, "left out")}
 
 
 def _cut(text: str) -> str:

@@ -124,6 +124,14 @@ def stored_equals(parities: Mapping[str, Figure]) -> Answer:
     return judged(f"probabilities differ by at most {largest:.1e} ({', '.join(parities)})", passed=passed)
 
 
+def holds_nobody(embedded: Figure | None) -> Answer:
+    """Judge whether customers of the training part can be read out of the stored model; n: how many there are."""
+    if embedded is None:
+        return asked("no step looked for training rows in the model; does it keep any, as a kernel machine does?")
+    of = "" if not embedded.n else f" of {embedded.n:,}, {embedded.value / embedded.n:.1%}"
+    return judged(f"training rows found in its arrays: {embedded.value:,.0f}{of}", passed=embedded.value == 0)
+
+
 def share_drawn(share: float) -> str:
     """Return a share of drawn batches (0-1) as a percentage; 100.0% is said only of all of them."""
     return f"{share if share >= 1 else min(share, 0.999):.1%}"

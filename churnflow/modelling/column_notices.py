@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from churnflow.modelling.disclosure import FEW
 from churnflow.modelling.labels import Labels, shortened
 from churnflow.modelling.outcomes import infinite_rows
 from churnflow.modelling.profile import Column
+from churnflow.modelling.recorded import shown_variants
 
 SHOWN: Final = 5
 MANY: Final = 10
@@ -103,9 +105,10 @@ def _read(column: Column) -> Iterator[Notice]:
         text = f'{kept.rows:,} values "{kept.word}" of {name} are no missing ones: {kept.because}'
         yield Notice(text, about=f"kept {kept.word}: {name}")
     if verdict.variants:
-        shown = (
-            f"{shortened(level)} (also {_listed(map(shortened, texts))})" for level, texts in verdict.variants.items()
-        )
+        known = shown_variants(column)
+        shown = [f"{shortened(level)} (also {_listed(map(shortened, texts))})" for level, texts in known.items()]
+        rare = sum(map(len, verdict.variants.values())) - sum(map(len, known.values()))
+        shown += [f"{rare:,} of {FEW} rows each"] if rare else []
         yield Notice(f"spellings of {name} read as one: {_listed(shown)}", about=f"spellings: {name}")
 
 

@@ -11,12 +11,13 @@ from pydantic_core import PydanticCustomError
 from churnflow.errors import UsageError
 from churnflow.modelling.dates import ORDERS, Order
 
-Kind = Literal["number", "category", "date", "drop"]
+Kind = Literal["number", "category", "date", "drop", "hash"]
 Spelling = Literal["folded", "exact"]
 
 KINDS: Final = get_args(Kind)
 _FIELDS: Final = ("kind", "missing", "format", "spelling")
 SHOWN_COLUMNS: Final = 20
+_LEFT_OUT: Final[Mapping[str | None, str]] = {"drop": "dropped", "hash": "hashed"}
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,18 @@ class Declared:
                 raise unknown_column(name, header)
         for name, role in taken.items():
             kind = self.of(name).kind
-            # How a time is written may be said; of the target nothing may, and of the id no kind.
-            wrong = kind not in {None, "date"} if role == "the time" else kind is not None
+            # How a time is written may be said, and that the id is hashed; of the target nothing may.
+            allowed = {"the time": "date", "the id": "hash"}.get(role)
+            wrong = kind not in {None, allowed}
             if wrong or (role == "the target" and name in self.settings):
                 place = "drop" if kind == "drop" else "columns"
                 message = f"{role} {name!r} is also named under {place}"
                 raise UsageError(message, hint="name each column once")
 
         for name in self.protected:
-            if name in taken or self.of(name).kind == "drop":
-                message = f"{taken.get(name, 'the dropped column')} {name!r} is also named under protected"
+            if name in taken or self.of(name).kind in {"drop", "hash"}:
+                role = taken.get(name, f"the {_LEFT_OUT.get(self.of(name).kind)} column")
+                message = f"{role} {name!r} is also named under protected"
                 raise UsageError(message, hint="name each column once; what is protected is never a feature anyway")
 
     def _taken(self) -> dict[str, str]:

@@ -9,7 +9,9 @@ import pandas as pd
 from sklearn.model_selection import PredefinedSplit
 from sklearn.preprocessing import TargetEncoder
 
+from churnflow.modelling.cells import FEWEST
 from churnflow.modelling.columns import LARGEST, SMALLEST_SCALE, Column, Encoding, Floats
+from churnflow.modelling.disclosure import coarse, usual_range
 from churnflow.modelling.split import Ints, deal_folds
 from churnflow.modelling.texts import MAX_LEVELS
 
@@ -39,7 +41,8 @@ def learn(
 
     A category of more than 15 levels becomes the rate of the target by level, shrunk by empirical Bayes and
     cross-fitted over five folds (Micci-Barreca 2001, as in scikit-learn's TargetEncoder); its 1,000 most frequent
-    levels are kept. Others become a column per level. What is rarer is encoded as unseen values are. A column that
+    levels are kept. Others become a column per level. What is rarer, or the value of fewer than ten rows, by which
+    somebody might be recognised in a model, is encoded as unseen values are. A column that
     has missing values gets an indicator. groups: of each row, (n,), that of its customer, so that no row's rate holds
     an outcome of its own customer; by default each row is a customer.
     """
@@ -68,7 +71,9 @@ def as_columns(frame: pd.DataFrame, encoding: Encoding) -> dict[str, Any]:
 def _is_rated(values: pd.Series, target: Ints, dealt: Ints) -> bool:
     rarer = min(int(target.sum()), len(target) - int(target.sum()))
     # The outcomes of one customer alone can not be kept out of their own rates.
-    return values.nunique() > ONE_HOT_LEVELS and rarer >= _FEW_ROWS and len(np.unique(dealt)) > 1
+    counts = values.value_counts()
+    many = len(counts) > ONE_HOT_LEVELS and int(counts.iloc[0]) >= FEWEST
+    return many and rarer >= _FEW_ROWS and len(np.unique(dealt)) > 1
 
 
 def _dense(groups: Ints) -> Ints:
@@ -106,7 +111,7 @@ def _frequent(values: pd.Series, most: int) -> list[str]:
     """Return the most frequent levels, sorted; of equally frequent ones the first by name, whatever the rows' order."""
     counts = values.value_counts()
     frequent = sorted(counts.items(), key=lambda item: (-int(item[1]), str(item[0])))[:most]
-    return sorted(str(level) for level, _ in frequent)
+    return sorted(str(level) for level, count in frequent if int(count) >= FEWEST)
 
 
 def _column(values: pd.Series, name: str, kind: str) -> Column:
@@ -121,9 +126,9 @@ def _number(values: Floats, name: str) -> Column:
     known = np.clip(values[present], -LARGEST, LARGEST)
     if not len(known):
         return Column(name, "number", indicator=False)
-    impute = float(np.median(known))
+    low, high = usual_range(np.sort(known))
+    impute = coarse(float(np.median(known)), low, high)
     mean, scale = _scaling(np.where(present, np.clip(values, -LARGEST, LARGEST), impute))
-    low, high = float(known.min()), float(known.max())
     return Column(name, "number", impute, mean, scale, indicator=not bool(present.all()), low=low, high=high)
 
 

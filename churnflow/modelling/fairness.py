@@ -1,5 +1,6 @@
 """Whether the model treats declared groups alike: rates per group, and the gap between the best and worst treated."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from churnflow.modelling.columns import Floats
+from churnflow.modelling.disclosure import FEW, hidden
 from churnflow.modelling.metrics import DRAWS, Estimate, Scored, confusion, wilson
 
 MIN_ROWS: Final = 10
@@ -15,6 +17,7 @@ MAX_LEVELS: Final = 10
 QUARTERS: Final = 4
 _Z: Final = 1.959963984540054
 _SMALLEST: Final = 1e-12
+OTHERS: Final = f"others (a group of {FEW} among them)"
 
 
 @dataclass(frozen=True)
@@ -62,26 +65,48 @@ def group_rates(column: str, labels: "pd.Series[str]", scored: Scored) -> list[d
     """Return what the model does to each group of at least 10 rows, every rate with its interval.
 
     recall, precision, positive_rate, false_positive_rate; observed (the rate of the outcome) beside predicted (the mean
-    probability); roc_auc where the group holds at least 10 rows of each class.
+    probability); roc_auc where the group holds at least 10 rows of each class. Smaller groups are told together, with
+    the next smallest where the total would tell them otherwise. Where fewer than 10 of a group are of a class, or are
+    decided as one, the rates that count them are left out, and `suppressed` says so; so they are where another group's
+    would follow from the total.
     """
+    parts = _told_parts(labels, scored)
+    cells = [confusion(part) for _, part in parts]
+    outcomes = _few([[one["tp"] + one["fn"], one["fp"] + one["tn"]] for one in cells])
+    decisions = _few([[one["tp"] + one["fp"], one["fn"] + one["tn"]] for one in cells])
     rates = []
-    for label, part in _parts(labels, scored):
-        cells = confusion(part)
-        marked, positives = cells["tp"] + cells["fp"], cells["tp"] + cells["fn"]
-        line: dict[str, Any] = {"column": column, "group": label, "n": len(part.target), "positives": positives}
-        shown = {
-            "recall": wilson(cells["tp"], positives),
-            "precision": wilson(cells["tp"], marked),
-            "positive_rate": wilson(marked, len(part.target)),
-            "false_positive_rate": wilson(cells["fp"], cells["fp"] + cells["tn"]),
-            "observed": wilson(positives, len(part.target)),
-        }
-        if _ranks(part):
-            shown["roc_auc"] = _interval(*_auc(part), len(part.target))
+    for (label, part), counts, few, undecided in zip(parts, cells, outcomes, decisions, strict=True):
+        line: dict[str, Any] = {"column": column, "group": label, "n": len(part.target)}
+        shown = ({} if few else _of_outcomes(part, counts)) | ({} if undecided else _of_decisions(part, counts))
+        if few or undecided:
+            line["suppressed"] = FEW
+        if not few:
+            line["positives"] = counts["tp"] + counts["fn"]
         for name, estimate in shown.items():
             line |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         rates.append({**line, "predicted": float(part.probabilities.mean())})
     return rates
+
+
+def _few(counts: list[list[int]]) -> list[bool]:
+    """Return which groups have a cell that is not to be told, (k,). counts: of each group, by class."""
+    by_class = [hidden(list(cells)) for cells in zip(*counts, strict=True)]
+    return [any(flags) for flags in zip(*by_class, strict=True)]
+
+
+def _of_outcomes(part: Scored, cells: Mapping[str, int]) -> dict[str, Estimate]:
+    positives = cells["tp"] + cells["fn"]
+    shown = {
+        "recall": wilson(cells["tp"], positives),
+        "false_positive_rate": wilson(cells["fp"], cells["fp"] + cells["tn"]),
+        "observed": wilson(positives, len(part.target)),
+    }
+    return shown | {"roc_auc": _interval(*_auc(part), len(part.target))}
+
+
+def _of_decisions(part: Scored, cells: Mapping[str, int]) -> dict[str, Estimate]:
+    marked = cells["tp"] + cells["fp"]
+    return {"precision": wilson(cells["tp"], marked), "positive_rate": wilson(marked, len(part.target))}
 
 
 def largest_gap(labels: "pd.Series[str]", scored: Scored, seed: int) -> Gap:
@@ -107,6 +132,14 @@ def largest_gap(labels: "pd.Series[str]", scored: Scored, seed: int) -> Gap:
 def _parts(labels: "pd.Series[str]", scored: Scored) -> list[tuple[str, Scored]]:
     masks = {str(label): (labels == label).to_numpy(dtype=np.bool_) for label in sorted(labels.unique())}
     return [(label, scored.part(mask)) for label, mask in masks.items() if mask.sum() >= MIN_ROWS]
+
+
+def _told_parts(labels: "pd.Series[str]", scored: Scored) -> list[tuple[str, Scored]]:
+    """Return the groups that may be told apart, and the others together."""
+    counts = labels.value_counts().sort_index()
+    unsaid = {str(label) for label, hide in zip(counts.index, hidden(counts.tolist()), strict=True) if hide}
+    told = labels.where(~labels.isin(unsaid), OTHERS)
+    return _parts(told, scored)
 
 
 def _ranks(part: Scored) -> bool:

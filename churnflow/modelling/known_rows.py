@@ -1,6 +1,7 @@
-"""Which customers a model was trained on, as short digests that travel with it, so that a later test leaves them out.
+"""Which customers a model was trained on, as short digests in its evaluation, so that a later test leaves them out.
 
-Who holds a customer's id or row can ask whether it was among them; nothing else can be read from a digest of 32 bits.
+Who holds a customer's id or row can ask whether it was among them, so that they stay in the store, beside the rows, and
+are no part of a release.
 """
 
 import json

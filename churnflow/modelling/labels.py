@@ -8,6 +8,8 @@ from typing import Final
 
 from churnflow.errors import UsageError
 from churnflow.modelling import personal
+from churnflow.modelling.cells import FEWEST
+from churnflow.modelling.disclosure import FEW
 from churnflow.modelling.spellings import NO, YES, as_yes_and_no
 from churnflow.modelling.texts import as_number, fold
 from churnflow.modelling.values import Present
@@ -133,10 +135,12 @@ def _not_two(target: str, values: Present, classes: list[str]) -> UsageError:
     found = personal.recognise(target, values)
     counts = sorted(values.counts.items(), key=lambda one: (-one[1], one[0]))
     usual = _usual(values.counts)
-    shown = [shortened(value) for value in dict.fromkeys(usual[_key(text)] for text, _ in counts)]
+    common = (usual[_key(text)] for text, count in counts if count >= FEWEST)
+    shown = [shortened(value) for value in dict.fromkeys(common)]
     listed = found.kind if found else ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else "")
     only = " only" if len(classes) == 1 else ""
     several = f"{len(classes):,} value{'' if len(classes) == 1 else 's'}{only}"
-    message = f"the target {target!r} has {several} ({listed or 'none'}), not two"
+    rare = f"each of {FEW} rows" if classes else "none"
+    message = f"the target {target!r} has {several} ({listed or rare}), not two"
     hint = "name a column with two values as target, such as Yes and No"
     return UsageError(message, hint=hint if classes else f"{hint}; every value of this one is missing")

@@ -1,6 +1,6 @@
 """What became of the texts of one column when it was cast: their values, the ones that do not fit, and every change."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -104,9 +104,10 @@ class _Reader:
 class Outcomes:
     """What became of the columns that are used, some rows at a time; each list of texts is read once."""
 
-    def __init__(self, columns: Sequence[Column], found: Labels) -> None:
-        """Take the columns and the meaning of the labels."""
+    def __init__(self, columns: Sequence[Column], found: Labels, pseudonym: Callable[[str], str]) -> None:
+        """Take the columns, the meaning of the labels, and what stands for an identifier that is not kept."""
         self._found = found
+        self._pseudonym = pseudonym
         self._days = {column.name: _are_days(column) for column in columns if column.role == "time"}
         self._last: dict[str, Outcome] = {}
 
@@ -125,6 +126,8 @@ class Outcomes:
             return _times(reader, days=self._days[column.name])
         if column.reading.calendar is not None:
             return _days(reader)
+        if column.hashed:
+            return _pseudonyms(reader, self._pseudonym)
         return _numbers(reader) if is_measured(column) else _texts(reader)
 
 
@@ -210,6 +213,12 @@ def _numbers(reader: _Reader) -> Outcome:
     }
     read[sentinel] = np.nan
     return reader.outcome(read, rules)
+
+
+def _pseudonyms(reader: _Reader, pseudonym: Callable[[str], str]) -> Outcome:
+    read = np.full(len(reader.bare), None, dtype=object)
+    hashed = [pseudonym(reader.bare[place]) for place in reader.present]
+    return reader.outcome(reader.put(read, np.array(hashed, dtype=object)), {})
 
 
 def _texts(reader: _Reader) -> Outcome:

@@ -20,7 +20,7 @@ from churnflow.modelling.table import Table
 from churnflow.modelling.texts import MAX_LEVELS, as_number
 from churnflow.modelling.values import Present, TextColumn
 
-Role = Literal["feature", "id", "target", "time", "protected", "dropped"]
+Role = Literal["feature", "id", "target", "time", "protected", "identifier", "dropped"]
 
 SHOWN: Final = 5
 TARGET_WORDS: Final = ("churn", "exited", "attrit", "left", "cancel", "target", "label", "lapsed", "terminated")
@@ -57,6 +57,11 @@ class Column:
     def personal(self) -> Personal | None:
         """The personal data that it holds, None if none was recognised."""
         return self.verdict.personal
+
+    @property
+    def hashed(self) -> bool:
+        """Whether its values name persons, and are kept as pseudonyms."""
+        return self.verdict.hashed
 
     @property
     def share_missing(self) -> float:
@@ -199,6 +204,8 @@ def _column(name: str, values: TextColumn, table: Table, declared: Declared) -> 
     # Without the numbers that its values were read as, which are many where few values repeat.
     verdict = replace(verdict, present=replace(verdict.present))
     given = declared.of(name).kind is not None
+    if verdict.hashed:
+        return Column(name, "identifier", verdict.refused, verdict, values, given)
     if verdict.refused:
         return Column(name, "dropped", verdict.refused, verdict, values, given, verdict.doubt)
     return Column(name, "feature", verdict.reason, verdict, values, given, verdict.doubt)

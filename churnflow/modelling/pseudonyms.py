@@ -8,7 +8,9 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from churnflow.errors import ConflictError, IntegrityError
@@ -40,6 +42,11 @@ def pseudonym(secret: bytes, identifier: str | int) -> str:
     """Return what stands for a customer: `p:` and half of the keyed hash of the id, in hex."""
     text = str(identifier).encode(errors="surrogatepass")
     return f"p:{hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]}"
+
+
+def of_a_lost_key() -> Callable[[str], str]:
+    """Return what makes pseudonyms with a key that nobody keeps: equal ids have equal ones, and that is all."""
+    return partial(pseudonym, secrets.token_bytes(KEY_BYTES))
 
 
 def kept_customer(secret: bytes, identifier: str | int | None, kept: str) -> str | None:

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binom
 
+from churnflow.modelling.cells import FEWEST
+from churnflow.modelling.disclosure import FEW, is_few
 from churnflow.modelling.metrics import wilson
 from churnflow.modelling.split import Ints
 
@@ -16,7 +18,6 @@ Bools = npt.NDArray[np.bool_]
 Severity = Literal["warning", "critical"]
 
 CHANCE: Final = 1e-6
-FEWEST: Final = 10
 MOST_LEVELS: Final = 200
 PURE: Final = 0.1
 NEARLY_PURE: Final = 0.2
@@ -72,9 +73,15 @@ def judge_rows(rows: Rows, target: Ints) -> Pure | None:
         others = 1 - wilson(left, count).low
         for limit, severity in _LIMITS:
             if others <= limit * (1 - base):
-                words = "all of them left" if left == count else f"{left} of them left ({left / count:.1%})"
+                words = "all of them left" if left == count else _most(left, count)
                 return Pure(f"{rows.words} in {count} rows, and {words}, where {base:.1%} do of all", severity)
     return (_stayed(rows, target) or _unequal(rows, target)) if rows.gap else None
+
+
+def _most(left: int, count: int) -> str:
+    if is_few(count - left):
+        return f"all but {FEW} of them left"
+    return f"{left} of them left ({left / count:.1%})"
 
 
 _LIMITS: Final[tuple[tuple[float, Severity], ...]] = ((PURE, "critical"), (NEARLY_PURE, "warning"))
@@ -87,7 +94,8 @@ def _stayed(rows: Rows, target: Ints) -> Pure | None:
         return None
     covered = (count - left) / (len(target) - target.sum())
     severity: Severity = "critical" if covered >= HALF else "warning"
-    words = "none of them left" if not left else f"{left} of them left ({left / count:.1%})"
+    told = f"{FEW} of them left" if is_few(left) else f"{left} of them left ({left / count:.1%})"
+    words = told if left else "none of them left"
     return Pure(f"{rows.words} in {count} rows, and {words}, where {base:.1%} do of all", severity)
 
 

@@ -40,7 +40,7 @@ class Verdict:
     """What a column is and why, and how its texts are read. refused: why it is no feature, empty if it is one.
 
     doubt: why it may be misread. variants: spellings read as one, by the usual one. kept: words that are values here.
-    infinite: how many rows hold an infinite number.
+    infinite: how many rows hold an infinite number. hashed: its values name persons, and are kept as pseudonyms.
     """
 
     kind: Kind
@@ -54,6 +54,7 @@ class Verdict:
     variants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     kept: tuple[Kept, ...] = ()
     infinite: int = 0
+    hashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,10 @@ def _unix(column: Look) -> Verdict | None:
     """Whole numbers are a time only where the column's name says so, too."""
     if column.present.share_numbers < 1 or not column.named_as_date():
         return None
-    numbers = column.present.figures
     if all(len(text) == 8 for text in column.present.counts):  # noqa: PLR2004 - 20240131
         written = dates.recognise(column.present.counts, MOSTLY)
         return _as_date(column, written.order, "dates in eight digits") if written else None
-    order = dates.recognise_unix(numbers.tolist())
+    order = dates.recognise_unix(column.present.figures.tolist())
     return _as_date(column, order, f"{ORDERS[order]}, by its name and range") if order else None
 
 
@@ -192,8 +192,7 @@ def _misread(column: Look) -> str:
 
 def _category(column: Look) -> Verdict | None:
     marks = sentinels.among_words(column.present) if column.setting.missing is None else []
-    known = column.present.without(mark.value for mark in marks)
-    # Spellings are counted only where there are so many texts that they matter.
+    known = column.present.without(mark.value for mark in marks)  # spellings are counted only where they matter
     if _is_spread(known, len(known.counts)) and _is_spread(known, spellings.different(known.counts)):
         return None
     usual = spellings.united(known.counts)
@@ -214,6 +213,11 @@ def _as_text(column: Look, reason: str) -> Verdict:
 
 def _left_out(column: Look) -> Verdict:
     return _unused(column, "text", LEFT_OUT, LEFT_OUT)
+
+
+def _hashed(column: Look) -> Verdict:
+    verdict = _unused(column, "text", *("kept as a keyed hash for joins, never a feature",) * 2)
+    return replace(verdict, personal=personal.recognise(column.name, column.present), hashed=True)
 
 
 def _declared_number(column: Look) -> Verdict:
@@ -250,23 +254,22 @@ def _declared_category(column: Look) -> Verdict:
 
 Rule = Callable[[Look], Verdict | None]
 _RULES: Final[Sequence[Rule]] = (
-    *(
-        _empty,
-        _personal,
-        _infinite,
-        _constant,
-        _yes_and_no,
-        _identifier,
-        _code,
-        _unix,
-        _number,
-        _date,
-        _category,
-        _text,
-    ),
+    _empty,
+    _personal,
+    _infinite,
+    _constant,
+    _yes_and_no,
+    _identifier,
+    _code,
+    _unix,
+    _number,
+    _date,
+    _category,
+    _text,
 )
 _DECLARED: Final[Mapping[str, Sequence[Rule]]] = {
     "drop": (_left_out,),
+    "hash": (_hashed,),
     "number": (_empty, _declared_number),
     "category": (_empty, _constant, _declared_category),
     "date": (_empty, _declared_date),

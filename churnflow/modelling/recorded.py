@@ -7,10 +7,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from churnflow.modelling.cells import FEWEST
+from churnflow.modelling.disclosure import coarse, usual_range
 from churnflow.modelling.profile import Column
 from churnflow.modelling.texts import MAX_LEVELS
 from churnflow.modelling.values import Floats
 
+_PARTS_OF_DATES: Final = 100
 _AT_ONCE: Final = 1 << 20
 
 
@@ -18,8 +21,8 @@ _AT_ONCE: Final = 1 << 20
 class Kept:
     """What the rows that are kept hold of a column.
 
-    Of numbers the least, the greatest and the middle one, and whether all are whole, None and False without any; of a
-    category its levels with the number of their rows.
+    Of numbers their usual range and a usual one, as `disclosure` tells them, and whether all are whole, None and False
+    without any; of a category its levels with the number of their rows.
     """
 
     low: float | None = None
@@ -42,10 +45,11 @@ class Kept:
             order = np.argsort(found)
             found, ends = found[order], np.cumsum(rows[held][order])
             middle = found[np.searchsorted(ends, ends[-1] // 2, side="right")]
+        spread = found if rows is None else np.repeat(found, rows[held][order])
+        low, high = usual_range(spread)
         parts = (found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE))
         whole = all(bool(np.all(part == np.floor(part))) for part in parts)
-        # Without a sign before zero.
-        return cls(float(found[0]) + 0.0, float(found[-1]) + 0.0, float(middle) + 0.0, whole)
+        return cls(low, high, coarse(float(middle), low, high), whole)
 
 
 def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], missing: frozenset[str]) -> dict[str, Any]:
@@ -68,8 +72,9 @@ def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], miss
             {"value": one.value, "rows": one.rows, "because": one.because} for one in verdict.sentinels
         ],
         "read_as_values": [{"value": one.word, "rows": one.rows, "because": one.because} for one in verdict.kept],
-        "variants": {level: list(texts) for level, texts in verdict.variants.items()} if feature else {},
+        "variants": shown_variants(column) if feature else {},
         "coerced": dict(coerced),
+        "hashed": column.hashed,
     }
     return {
         "name": column.name,
@@ -89,12 +94,20 @@ def describe(column: Column, kept: Kept | None, coerced: Mapping[str, int], miss
     }
 
 
+def shown_variants(column: Column) -> dict[str, list[str]]:
+    """Return the spellings that were read as one, by the usual one, without those of fewer than ten rows."""
+    counts, variants = column.verdict.present.counts, column.verdict.variants
+    known = {level: [text for text in texts if counts[text] >= FEWEST] for level, texts in variants.items()}
+    return {level: texts for level, texts in known.items() if texts}
+
+
 def _levels(column: Column, kept: Kept | None) -> list[str]:
     if column.role == "target":
         return list(column.levels)
     if kept is None or column.role != "feature" or column.kind != "category":
         return []
-    return sorted(kept.levels, key=lambda level: (-kept.levels[level], level))[:MAX_LEVELS]
+    usual = [level for level, rows in kept.levels.items() if rows >= FEWEST]
+    return sorted(usual, key=lambda level: (-kept.levels[level], level))[:MAX_LEVELS]
 
 
 def _example(column: Column, kept: Kept | None, levels: list[str]) -> Any:
@@ -102,4 +115,6 @@ def _example(column: Column, kept: Kept | None, levels: list[str]) -> Any:
     if column.kind == "category" or kept is None:
         return next(iter(levels), None)
     calendar = column.reading.calendar
-    return kept.middle if calendar is None or kept.middle is None else calendar.written(kept.middle)
+    if calendar is None or kept.middle is None or kept.low is None or kept.high is None:
+        return kept.middle
+    return calendar.written(coarse(kept.middle, kept.low, kept.high, _PARTS_OF_DATES))

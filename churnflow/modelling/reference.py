@@ -16,7 +16,9 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from churnflow.modelling.cells import FEWEST, Cells
 from churnflow.modelling.columns import LARGEST, Encoding, Floats, Kind
+from churnflow.modelling.disclosure import coarse, is_few, usual_range
 from churnflow.modelling.scorer import PortableModel
 
 Codes = npt.NDArray[np.uint8]
@@ -28,8 +30,6 @@ MAX_REFERENCE_BYTES: Final = 32 * 1024 * 1024
 
 BINS: Final = 10
 MOST_LEVELS: Final = 30
-# Fewer customers than this are never named by a level, nor by a tenth: nobody is to be recognised in a sketch.
-FEWEST: Final = 10
 SCORE_EDGES: Final = tuple(step / 20 for step in range(1, 20))
 
 MISSING: Final = 0
@@ -219,17 +219,19 @@ def build_reference(
 ) -> Reference:
     """Return the reference of a model: its columns over the training part, its probabilities over the test part.
 
-    Both parts as `PortableModel.score` takes them. A level, or a tenth of a number, is kept where at least ten
-    customers have it. Raises ValueError as `score` does.
+    Both parts as `PortableModel.score` takes them. A level, a tenth of a number, or a bin of scores is kept where at
+    least ten customers have it; fewer that have no value, or a rare one, count as having the most usual. Raises
+    ValueError as `score` does.
     """
     scores = model.score(test)
     features = [_sketch(column.name, column.kind, train[column.name]) for column in model.encoding.columns]
     bins = np.bincount(np.searchsorted(SCORE_EDGES, scores), minlength=len(SCORE_EDGES) + 1)
+    cells = Cells.of(bins.tolist())
     return Reference(
         rows=len(train[features[0].name]),
         features=tuple(features),
-        score_edges=SCORE_EDGES,
-        score_counts=tuple(bins.tolist()),
+        score_edges=tuple(SCORE_EDGES[codes[-1]] for codes in cells.codes[:-1]),
+        score_counts=cells.counts,
         score_rows=len(scores),
     )
 
@@ -240,27 +242,40 @@ def _sketch(name: str, kind: Kind, values: Sequence[Any]) -> FeatureReference:
         order = sorted(frequent.items(), key=lambda item: (-item[1], item[0]))[:MOST_LEVELS]
         kept = {level: count for level, count in order if count >= FEWEST}
         unlisted = frequent.total() - sum(kept.values())
-        counts = (len(values) - frequent.total(), unlisted, *kept.values())
+        counts = _told([len(values) - frequent.total(), unlisted, *kept.values()], _SPECIAL)
         return FeatureReference(name, kind, counts, levels=tuple(kept))
     numbers = np.array(values, dtype=np.float64)
     known = numbers[np.isfinite(numbers)]
     ordered = np.sort(np.clip(known, -LARGEST, LARGEST))
+    low, high = usual_range(ordered) if len(ordered) else (None, None)
     edges = _tenths(ordered)
     bins = np.bincount(np.searchsorted(edges, known), minlength=len(edges) + 1)
-    low, high = (float(ordered[0]), float(ordered[-1])) if len(ordered) else (None, None)
-    counts = (len(numbers) - len(known), *bins.tolist())
+    counts = _told([len(numbers) - len(known), *bins.tolist()], 1)
     return FeatureReference(name, kind, counts, edges=tuple(edges.tolist()), low=low, high=high)
 
 
+def _told(counts: Sequence[int], specials: int) -> tuple[int, ...]:
+    """Return counts of which none of the special codes, the first ones, is below ten but 0.
+
+    What is fewer counts as the most frequent of the others, if that has ten.
+    """
+    told = list(counts)
+    most = max(range(specials, len(told)), key=lambda place: told[place], default=0)
+    for special in range(specials if told[most] >= FEWEST and most >= specials else 0):
+        if is_few(told[special]):
+            told[most], told[special] = told[most] + told[special], 0
+    return tuple(told)
+
+
 def _tenths(ordered: Floats) -> Floats:
-    """Return the inner edges of tenths of sorted values, none twice; each is one of the values.
+    """Return the inner edges of tenths of sorted values, none twice; each is a round number, and nobody's own value.
 
     Bins are wider where a tenth would be fewer than ten customers; only the last may be empty, above the largest value.
     """
     edges: list[float] = []
     below = 0
     shares = np.arange(1, BINS) / BINS
-    for edge in np.unique(np.quantile(ordered, shares, method="inverted_cdf")) if len(ordered) else ():
+    for edge in _round_quantiles(ordered, shares) if len(ordered) else ():
         reached = int(np.searchsorted(ordered, edge, side="right"))
         if reached - below >= FEWEST:
             edges.append(float(edge))
@@ -268,6 +283,13 @@ def _tenths(ordered: Floats) -> Floats:
     if edges and 0 < len(ordered) - below < FEWEST:
         edges.pop()
     return np.array(edges, dtype=np.float64)
+
+
+def _round_quantiles(ordered: Floats, shares: Floats) -> list[float]:
+    """Return quantiles of sorted values as round numbers, rising, none twice."""
+    low, high = usual_range(ordered)
+    quantiles = np.quantile(ordered, shares, method="inverted_cdf")
+    return sorted({coarse(float(edge), low, high) for edge in quantiles})
 
 
 def _check_feature(feature: FeatureReference) -> None:

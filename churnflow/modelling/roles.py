@@ -14,12 +14,15 @@ from churnflow.modelling.texts import fold
 def as_named(column: Look, role: Literal["target", "id"]) -> Verdict:
     """Return the target or the id: its texts are no numbers and no dates, whatever they look like."""
     found = personal.recognise(column.name, column.present) if role == "id" else None
-    doubt = f"it holds {found.kind}, which are personal data: name a key without meaning" if found else ""
+    told = "which are personal data, and is kept as keyed hashes: name a key without meaning"
+    doubt = f"it holds {found.kind}, {told}" if found else ""
     if role == "id" and (lost := lost_digits(column.present)):
         doubt = f"a spreadsheet wrote {lost:,} of them like 1.23E+15, and their last digits are gone: export it anew"
     reading = Reading("category", column.missing)
     kind: Literal["category", "text"] = "category" if role == "target" else "text"
-    return Verdict(kind, f"named as the {role}", column.present, reading, doubt=doubt, personal=found)
+    hashed = found is not None or column.setting.kind == "hash"
+    reason = f"named as the {role}{', kept as keyed hashes' if hashed else ''}"
+    return Verdict(kind, reason, column.present, reading, doubt=doubt, personal=found, hashed=hashed)
 
 
 def as_time(column: Look) -> Verdict:

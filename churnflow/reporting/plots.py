@@ -172,7 +172,7 @@ def _shade(rank: float | None) -> str:
 
 
 def _groups(groups: Sequence[Values]) -> str | None:
-    known = [each for each in groups if "false_positive_rate" in each][:MOST_BARS]
+    known = [each for each in groups if {"recall", "false_positive_rate"} <= each.keys()][:MOST_BARS]
     if not known:
         return None
     plot = Plot("Groups", "share of the group", "", left=168)

@@ -18,10 +18,12 @@ from prometheus_client.multiprocess import mark_process_dead
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
+from churnflow.domain.failures import keep_messages_out_of_logs
 from churnflow.errors import ChurnflowError, ConflictError, RefusedError, UsageError
 from churnflow.serving.app import create_app
 from churnflow.serving.current import Current, Source
 from churnflow.serving.guard import has_keys
+from churnflow.serving.logs import LOGGING
 from churnflow.serving.measures import MULTIPROCESS
 from churnflow.serving.settings import LOG_VARIABLE, Settings, is_loopback
 from churnflow.serving.wire import DeadlineProtocol
@@ -157,6 +159,7 @@ def _config(app: object, workers: int = 1) -> Config:
         workers=workers,
         http=DeadlineProtocol,
         log_level="warning",
+        log_config=LOGGING,
         access_log=False,
         server_header=False,
         ws="none",
@@ -252,4 +255,5 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 if __name__ == "__main__":
+    keep_messages_out_of_logs()
     sys.exit(main())

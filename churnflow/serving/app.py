@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from churnflow.domain.failures import keep_messages_out_of_logs
 from churnflow.errors import ChurnflowError
 from churnflow.serving import answers, measures
 from churnflow.serving.bodies import receive_body, refusal_json
@@ -89,6 +90,7 @@ def create() -> Front:
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
+        keep_messages_out_of_logs()
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     settings = Settings.from_environment()
     current = Current(Source(settings.pointer, settings.store, settings.bundle))

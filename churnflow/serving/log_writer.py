@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from churnflow.domain.failures import keep_messages_out_of_logs
 from churnflow.errors import ChurnflowError
 from churnflow.modelling.prediction_log import ALIVE, PREDICT, LogError, PredictionLog, PredictionRow, ServiceRow
 from churnflow.modelling.pseudonyms import kept_customer, secret_at
@@ -303,6 +304,7 @@ def _as_json(columns: Mapping[str, Sequence[Any]]) -> list[str | None]:
 
 def main() -> None:
     """Write what comes through standard input to the log at the URL in the environment; standard output tells how."""
+    keep_messages_out_of_logs()
     # Ctrl-C goes to all processes at a terminal; this one ends when its worker has told all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -12,6 +12,7 @@ from churnflow import InputError, Issue, Measure, Released, StepResult, reports
 from churnflow.modelling import appraisal
 from churnflow.modelling.appraisal import Case, Part
 from churnflow.modelling.attribution import explain
+from churnflow.modelling.card import KNOWN_ROWS
 from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.explain import permutation_importance
 from churnflow.modelling.known_rows import KnownRows
@@ -111,7 +112,7 @@ def _appraised(
         appraisal.promised(case, leaderboard, first.estimates),
         appraisal.ruled(case, {feature["name"]: feature["kind"] for feature in features["features"]}),
         appraisal.profitable(case),
-        appraisal.contested(case, None if against is None else (against.version, against.files)),
+        appraisal.contested(case, None if against is None else (against.version, _files_of(against))),
         appraisal.grouped(case, groups),
     ]
 
@@ -156,6 +157,13 @@ def _declared(leaderboard: Mapping[str, Any]) -> Campaign | None:
 
 def _protected(schema: Mapping[str, Any]) -> list[str]:
     return [column["name"] for column in schema["columns"] if column["role"] == "protected"]
+
+
+def _files_of(released: Released) -> dict[str, bytes]:
+    """Return the files of a release, and what the run that shipped it knows of its training rows, if that is here."""
+    evaluation = released.artifacts.get("evaluation")
+    known = evaluation.get("known_rows") if isinstance(evaluation, dict) else None
+    return {**released.files, **({KNOWN_ROWS: base64.b64decode(known)} if known else {})}
 
 
 def _known_rows(train: pd.DataFrame, schema: Mapping[str, Any], features: Mapping[str, Any]) -> str:

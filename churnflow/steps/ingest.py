@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from churnflow import Issue, StepResult, precheck, reports
+from churnflow import Issue, Pseudonyms, StepResult, precheck, reports
 from churnflow.modelling.casting import RULES, Cast, Rejection, cast
 from churnflow.modelling.column_notices import ABOUT, Notice, on_columns, on_labels, on_shape
 from churnflow.modelling.declared import Columns, Declared, merged
@@ -30,6 +30,7 @@ SHOWN = 5
     "duplicate_rows",
     "features",
     "personal_columns",
+    "hashed_columns",
     *(f"rejected_{rule}" for rule in RULES),
     *(f"coerced_{kind}" for kind in COERCIONS),
 )
@@ -53,6 +54,7 @@ def ingest(
     columns: Columns = None,
     time: str | None = None,
     protected: tuple[str, ...] = (),
+    pseudonyms: Pseudonyms | None = None,
 ) -> StepResult:
     """Read a table of customers, set invalid rows apart with a reason each, and record the schema.
 
@@ -65,19 +67,21 @@ def ingest(
     for a missing value, in any case, instead of the usual ones (?, N/A, NA, NaN, None, null). columns: what a column is
     where its values do not show it: `{plan: category, joined: {format: dmy}, balance: {missing: [-999]}}`. categories,
     drop: the same for many names. time: dates, which let a customer have several rows. protected: attributes by whose
-    groups the model is judged, and that it never learns from. A table of more than ten million cells is worked through
-    in batches, in files below TMPDIR. Raises InputError for no table, or no room for it there.
+    groups the model is judged, and that it never learns from. `columns: {email: drop, household: hash}` leaves a column
+    out, or keeps keyed hashes (HMAC-SHA256) for joins, as of an id that is personal data; pseudonyms makes them. A
+    table of more than ten million cells is worked through in batches, in files below TMPDIR. Raises InputError for no
+    table, or no room for it there.
     """
     options = ReadOptions(separator, encoding, decimal, format, header, sheet, table, query, missing)
     declared = Declared(target, id, time, merged(columns, drop, categories), protected)
-    return _ingested(read_table(source, options), declared, positive)
+    return _ingested(read_table(source, options), declared, positive, pseudonyms)
 
 
-def _ingested(table: Table, declared: Declared, positive: str | None) -> StepResult:
+def _ingested(table: Table, declared: Declared, positive: str | None, pseudonyms: Pseudonyms | None) -> StepResult:
     columns = profile(table, declared)
     classes = labels(declared.target, values_of(columns, declared.target), positive)
     require_features(columns)
-    done = cast(table, columns, classes)
+    done = cast(table, columns, classes, pseudonyms)
     total = len(table.lines) + len(table.ragged)
     features = [column.name for column in columns if column.role == "feature"]
     notices = (*on_columns(columns), *on_labels(classes), *on_shape(len(features), len(done.customers)))
@@ -89,6 +93,7 @@ def _ingested(table: Table, declared: Declared, positive: str | None) -> StepRes
             "invalid_rows": len(done.rejections),
             "features": len(features),
             "duplicate_rows": done.repeated,
+            "hashed_columns": sum(column.hashed for column in columns),
             "personal_columns": sum(column.personal is not None for column in columns),
             **{f"rejected_{rule}": count for rule, count in done.counts().items()},
             **{f"coerced_{kind}": count for kind, count in done.coercions().items()},

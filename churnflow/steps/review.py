@@ -14,6 +14,7 @@ from churnflow.modelling.checklist import (
     counted,
     documented,
     generalises,
+    holds_nobody,
     judged,
     no_worse,
     refuses_malformed,
@@ -232,6 +233,8 @@ def _fast_enough(evidence: Evidence, measures: Measures) -> Answer:
 def _model_and_issues(evidence: Evidence) -> Iterator[Finding]:
     parities = _reported(evidence, "parity_max_abs_diff")
     yield _line(QUALITY, "the stored model equals the trained one", stored_equals(parities))
+    answer = _unclear(evidence, "embedded_rows") or holds_nobody(_named(evidence, "embedded_rows"))
+    yield _line(QUALITY, "no customer can be read out of the model", answer)
     severities = [issue.severity for issue in evidence.issues()]
     yield _line(QUALITY, "the issues noted can be lived with", can_be_lived_with(severities))
 

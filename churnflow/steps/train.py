@@ -10,6 +10,8 @@ from pydantic import Field
 from churnflow import InputError, Issue, Measure, Progress, StepResult, precheck, reports
 from churnflow.modelling.bending import STRAIGHT
 from churnflow.modelling.comparison import interval
+from churnflow.modelling.embedding import embedded_rows, told_embedded
+from churnflow.modelling.encoding import as_columns
 from churnflow.modelling.families import RECIPES, ModelName
 from churnflow.modelling.final_fit import Final, Settings, fit_final, worth
 from churnflow.modelling.fitting import Weighting
@@ -38,6 +40,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
     "models_tied",
     "parity_max_abs_diff",
     "model_bytes",
+    "embedded_rows",
 )
 @precheck(missing_extras)
 def train(
@@ -79,7 +82,7 @@ def train(
     found = _Found(folded, plan, outcome, contenders, choose(contenders, outcome, folded, prefer))
     labels = (schema["positive"], schema["negative"])
     made = Settings(found.choice.contender, objective, labels, seed, weights, dealt.groups)
-    return _result(found, fit_final(train, kinds, target, made), objective)
+    return _result(found, fit_final(train, kinds, target, made), objective, train)
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,39 @@ class _Found:
     choice: Choice
 
 
-def _result(found: _Found, final: Final, objective: Objective) -> StepResult:
+def _embedded(train: pd.DataFrame, final: Final) -> int:
+    encoding = final.model.encoding
+    return embedded_rows(final.model.arrays, encoding.encode(as_columns(train, encoding)).matrix)
+
+
+def _result(found: _Found, final: Final, objective: Objective, train: pd.DataFrame) -> StepResult:
+    embedded = _embedded(train, final)
     choice, outcome, contenders = found.choice, found.outcome, found.contenders
     target = found.folded.target
-    board = {**leaderboard(contenders, choice, outcome, found.folded), "objective": as_json(objective)}
+    board = {
+        **leaderboard(contenders, choice, outcome, found.folded),
+        "objective": as_json(objective),
+        "embedded_rows": embedded,
+    }
     return StepResult(
         outputs=_outputs(final, choice.contender, target, board),
-        metrics={**_model_metrics(choice, final, len(target)), **_search_metrics(outcome, choice)},
-        facts={**_facts(contenders, choice, outcome), "threshold": _threshold(final, objective), **assumed(objective)},
-        issues=[*_search_issues(outcome, found.plan), *_choice_issues(choice), *_parity_issues(final.parity)],
+        metrics={
+            **_model_metrics(choice, final, len(target)),
+            **_search_metrics(outcome, choice),
+            "embedded_rows": Measure(value=embedded, n=len(target)),
+        },
+        facts={
+            **_facts(contenders, choice, outcome),
+            "threshold": _threshold(final, objective),
+            "customers in the model": told_embedded(embedded, len(target)),
+            **assumed(objective),
+        },
+        issues=[
+            *_search_issues(outcome, found.plan),
+            *_choice_issues(choice),
+            *_parity_issues(final.parity),
+            *_embedded_issues(embedded, len(target)),
+        ],
     )
 
 
@@ -224,6 +251,13 @@ def _choice_issues(choice: Choice) -> list[Issue]:
         return []
     others = ", ".join(name for name in choice.tied if name != chosen)
     return [Issue(text=f"tied: {chosen} and {others} differ by less than noise; {chosen} is {choice.why} of them")]
+
+
+def _embedded_issues(embedded: int, rows: int) -> list[Issue]:
+    if not embedded:
+        return []
+    text = f"the stored model holds customers: {told_embedded(embedded, rows)}; keep it where the table may be kept"
+    return [Issue(text=text, severity="critical", about="customers in the model")]
 
 
 def _parity_issues(parity: float) -> list[Issue]:

@@ -40,7 +40,7 @@ def test_equal_bytes_are_one_file_that_only_its_owner_reaches_and_nobody_writes(
     first, _ = store.put("a", {"x": 1}, "json"), store.put("b", {"x": 1}, "json")
     assert first.size_bytes == len(json.dumps({"x": 1}))
     assert objects(tmp_path) == [store.path(first)]
-    assert store.path(first).stat().st_mode & 0o777 == 0o444
+    assert store.path(first).stat().st_mode & 0o777 == 0o400
     assert store.path(first).parent.stat().st_mode & 0o777 == 0o700
 
 

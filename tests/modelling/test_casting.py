@@ -120,17 +120,23 @@ def test_the_schema_says_role_kind_range_and_levels_of_every_column() -> None:
     assert (schema["schema"], schema["target"], schema["id"]) == ("churnflow/table@1", "churn", "id")
     assert (schema["positive"], schema["negative"]) == ("Yes", "No")
     bill, plan = schema["columns"][1:3]
-    assert (bill["kind"], bill["low"], bill["high"], bill["required"]) == ("number", 0.5, 299.5, False)
+    assert (bill["kind"], bill["low"], bill["high"], bill["required"]) == ("number", 0.0, 300.0, False)
     assert (plan["kind"], plan["levels"], plan["required"]) == ("category", ["a", "b", "c"], True)
 
 
 def test_the_range_is_that_of_the_rows_kept() -> None:
-    assert casted("A1,9999,a,").schema["columns"][1]["high"] == 299.5
+    assert casted("A1,9999,a,").schema["columns"][1]["high"] == 300.0
 
 
 def test_the_levels_are_those_of_the_rows_kept() -> None:
-    schema = casted("A1,1,z,", "A2,many,y,Yes", "A3,1,x,Yes").schema
-    assert schema["columns"][2]["levels"] == ["a", "b", "c", "x"]
+    rows = [row for number in range(10) for row in (f"A{number},1,z,", f"B{number},1,x,Yes")]
+    assert casted(*rows).schema["columns"][2]["levels"] == ["a", "b", "c", "x"]
+
+
+def test_the_schema_names_no_level_of_fewer_than_ten_rows() -> None:
+    rows = [f"A{number},1,rare,Yes" for number in range(9)]
+    assert casted(*rows).schema["columns"][2]["levels"] == ["a", "b", "c"]
+    assert casted(*rows, "B1,1,rare,No").schema["columns"][2]["levels"] == ["a", "b", "c", "rare"]
 
 
 def test_the_schema_says_which_words_are_missing_and_lists_no_id() -> None:

@@ -36,7 +36,7 @@ def test_a_column_is_given_a_kind_or_settings() -> None:
     ("columns", "said"),
     [
         ({"plan": "categroy"}, "plan has no kind 'categroy'; did you mean category?"),
-        ({"plan": "zzz"}, "plan has no kind 'zzz'; one of number, category, date, drop"),
+        ({"plan": "zzz"}, "plan has no kind 'zzz'; one of number, category, date, drop, hash"),
         ({"plan": {"knd": "number"}}, "plan has no setting 'knd'; settings: kind, missing, format, spelling"),
         ({"plan": {"kind": ["number"]}}, "plan has no kind ['number']"),
         ({"plan": {"format": "ddmmyy"}}, "plan has no format 'ddmmyy'"),

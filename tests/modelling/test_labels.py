@@ -46,13 +46,13 @@ def test_a_declared_positive_class_is_taken() -> None:
 @pytest.mark.parametrize(
     ("values", "positive", "said", "hint"),
     [
-        (["Yes", "Yes", ""], None, "1 value only ('Yes')", "two values"),
+        (["Yes"] * 10 + [""], None, "1 value only ('Yes')", "two values"),
         (["", "NA"], None, "0 values (none)", "two values"),
-        (["Yes", "No", "Maybe"], None, "3 values", "two values"),
-        (["Yes", "yes", "No", "Maybe", "maybe "], None, "3 values ('Maybe', 'No', 'Yes')", "two values"),
-        (["a" * 99, "b", "c"], None, f"('{'a' * 30}...', 'b', 'c')", "two values"),
+        (["Yes", "No", "Maybe"], None, "3 values (each of fewer than 10 rows)", "two values"),
+        (["Yes", "yes", "No", "Maybe", "maybe "] * 10, None, "3 values ('Maybe', 'No', 'Yes')", "two values"),
+        (["a" * 99, "b", "c"] * 10, None, f"('{'a' * 30}...', 'b', 'c')", "two values"),
         ([f"{row}@example.org" for row in range(9)], None, "9 values (e-mail addresses)", "two values"),
-        (["a", "b", "c", "d", "e"], None, ", ...", "two values"),
+        (["a", "b", "c", "d", "e"] * 10, None, ", ...", "two values"),
         (["Yes", "No"], "gone", "no value 'gone'", "'No' and 'Yes'"),
         (["red", "blue"], None, "'blue' or 'red'", "positive: 'blue'"),
         (["1", "left"], None, "'1' or 'left'", "positive: '1'"),

@@ -85,7 +85,7 @@ BAD = {
     "one class": (
         labelled("Yes", "Yes", "Yes"),
         {},
-        "the target 'churn' has 1 value only ('Yes'), not two",
+        "the target 'churn' has 1 value only (each of fewer than 10 rows), not two",
         "Yes and No",
     ),
     "three classes": (labelled("Yes", "No", "Maybe"), {}, "the target 'churn' has 3 values", "Yes and No"),

@@ -11,6 +11,7 @@ from sklearn.metrics import recall_score, roc_auc_score
 
 from churnflow import InputError, Measure, Released, StepResult
 from churnflow.modelling.card import candidate_files
+from churnflow.modelling.fairness import OTHERS
 from churnflow.modelling.profit import Campaign
 from churnflow.steps.evaluate import evaluate
 from churnflow.steps.features import features
@@ -75,7 +76,11 @@ def test_importance_is_complete_and_groups_are_measured(given: dict[str, Any], r
     evaluation: Any = result.outputs["evaluation"]
     names = {feature["name"] for feature in given["features"]["features"]}
     assert {entry["feature"] for entry in evaluation["importance"]} == names
-    assert {line["group"] for line in evaluation["groups"] if line["column"] == "plan"} >= {"basic", "plus", "family"}
+    # So few have no plan that they are told with the smallest plan: else the total would tell how many they are.
+    told = {line["group"]: line["n"] for line in evaluation["groups"] if line["column"] == "plan"}
+    plans = given["test"]["plan"].value_counts(dropna=False)
+    assert 0 < plans.iloc[-1] < 10
+    assert told == {plans.index[0]: plans.iloc[0], plans.index[1]: plans.iloc[1], OTHERS: plans.iloc[2:].sum()}
     assert {"recall_gap_plan", "selection_gap_plan", "selection_gap_tenure"} <= set(result.metrics)
     assert evaluation["cross_validated"]["mean"] > 0.7
     assert evaluation["baseline"]["probability"] == pytest.approx(given["train"]["churn"].mean())
@@ -209,16 +214,26 @@ def test_a_campaign_in_which_nobody_is_worth_a_contact_is_told(given: dict[str, 
 def test_the_released_model_is_compared_on_customers_that_neither_was_trained_on(given: dict[str, Any]) -> None:
     first = evaluate(**given)
     files = candidate_files(given["model"], given["schema"], first.outputs["evaluation"], given["leaderboard"])  # type: ignore[arg-type]
-    again = evaluate(**given, against=Released("v1.0.0", files))
+    released = Released("v1.0.0", files, {"evaluation": first.outputs["evaluation"]})
+    again = evaluate(**given, against=released)
     assert again.metrics["vs_released_log_loss"].value == 0.0
     told: Any = again.outputs["evaluation"]
     assert told["released"]["version"] == "v1.0.0"
     assert (told["released"]["rows"], told["released"]["left_out"], told["released"]["caveat"]) == (120, 0, "")
     assert "neither was trained on" in again.facts["released"]
     overlapping = pd.concat([given["test"], given["train"].iloc[:200]], ignore_index=True)
-    part = evaluate(**{**given, "test": overlapping}, against=Released("v1.0.0", files))
+    part = evaluate(**{**given, "test": overlapping}, against=released)
     left_out: Any = part.outputs["evaluation"]
     assert (left_out["released"]["rows"], left_out["released"]["left_out"]) == (120, 200)
+
+
+def test_whom_a_release_was_trained_on_is_in_the_store_and_not_in_the_release(given: dict[str, Any]) -> None:
+    first: Any = evaluate(**given).outputs["evaluation"]
+    assert first["known_rows"]
+    files = candidate_files(given["model"], given["schema"], first, given["leaderboard"])
+    assert set(files) == {"model.bin", "schema.json", "card.json"}
+    elsewhere: Any = evaluate(**given, against=Released("v1.0.0", files)).outputs["evaluation"]
+    assert "not known which of them" in elsewhere["released"]["caveat"]
 
 
 def test_a_model_worse_than_the_released_one_is_a_warning(given: dict[str, Any]) -> None:

@@ -24,7 +24,11 @@ GOOD: dict[str, dict[str, Measure]] = {
         "shared_rows": Measure(value=0),
         "test_rows": Measure(value=1408),
     },
-    "train": {"cv_roc_auc": Measure(value=0.847, low=0.83, high=0.865), "parity_max_abs_diff": Measure(value=1e-9)},
+    "train": {
+        "cv_roc_auc": Measure(value=0.847, low=0.83, high=0.865),
+        "parity_max_abs_diff": Measure(value=1e-9),
+        "embedded_rows": Measure(value=0, n=5634),
+    },
     "evaluate": {
         "roc_auc": Measure(value=0.84, low=0.82, high=0.86, n=1408),
         "train_roc_auc": Measure(value=0.85),
@@ -101,6 +105,13 @@ def test_a_good_run_fails_nothing_and_asks_what_no_machine_knows() -> None:
     }
 
 
+def test_a_model_that_holds_customers_is_named_with_their_number_and_share() -> None:
+    line = findings({"train.embedded_rows": Measure(value=2648, n=5634)})["no customer can be read out of the model"]
+    assert (line.state, line.evidence) == ("fail", "training rows found in its arrays: 2,648 of 5,634, 47.0%")
+    unlooked = findings({"train.embedded_rows": None})["no customer can be read out of the model"]
+    assert unlooked.state == "ask"
+
+
 def test_a_requirement_shows_how_often_it_holds_in_the_batches_drawn_for_the_score() -> None:
     shares = {"requirement_1_holds": Measure(value=0.999), "requirement_2_holds": Measure(value=0.64)}
     steps = tuple(record(name, named) for name, named in {**GOOD, "assure": shares}.items())
@@ -128,6 +139,7 @@ def test_a_requirement_shows_its_value_and_interval_and_when_that_reaches_across
         ({"rehearse.latency_p95_ms": Measure(value=90)}, "performance is acceptable", "warning"),
         ({"rehearse.error_ratio": Measure(value=0.01)}, "performance is acceptable", "warning"),
         ({"train.parity_max_abs_diff": Measure(value=1e-3)}, "the stored model equals the trained one", "critical"),
+        ({"train.embedded_rows": Measure(value=2648, n=5634)}, "no customer can be read out of the model", "critical"),
         (
             {"evaluate.log_loss_gain": Measure(value=0.01, low=-0.01, high=0.03)},
             "the model beats predicting the base rate",
