@@ -149,11 +149,23 @@ class FakeJournal:
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         return self.steps.get(key)
 
+    def runs_begun(self) -> Sequence[str]:
+        return tuple(sorted(self.runs))
+
+    def read(self, run_id: str) -> Run | None:
+        return self.runs.get(run_id)
+
+    def prove_reusable(self) -> None:
+        for key, (_, record) in self.steps.items():
+            if record.key != key:
+                message = f"the result {key} is not what was measured"
+                raise IntegrityError(message, hint="remove it")
+
 
 class FakeCheckpoints:
     """Checkpoints in lists; the work tree is the dictionary `tree`, of which snapshots leave out what is `ignored`.
 
-    broken: the runs whose newest checkpoint does not match its digest.
+    broken: the runs whose newest checkpoint does not match its digest. moved: those of which a tag was moved.
     """
 
     def __init__(self) -> None:
@@ -161,6 +173,7 @@ class FakeCheckpoints:
         self.tree: dict[str, str] = {}
         self.ignored: set[str] = set()
         self.broken: set[str] = set()
+        self.moved: set[str] = set()
         self.trees: dict[str, dict[str, str]] = {}
 
     def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
@@ -198,6 +211,14 @@ class FakeCheckpoints:
 
     def summaries(self, run_id: str) -> Sequence[Summary]:
         return tuple(summary_of(checkpoint) for checkpoint in self.history(run_id))
+
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        return (("tag", lambda: self.refuse_moved(run_id)),)
+
+    def refuse_moved(self, run_id: str) -> None:
+        if run_id in self.moved:
+            message = f"a tag of {run_id} was moved"
+            raise IntegrityError(message, hint="git tag -d it")
 
     def load(self, tag: str) -> Checkpoint:
         for chain in self.chains.values():

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from churnflow.adapters.git_chain import (
 from churnflow.adapters.git_commit import CommitWriter, Revision
 from churnflow.adapters.git_names import Names
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_proof import GitProof
 from churnflow.adapters.git_restore import Restorer
 from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
@@ -122,6 +123,10 @@ class GitCheckpoints:
         links = self._chain.links(run_id)
         self._chain.refuse_strays(run_id, links)
         return [link.summary for link in links]
+
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        """Return the checks of all that git keeps of a run, by the name of the link that each proves, in order."""
+        return GitProof(self._plumbing, self._repository, self._chain).checks(run_id)
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""

@@ -1,7 +1,10 @@
 """The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
 
+import hashlib
 import os
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +19,36 @@ from churnflow.adapters.durable import (
     temporary_in,
     write_durably,
 )
-from churnflow.domain.base import Frozen
+from churnflow.domain.base import Frozen, Sha256, digest
 from churnflow.domain.journal import Entry, Run, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import ConflictError, IntegrityError
 
+# Each line begins with the digest of all before it and of itself without this beginning. Journals from before this was
+# so have lines without; the first line that has one covers them.
+_SEAL = re.compile(rb'\{"chain":"([0-9a-f]{64})",')
 _ENTRY: TypeAdapter[Any] = TypeAdapter(Entry, config=ConfigDict(defer_build=True))
 _RUN_LINE = b'{"kind":"run",'
 _RESET_LINE = b'{"kind":"reset",'
 
 
 class _Reusable(Frozen):
+    """A result to be reused; sha256: the digest of its record, absent from those kept before it was taken."""
+
     run: str
     record: StepRecord
+    sha256: Sha256 | None = None
+
+    def is_whole(self, key: str) -> bool:
+        return self.record.key == key and self.sha256 in {None, digest(self.record)}
 
 
 class JournalFiles:
     """Runs as `runs/<run>/journal.jsonl`, the current one named in `current`.
 
     A line is an entry, or the whole run at its start (`run`) and after a rollback (`reset`); the newest whole run and
-    the entries after it are the state. A last line without its end is one that a kill tore: it was never promised.
+    the entries after it are the state. A last line without its end is one that a kill tore: it was never promised. Each
+    line is sealed by a digest over all before it, so that none can be altered, dropped or moved unnoticed.
     """
 
     def __init__(self, state_dir: Path, shared_dir: Path) -> None:
@@ -49,12 +62,22 @@ class JournalFiles:
             run_id = os.fsdecode((self._state / "current").read_bytes()).strip()
         except FileNotFoundError:
             return None
+        run = self.read(run_id)
+        if run is None:
+            raise _damaged(self._path(run_id), "it is missing")
+        return run
+
+    def runs_begun(self) -> Sequence[str]:
+        """Return the ids of the runs that have a journal, by date."""
+        return sorted(path.parent.name for path in self._state.glob("runs/*/journal.jsonl"))
+
+    def read(self, run_id: str) -> Run | None:
+        """Return a run as its journal has it, None without one. Raises IntegrityError for a line that was altered."""
         path = self._path(run_id)
         try:
-            text = path.read_bytes()
+            return _parse(path.read_bytes(), path)
         except FileNotFoundError:
-            raise _damaged(path, "it is missing") from None
-        return _parse(text, path)
+            return None
 
     def start(self, run: Run) -> None:
         """Make `run`, without entries, the current one. Raises ConflictError if its journal exists."""
@@ -64,12 +87,13 @@ class JournalFiles:
             raise ConflictError(message, hint="run the same command again: it draws a new run id")
         with explained(path):
             make_folder(path.parent)
-        write_durably(path, _whole(run.with_entries(()), _RUN_LINE))
+        write_durably(path, _sealed(_whole(run.with_entries(()), _RUN_LINE), b""))
         self._point_to(run.id)
 
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""
-        append_durably(self._path(run.id), _ENTRY.dump_json(entry, by_alias=True) + b"\n")
+        path = self._path(run.id)
+        append_durably(path, _sealed(_ENTRY.dump_json(entry, by_alias=True) + b"\n", _kept(path)))
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self._remember(run.id, entry)
 
@@ -78,7 +102,7 @@ class JournalFiles:
         path = self._path(run.id)
         with explained(path):
             make_folder(path.parent)
-        append_durably(path, _whole(run, _RESET_LINE))
+        append_durably(path, _sealed(_whole(run, _RESET_LINE), _kept(path)))
         self._point_to(run.id)
 
     def intend(self, intent: Intent | None) -> None:
@@ -111,16 +135,34 @@ class JournalFiles:
             found = _Reusable.model_validate_json((self._steps / f"{key}.json").read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
-        return (found.run, found.record) if found.record.key == key else None
+        return (found.run, found.record) if found.is_whole(key) else None
+
+    def prove_reusable(self) -> None:
+        """Raise IntegrityError for the first result kept for reuse that is not what was measured.
+
+        One that a power cut spoiled is none: it is empty, or zeros, and is computed once more.
+        """
+        for path in sorted(self._steps.glob("*.json")):
+            text = path.read_bytes()
+            try:
+                is_whole = _Reusable.model_validate_json(text).is_whole(path.stem)
+            except ValidationError:
+                is_whole = not text.strip(b"\0")
+            if not is_whole:
+                message = f"the result kept for reuse in {path} was altered"
+                raise IntegrityError(
+                    message, hint=f"rm {shlex.quote(str(path))}; it is computed again when it is needed"
+                )
 
     def _remember(self, run_id: str, record: StepRecord) -> None:
         # Renamed without a sync: what a power cut spoils here is a result that is computed once more.
         path = self._steps / f"{record.key}.json"
+        kept = _Reusable(run=run_id, record=record, sha256=digest(record))
         with explained(path):
             make_folder(self._steps)
             temporary = temporary_in(self._steps)
             try:
-                temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
+                temporary.write_text(kept.model_dump_json(by_alias=True))
                 temporary.replace(path)
             finally:
                 remove(temporary)
@@ -138,8 +180,60 @@ def _whole(run: Run, start: bytes) -> bytes:
     return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
 
 
+def _kept(path: Path) -> bytes:
+    """Return the whole lines of a journal; what a kill tore off is cut off by the next append."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    return text[: text.rfind(b"\n") + 1]
+
+
+def _sealed(line: bytes, before: bytes) -> bytes:
+    seal = hashlib.sha256(before + line).hexdigest()
+    return b'{"chain":"' + seal.encode() + b'",' + line[1:]
+
+
+def _opened(text: bytes, path: Path) -> list[bytes]:
+    """Return the lines of a journal without their seals. Raises IntegrityError for the first that does not fit.
+
+    A rollback begins anew: its line covers what is before it as that was then, damage included.
+    """
+    hasher = hashlib.sha256()
+    wrong, is_sealed = 0, False
+    bare: list[bytes] = []
+    for number, line in enumerate(_lines(text), 1):
+        seal = _SEAL.match(line)
+        bare.append(b"{" + line[seal.end() :] if seal else line)
+        is_torn = not line.endswith(b"\n")
+        fits = _fits(seal, hasher.copy(), bare[-1][:-1])
+        if is_torn and not fits:
+            # It was never promised; one that is whole but for its end was not torn.
+            bare.pop()
+            break
+        is_sealed = is_sealed or seal is not None
+        if fits and not is_torn and bare[-1].startswith(_RESET_LINE):
+            wrong = 0
+        elif is_torn or (is_sealed and not fits):
+            wrong = wrong or number
+        hasher.update(line)
+    if wrong:
+        raise _damaged(path, f"line {wrong} is not what was written")
+    return bare
+
+
+def _fits(seal: re.Match[bytes] | None, hasher: "hashlib._Hash", line: bytes) -> bool:
+    hasher.update(line + b"\n")
+    return seal is not None and hasher.hexdigest().encode() == seal[1]
+
+
+def _lines(text: bytes) -> list[bytes]:
+    *whole, rest = text.split(b"\n")
+    return [*(line + b"\n" for line in whole), *([rest] if rest else [])]
+
+
 def _parse(text: bytes, path: Path) -> Run:
-    lines = text[: text.rfind(b"\n") + 1].splitlines()
+    lines = _opened(text, path)
     base = next((n for n in reversed(range(len(lines))) if lines[n].startswith((_RUN_LINE, _RESET_LINE))), None)
     if base is None:
         raise _damaged(path, "its beginning is gone")

@@ -61,6 +61,9 @@ class ReleaseFiles:
             return []
         whole = text[: text.rfind(b"\n") + 1]
         mend = shlex.quote(str(self._past))
+        if _is_release(text[len(whole) : -1]):
+            message = f"the record of what was served was altered: the end of the last line of {self._past}"
+            raise IntegrityError(message, hint=f"remove that line: sed -i '$d' {mend}")
         return [
             _parse(line, f"{self._past}, line {number}", f"remove that line: sed -i {number}d {mend}")
             for number, line in enumerate(whole.splitlines(), 1)
@@ -69,6 +72,15 @@ class ReleaseFiles:
 
 def _line(release: Release) -> bytes:
     return canonical_json(release.model_dump(mode="json", by_alias=True)) + b"\n"
+
+
+def _is_release(text: bytes) -> bool:
+    """Tell whether a last line without its end is whole but for it, as no kill leaves one."""
+    try:
+        Release.model_validate_json(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _parse(text: bytes, where: str, hint: str) -> Release:

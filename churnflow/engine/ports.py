@@ -72,6 +72,15 @@ class Journal(Protocol):
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         """Return the run and record of a passed step with this key, None if no such step was ever done here."""
 
+    def runs_begun(self) -> Sequence[str]:
+        """Return the ids of the runs that have a journal, by date."""
+
+    def read(self, run_id: str) -> Run | None:
+        """Return a run as its journal has it, None without one. Raises IntegrityError for one that was altered."""
+
+    def prove_reusable(self) -> None:
+        """Raise IntegrityError for the first result kept for reuse that is not what was measured."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -109,6 +118,12 @@ class CheckpointStore(Protocol):
         """Return what there is to list of a run's checkpoints, oldest first, without reading their records.
 
         Raises IntegrityError if they do not form a whole chain.
+        """
+
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        """Return checks of how a run is kept, by the name of the link that each proves, in the order to be called in.
+
+        They go beyond `history`: nothing is hidden, moved, lost or altered beneath it. Each raises IntegrityError.
         """
 
     def load(self, tag: str) -> Checkpoint:
