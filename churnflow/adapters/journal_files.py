@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,13 @@ class JournalFiles:
             make_folder(path.parent)
         write_durably(path, _sealed(_whole(run.with_entries(()), _RUN_LINE), b""))
         self._point_to(run.id)
+
+    def states(self, run_id: str) -> Iterator[Run]:
+        """Yield a run as it was after each line of its journal, the newest state first; nothing for no journal."""
+        path = self._path(run_id)
+        if path.exists():
+            lines = _lines(path.read_bytes())
+            yield from (_parse(b"".join(lines[:end]), path) for end in range(len(lines), 0, -1))
 
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""

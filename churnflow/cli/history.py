@@ -1,4 +1,4 @@
-"""The commands that read what is kept: status, log, show, diff and verify."""
+"""The commands that read what is kept: status, log, show and diff."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -37,7 +37,6 @@ from churnflow.engine.compare import compare
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
-from churnflow.engine.verify import verify_all, verify_one
 from churnflow.project import Project
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
@@ -51,7 +50,6 @@ def register(app: typer.Typer) -> None:
     app.command("log")(log)
     app.command("show")(show)
     app.command("diff")(diff)
-    app.command("verify")(verify)
 
 
 def status(context: typer.Context) -> Answer:
@@ -182,22 +180,6 @@ def diff(
     data = {"files": files, "differences": [item.model_dump() for item in differences]}
     view = table_view(title, ("what", "name", "before", "after"), rows, empty="nothing differs")
     return Answer(data=data, view=view, next=(Next(f"churnflow show {after.tag}"),), run=after.run.id)
-
-
-def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(metavar="REF")] = None) -> Answer:
-    """Follow every digest and link of all runs, or of one checkpoint; name the first one that is broken."""
-    project = session_of(context).project()
-    ports = _ports(project)
-    if ref is None:
-        run_id, found = project.run().id, verify_all(ports)
-    else:
-        tag = resolve(ref, project.journal.current(), ports)
-        run_id, found = tag.split("/")[1], verify_one(tag, ports)
-    kept = f"{counted(found.checkpoints, 'checkpoint')} and {counted(found.artifacts, 'artifact')}"
-    text = f"{kept} hashed again, all whole"
-    served = f"; serves {found.served}, bundle whole" if found.served else ""
-    data = {"checkpoints": found.checkpoints, "artifacts": found.artifacts, "served": found.served}
-    return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
 
 
 def _ports(project: Project) -> Ports:

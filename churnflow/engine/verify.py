@@ -67,13 +67,16 @@ def verify_one(tag: str, ports: Ports) -> Verified:
 
 
 @contextmanager
-def following(link: str) -> Iterator[None]:
-    """Name the link that a failure breaks: whatever stands in the way of proving it, it is not proved."""
+def following(link: str, kind: type[ChurnflowError] = ChurnflowError) -> Iterator[None]:
+    """Name the link that a failure breaks: whatever stands in the way of proving it, it is not proved.
+
+    kind: the failures that are meant, where others say only that it could not be asked.
+    """
     try:
         yield
     except BrokenLinkError:
         raise
-    except ChurnflowError as failure:
+    except kind as failure:
         raise BrokenLinkError(link, failure) from failure
 
 

@@ -14,8 +14,8 @@ class Source(Frozen):
     """The records behind a report: enough to find them again, and to know that they are the same.
 
     records: the digest of the run. checkpoint: the newest one that the report lists, with the digest of its record;
-    as_of: whether it was written as of that, not of the run as it stood. until: the time of the newest checkpoint of any
-    run, after which nothing counts. served, tracked: the digests of the release record and of the performance table.
+    as_of: whether it was written as of that, not of the run as it stood. until: the time of the newest checkpoint of
+    any run, after which nothing counts. served, tracked: the digests of the release and of the performance table.
     """
 
     run: str
