@@ -117,6 +117,7 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
+        self.recorded: dict[str, list[Entry]] = {}
         self.at: str | None = None
         self.steps: dict[str, tuple[str, StepRecord]] = {}
         self.intended: Intent | None = None
@@ -129,10 +130,12 @@ class FakeJournal:
             message = f"the run {run.id} exists already"
             raise ConflictError(message, hint="draw a new run id")
         self.runs[run.id] = run.with_entries(())
+        self.recorded[run.id] = []
         self.at = run.id
 
     def append(self, run: Run, entry: Entry) -> None:
         self.runs[run.id] = run.add(entry)
+        self.recorded[run.id].append(entry)
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self.steps[entry.key] = (run.id, entry)
 
@@ -154,6 +157,9 @@ class FakeJournal:
 
     def read(self, run_id: str) -> Run | None:
         return self.runs.get(run_id)
+
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        return self.recorded.get(run_id)
 
     def prove_reusable(self) -> None:
         for key, (_, record) in self.steps.items():

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ class JournalFiles:
             make_folder(path.parent)
         write_durably(path, _sealed(_whole(run.with_entries(()), _RUN_LINE), b""))
         self._point_to(run.id)
+
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        """Return all that was ever recorded of a run, also before a rollback.
+
+        None where that is not known any more: the run was not begun here, or its journal was mended by a rollback.
+        Raises IntegrityError for a line that was altered.
+        """
+        path = self._path(run_id)
+        lines, is_mended = _opened(path.read_bytes(), path) if path.exists() else ([], True)
+        if is_mended or not lines or not lines[0].startswith(_RUN_LINE):
+            return None
+        entries: list[Entry] = []
+        for number, line in enumerate(lines, 1):
+            with _readable(path, number):
+                entries += () if line.startswith((_RUN_LINE, _RESET_LINE)) else [_ENTRY.validate_json(line)]
+        return entries
 
     def states(self, run_id: str) -> Iterator[Run]:
         """Yield a run as it was after each line of its journal, the newest state first; nothing for no journal."""
@@ -201,13 +218,14 @@ def _sealed(line: bytes, before: bytes) -> bytes:
     return b'{"chain":"' + seal.encode() + b'",' + line[1:]
 
 
-def _opened(text: bytes, path: Path) -> list[bytes]:
-    """Return the lines of a journal without their seals. Raises IntegrityError for the first that does not fit.
+def _opened(text: bytes, path: Path) -> tuple[list[bytes], bool]:
+    """Return the lines of a journal without their seals, and whether damage before a rollback was mended by that.
 
-    A rollback begins anew: its line covers what is before it as that was then, damage included.
+    Raises IntegrityError for the first line that does not fit its seal. A rollback begins anew: its line covers what is
+    before it as that was then, damage included.
     """
     hasher = hashlib.sha256()
-    wrong, is_sealed = 0, False
+    wrong, is_sealed, is_mended = 0, False, False
     bare: list[bytes] = []
     for number, line in enumerate(_lines(text), 1):
         seal = _SEAL.match(line)
@@ -220,13 +238,14 @@ def _opened(text: bytes, path: Path) -> list[bytes]:
             break
         is_sealed = is_sealed or seal is not None
         if fits and not is_torn and bare[-1].startswith(_RESET_LINE):
+            is_mended = is_mended or wrong > 0
             wrong = 0
         elif is_torn or (is_sealed and not fits):
             wrong = wrong or number
         hasher.update(line)
     if wrong:
         raise _damaged(path, f"line {wrong} is not what was written")
-    return bare
+    return bare, is_mended
 
 
 def _fits(seal: re.Match[bytes] | None, hasher: "hashlib._Hash", line: bytes) -> bool:
@@ -240,19 +259,25 @@ def _lines(text: bytes) -> list[bytes]:
 
 
 def _parse(text: bytes, path: Path) -> Run:
-    lines = _opened(text, path)
+    lines, _ = _opened(text, path)
     base = next((n for n in reversed(range(len(lines))) if lines[n].startswith((_RUN_LINE, _RESET_LINE))), None)
     if base is None:
         raise _damaged(path, "its beginning is gone")
-    number = base
-    try:
+    with _readable(path, base + 1):
         run = Run.model_validate_json(b"{" + lines[base].split(b",", 1)[1])
-        entries = list(run.entries)
-        for number in range(base + 1, len(lines)):
-            entries.append(_ENTRY.validate_json(lines[number]))
-    except ValidationError as failure:
-        raise _damaged(path, f"line {number + 1} is not an entry") from failure
+    entries = list(run.entries)
+    for number, line in enumerate(lines[base + 1 :], base + 2):
+        with _readable(path, number):
+            entries.append(_ENTRY.validate_json(line))
     return run.with_entries(entries)
+
+
+@contextmanager
+def _readable(path: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as failure:
+        raise _damaged(path, f"line {number} is not an entry") from failure
 
 
 def _damaged(path: Path, why: str) -> IntegrityError:

@@ -34,12 +34,9 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
     history = [item for item in project.checkpoints.history(run.id) if at is None or item.number <= at.number]
     served = project.pointer.read() if at is None else at.release
     tracked = _tracked(project, run) if at is None else None
-    heads = filter(None, map(project.checkpoints.head, project.checkpoints.runs()))
-    return rendered(
-        project,
-        Made(run, history, served, tracked, at is not None, max((item.created_at for item in heads), default=None)),
-        form,
-    )
+    heads = filter(None, map(project.checkpoints.head, project.checkpoints.runs())) if at is None else [at]
+    until = max((item.created_at for item in heads), default=None)
+    return rendered(project, Made(run, history, served, tracked, at is not None, until), form)
 
 
 @dataclass(frozen=True)

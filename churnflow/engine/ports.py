@@ -78,6 +78,9 @@ class Journal(Protocol):
     def read(self, run_id: str) -> Run | None:
         """Return a run as its journal has it, None without one. Raises IntegrityError for one that was altered."""
 
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        """Return all that was ever recorded of a run, also before a rollback; None where it was not begun here."""
+
     def prove_reusable(self) -> None:
         """Raise IntegrityError for the first result kept for reuse that is not what was measured."""
 

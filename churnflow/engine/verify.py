@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from churnflow.domain.base import digest
@@ -107,7 +106,7 @@ def check_parents(history: History, _: Ports) -> None:
 
 
 def check_journal(run_id: str, history: History, ports: Ports) -> None:
-    """The journal and the chain tell the same: no checkpoint is gone, and the newest holds nothing else.
+    """The journal and the chain tell the same: no checkpoint is gone, and none holds what was never recorded.
 
     A kill between a checkpoint and its line leaves the journal one mark behind; a rollback that was cut off is finished
     by the next command, and until then they may differ.
@@ -122,12 +121,13 @@ def check_journal(run_id: str, history: History, ports: Ports) -> None:
         raise IntegrityError(
             message, hint="git fetch --tags brings it back from a clone; git fsck --lost-found finds it"
         )
-    newest = history[-1] if history else None
-    entries = newest.run.entries if newest else ()
-    known = entries[:-1] if entries and isinstance(entries[-1], Mark) else entries
-    if newest is not None and any(entry not in run.entries for entry in known):
-        message = f"{newest.tag} holds an entry that the journal of {run_id} does not have"
-        raise IntegrityError(message, hint=FORGED)
+    recorded = ports.journal.ever(run_id)
+    for checkpoint in history if recorded is not None else ():
+        entries = checkpoint.run.entries
+        ahead = checkpoint is history[-1] and bool(entries) and isinstance(entries[-1], Mark)
+        if any(entry not in (recorded or ()) for entry in (entries[:-1] if ahead else entries)):
+            message = f"{checkpoint.tag} holds an entry that the journal of {run_id} never had"
+            raise IntegrityError(message, hint=f"was the run continued in another work tree? if not: {FORGED}")
 
 
 def check_workflows(history: History, _: Ports) -> None:
@@ -178,9 +178,9 @@ def refuse_replayed(histories: Sequence[History]) -> None:
     given: dict[str, str] = {}
     for history in sorted(filter(None, histories), key=lambda history: history[0].run.started_at):
         run = history[0].run
-        mine = {entry for checkpoint in history for entry in checkpoint.run.entries if isinstance(entry, Approval)}
-        for entry in sorted(mine, key=lambda entry: entry.at):
-            first = given.setdefault(digest(entry), run.id)
+        entries = (entry for checkpoint in history for entry in checkpoint.run.entries)
+        for sha256, entry in {digest(entry): entry for entry in entries if isinstance(entry, Approval)}.items():
+            first = given.setdefault(sha256, run.id)
             if first != run.id and entry.at < run.started_at:
                 message = f"the approval {entry.name!r} of run {run.id} was given to run {first}, before this one began"
                 raise IntegrityError(message, hint=FORGED)
@@ -232,8 +232,8 @@ OF_ONE: Final[dict[str, Link]] = {
 def _verified(histories: Sequence[History], ports: Ports) -> Verified:
     with following("served"):
         served = verify_served(ports)
-        for check in (partial(check_past, ports), partial(check_newest, served, ports)):
-            check()
+        check_past(histories, ports)
+        check_newest(served, ports)
     names = {artifact.sha256 for history in histories for one in history for artifact in artifacts_of(one)}
     return Verified(sum(map(len, histories)), len(names), served.version if served else None)
 
@@ -258,9 +258,18 @@ def _was_released(release: Release, ports: Ports) -> bool:
     return made.release == release and _has_shipped(made)
 
 
-def check_past(ports: Ports) -> None:
-    """Everything in the list of what was served was released by the checkpoint that it names."""
-    for release in {digest(release): release for release in ports.pointer.past()}.values():
+def check_past(histories: Sequence[History], ports: Ports) -> None:
+    """Everything in the list of what was served was released by the checkpoint that it names, and nothing is missing.
+
+    The newest checkpoint of a run may have made a release that a kill kept from being served.
+    """
+    past = ports.pointer.past()
+    for checkpoint in (item for history in histories for item in history[:-1]):
+        made = checkpoint.release
+        if made is not None and made.checkpoint == checkpoint.tag and made not in past:
+            message = f"the list of what was served does not name {made.version}, which {checkpoint.tag} released"
+            raise IntegrityError(message, hint=POINTER)
+    for release in {digest(release): release for release in past}.values():
         if not _was_released(release, ports):
             message = f"the list of what was served names {release.version}, which {release.checkpoint} did not release"
             raise IntegrityError(message, hint=POINTER)
