@@ -1,5 +1,6 @@
 """A real project with two releases, a rollback and approvals, and the hands of somebody who tampers with it."""
 
+import io
 import json
 import os
 import shutil
@@ -7,10 +8,12 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from churnflow.cli import app
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent
 from churnflow.domain.journal import Entry, Run
@@ -128,16 +131,15 @@ class Place:
         return done.stdout.decode().strip()
 
     def verify(self, *arguments: str) -> Ended:
-        """Run `churnflow verify` in a process of its own."""
-        command = [sys.executable, "-m", "churnflow", "--json", "verify", *arguments]
-        done = subprocess.run(
-            command, cwd=self.root, env=environment(), capture_output=True, text=True, check=False, timeout=120
-        )
+        """Run `churnflow verify`, in this process: nothing of a call before is remembered."""
+        said, errors = io.StringIO(), io.StringIO()
+        with redirect_stdout(said), redirect_stderr(errors):
+            code = app.run(["-C", str(self.root), "--json", "verify", *arguments])
         try:
-            said = json.loads(done.stdout)
+            found = json.loads(said.getvalue())
         except ValueError:
-            return Ended(done.returncode, "", done.stderr[-300:])
-        return Ended(done.returncode, said["data"].get("link", ""), (said["error"] or {}).get("text", ""))
+            return Ended(code, "", errors.getvalue()[-300:])
+        return Ended(code, found["data"].get("link", ""), (found["error"] or {}).get("text", ""))
 
     def tags(self, run: str) -> list[str]:
         """Return the tags of a run, oldest first."""

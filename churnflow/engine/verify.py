@@ -47,7 +47,9 @@ def verify_all(ports: Ports) -> Verified:
     """Follow the same for every run of the project, the oldest first, and what lies between runs."""
     with following("journal"):
         begun = ports.journal.runs_begun()
-    histories = [_run(run_id, ports) for run_id in dict.fromkeys((*ports.checkpoints.runs(), *begun))]
+    with following("commit"):
+        kept = ports.checkpoints.runs()
+    histories = [_run(run_id, ports) for run_id in dict.fromkeys((*kept, *begun))]
     with following("approval"):
         refuse_replayed(histories)
     with following("reuse"):
@@ -261,15 +263,15 @@ def _was_released(release: Release, ports: Ports) -> bool:
 def check_past(histories: Sequence[History], ports: Ports) -> None:
     """Everything in the list of what was served was released by the checkpoint that it names, and nothing is missing.
 
-    The newest checkpoint of a run may have made a release that a kill kept from being served.
+    What a later checkpoint states as served was served; its maker alone may have been killed before that.
     """
-    past = ports.pointer.past()
-    for checkpoint in (item for history in histories for item in history[:-1]):
-        made = checkpoint.release
-        if made is not None and made.checkpoint == checkpoint.tag and made not in past:
-            message = f"the list of what was served does not name {made.version}, which {checkpoint.tag} released"
+    past = {digest(release): release for release in ports.pointer.past()}
+    for checkpoint in (item for history in histories for item in history):
+        stated = checkpoint.release
+        if stated is not None and stated.checkpoint != checkpoint.tag and digest(stated) not in past:
+            message = f"the list of what was served does not name {stated.version}, which {checkpoint.tag} states"
             raise IntegrityError(message, hint=POINTER)
-    for release in {digest(release): release for release in past}.values():
+    for release in past.values():
         if not _was_released(release, ports):
             message = f"the list of what was served names {release.version}, which {release.checkpoint} did not release"
             raise IntegrityError(message, hint=POINTER)
