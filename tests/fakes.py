@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from churnflow.domain.base import digest
+from churnflow.domain.base import canonical_json, digest
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent, Summary, summary_of
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
@@ -263,6 +263,15 @@ class FakeCheckpoints:
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         before, after = self.trees[older.code.tree], self.trees[newer.code.tree]
         return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        return canonical_json(checkpoint.model_dump(mode="json", by_alias=True))
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        path.write_bytes(b"".join(map(self.record_bytes, self.chains[checkpoint.run.id][: checkpoint.number])))
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        return [path for path in paths if path in self.trees[checkpoint.code.tree]]
 
     def repair(self, run_id: str) -> Sequence[str]:
         return ()

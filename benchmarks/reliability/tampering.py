@@ -153,9 +153,10 @@ def _(place: Place, random: Random) -> tuple[str, ...]:
 def _(place: Place, random: Random) -> tuple[str, ...]:
     pointer, past = place.state / "served.json", place.state / "served.jsonl"
     lines = past.read_text().splitlines(keepends=True)
+    releases = [{name: value for name, value in json.loads(line).items() if name != "chain"} for line in lines]
     match random.choice(["back", "deleted", "both deleted", "unlisted", "other bundle"]):
         case "back":
-            pointer.write_text(lines[0])
+            pointer.write_text(json.dumps(releases[0]))
         case "deleted":
             pointer.unlink()
         case "both deleted":
@@ -164,8 +165,7 @@ def _(place: Place, random: Random) -> tuple[str, ...]:
         case "unlisted":
             past.write_text("".join(lines[1:]))
         case _:
-            old, new = json.loads(lines[0]), json.loads(lines[-1])
-            pointer.write_text(json.dumps({**new, "artifact": old["artifact"]}))
+            pointer.write_text(json.dumps({**releases[-1], "artifact": releases[0]["artifact"]}))
     return ("served",)
 
 

@@ -45,6 +45,7 @@ class GitCheckpoints:
         self._chain = Chain(self._plumbing, repository)
         self._writer = CommitWriter(self._plumbing, repository)
         self._restorer = Restorer(self._plumbing, repository, self._snapshots)
+        self._proof = GitProof(self._plumbing, repository, self._chain)
         self._names = Names(self._plumbing, self._chain, repository)
 
     @property
@@ -126,7 +127,7 @@ class GitCheckpoints:
 
     def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
         """Return the checks of all that git keeps of a run, by the name of the link that each proves, in order."""
-        return GitProof(self._plumbing, self._repository, self._chain).checks(run_id)
+        return self._proof.checks(run_id)
 
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
@@ -156,6 +157,18 @@ class GitCheckpoints:
         differences = self._restorer.compare(checkpoint.code.tree, self._snapshots.take(checkpoint.data))
         self._restorer.refuse_blocked(differences)
         return self._restorer.restore(checkpoint.code.tree, differences)
+
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        """Return the YAML of a checkpoint as git has it."""
+        return self._chain.blob(self._chain.tagged(checkpoint.tag))
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Write the run's commits and tags up to a checkpoint to `path`, as a git bundle without prerequisites."""
+        self._proof.bundle(checkpoint.tag, path)
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of `paths` that some commit of the user's, up to a checkpoint, holds."""
+        return self._proof.held(checkpoint.tag, paths)
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from churnflow.adapters.git_chain import Chain, ref_of, split_tag
+from churnflow.adapters.git_chain import Chain, Link, ref_of, split_tag
 from churnflow.adapters.git_plumbing import Plumbing, hash_named
 from churnflow.adapters.repository import Repository
 from churnflow.domain.checkpoint import file_of
@@ -136,6 +136,28 @@ class GitProof:
             if path.read_bytes().replace(b"\r\n", b"\n") != self._chain.blob(known[name]):
                 message = f"{name} was edited by hand: it is not what {known[name].tag} holds"
                 raise IntegrityError(message, hint=f"rm {name}; the next churnflow command writes the true one")
+
+    def bundle(self, tag: str, path: Path) -> None:
+        """Write the tags of a run up to `tag`, with all that they lead to, as a git bundle."""
+        names = [f"refs/tags/{link.tag}" for link in self._until(tag)]
+        # Deltas that another packing has left would make other bytes of the same history.
+        plain = ("-c", "pack.threads=1", "-c", "pack.window=0", "-c", "pack.depth=0")
+        self._plumbing.run(*plain, "bundle", "create", "-q", str(path), *names)
+
+    def held(self, tag: str, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of `paths`, relative to the project, that a commit behind the run's snapshots holds."""
+        prefix = f"{self._repository.prefix}/" if self._repository.prefix else ""
+        commits = [link.commit for link in self._until(tag)]
+
+        def is_held(path: str) -> bool:
+            where = f":(top,literal){prefix}{path}"
+            return bool(self._plumbing.line("rev-list", "--max-count=1", *commits, "--", where))
+
+        return [path for path in paths if is_held(path)]
+
+    def _until(self, tag: str) -> "Sequence[Link]":
+        run_id, number, _ = split_tag(tag)
+        return self._chain.links(run_id)[:number]
 
 
 def _first_words(path: Path) -> Iterator[str]:

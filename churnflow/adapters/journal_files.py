@@ -1,8 +1,6 @@
 """The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
 
-import hashlib
 import os
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +18,12 @@ from churnflow.adapters.durable import (
     temporary_in,
     write_durably,
 )
+from churnflow.adapters.sealed_lines import opened, sealed, whole_lines
 from churnflow.domain.base import Frozen, Sha256, digest
 from churnflow.domain.journal import Entry, Run, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import ConflictError, IntegrityError
 
-# Each line begins with the digest of all before it and of itself without this beginning. Journals from before this was
-# so have lines without; the first line that has one covers them.
-_SEAL = re.compile(rb'\{"chain":"([0-9a-f]{64})",')
 _ENTRY: TypeAdapter[Any] = TypeAdapter(Entry, config=ConfigDict(defer_build=True))
 _RUN_LINE = b'{"kind":"run",'
 _RESET_LINE = b'{"kind":"reset",'
@@ -88,7 +84,7 @@ class JournalFiles:
             raise ConflictError(message, hint="run the same command again: it draws a new run id")
         with explained(path):
             make_folder(path.parent)
-        write_durably(path, _sealed(_whole(run.with_entries(()), _RUN_LINE), b""))
+        write_durably(path, sealed(_whole(run.with_entries(()), _RUN_LINE), b""))
         self._point_to(run.id)
 
     def ever(self, run_id: str) -> Sequence[Entry] | None:
@@ -111,13 +107,13 @@ class JournalFiles:
         """Yield a run as it was after each line of its journal, the newest state first; nothing for no journal."""
         path = self._path(run_id)
         if path.exists():
-            lines = _lines(path.read_bytes())
+            lines = whole_lines(path).splitlines(keepends=True)
             yield from (_parse(b"".join(lines[:end]), path) for end in range(len(lines), 0, -1))
 
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""
         path = self._path(run.id)
-        append_durably(path, _sealed(_ENTRY.dump_json(entry, by_alias=True) + b"\n", _kept(path)))
+        append_durably(path, sealed(_ENTRY.dump_json(entry, by_alias=True) + b"\n", whole_lines(path)))
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self._remember(run.id, entry)
 
@@ -126,7 +122,7 @@ class JournalFiles:
         path = self._path(run.id)
         with explained(path):
             make_folder(path.parent)
-        append_durably(path, _sealed(_whole(run, _RESET_LINE), _kept(path)))
+        append_durably(path, sealed(_whole(run, _RESET_LINE), whole_lines(path)))
         self._point_to(run.id)
 
     def intend(self, intent: Intent | None) -> None:
@@ -204,58 +200,15 @@ def _whole(run: Run, start: bytes) -> bytes:
     return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
 
 
-def _kept(path: Path) -> bytes:
-    """Return the whole lines of a journal; what a kill tore off is cut off by the next append."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    return text[: text.rfind(b"\n") + 1]
-
-
-def _sealed(line: bytes, before: bytes) -> bytes:
-    seal = hashlib.sha256(before + line).hexdigest()
-    return b'{"chain":"' + seal.encode() + b'",' + line[1:]
-
-
 def _opened(text: bytes, path: Path) -> tuple[list[bytes], bool]:
     """Return the lines of a journal without their seals, and whether damage before a rollback was mended by that.
 
-    Raises IntegrityError for the first line that does not fit its seal. A rollback begins anew: its line covers what is
-    before it as that was then, damage included.
+    Raises IntegrityError for the first line that does not fit its seal.
     """
-    hasher = hashlib.sha256()
-    wrong, is_sealed, is_mended = 0, False, False
-    bare: list[bytes] = []
-    for number, line in enumerate(_lines(text), 1):
-        seal = _SEAL.match(line)
-        bare.append(b"{" + line[seal.end() :] if seal else line)
-        is_torn = not line.endswith(b"\n")
-        fits = _fits(seal, hasher.copy(), bare[-1][:-1])
-        if is_torn and not fits:
-            # It was never promised; one that is whole but for its end was not torn.
-            bare.pop()
-            break
-        is_sealed = is_sealed or seal is not None
-        if fits and not is_torn and bare[-1].startswith(_RESET_LINE):
-            is_mended = is_mended or wrong > 0
-            wrong = 0
-        elif is_torn or (is_sealed and not fits):
-            wrong = wrong or number
-        hasher.update(line)
+    lines, wrong, is_mended = opened(text, lambda line: line.startswith(_RESET_LINE))
     if wrong:
         raise _damaged(path, f"line {wrong} is not what was written")
-    return bare, is_mended
-
-
-def _fits(seal: re.Match[bytes] | None, hasher: "hashlib._Hash", line: bytes) -> bool:
-    hasher.update(line + b"\n")
-    return seal is not None and hasher.hexdigest().encode() == seal[1]
-
-
-def _lines(text: bytes) -> list[bytes]:
-    *whole, rest = text.split(b"\n")
-    return [*(line + b"\n" for line in whole), *([rest] if rest else [])]
+    return lines, is_mended
 
 
 def _parse(text: bytes, path: Path) -> Run:

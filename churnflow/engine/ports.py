@@ -147,6 +147,15 @@ class CheckpointStore(Protocol):
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         """Return the paths whose content differs between two checkpoints, their own records left out."""
 
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        """Return the YAML of a checkpoint as it is kept."""
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Write what is kept of a run up to a checkpoint to `path`, as one file that stands by itself."""
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of `paths` that the bundle of a checkpoint would hold in some commit of the user's."""
+
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""
 
