@@ -123,10 +123,7 @@ def _environment() -> dict[str, str]:
 
 
 def run(count: int, seed: int, workers: int, scratch: Path) -> Counter[tuple[str, str]]:
-    """Make the project, mutate what it stores `count` times, and return the outcomes by reader."""
-    from place import make  # noqa: PLC0415
-
-    make(scratch / "project")
+    """Mutate what `scratch/project` stores `count` times, and return the outcomes by reader."""
     with ThreadPoolExecutor(workers) as pool:
         parts = [(start, count, workers) for start in range(workers)]
         found = list(pool.map(lambda part: worked(scratch, seed, part), parts))
@@ -144,7 +141,10 @@ def main() -> int:
         work(Path(sys.argv[2]), *map(int, sys.argv[3:]))
         return 0
     count, seed, workers = (int(word) for word in [*sys.argv[1:], *("100000", "5", "2")[len(sys.argv) - 1 :]])
+    from place import make  # noqa: PLC0415 - a worker needs none of it
+
     with tempfile.TemporaryDirectory() as scratch:
+        make(Path(scratch) / "project")
         counts = run(count, seed, workers, Path(scratch))
     print(f"seed {seed}, {sum(counts.values())} mutations")
     for (name, outcome), number in sorted(counts.items()):

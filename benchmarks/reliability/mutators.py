@@ -6,6 +6,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from hashlib import sha256
 from random import Random
 from typing import Any, Final
@@ -80,15 +81,15 @@ def _changed(value: Any, random: Random) -> Any:
     """Put something odd in the place of one part, take one away, or double one."""
     inner = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     if not inner or random.random() < 0.15:
-        return random.choice(ODD)
+        return deepcopy(random.choice(ODD))
     key = random.choice(inner)
     match random.randrange(8):
         case 0:
             del value[key]
         case 1 if isinstance(value, list):
-            value.extend(value[: random.randrange(len(value)) + 1] * random.choice((1, 50)))
+            value.extend(deepcopy(value[: random.randrange(len(value)) + 1] * random.choice((1, 50))))
         case 1:
-            value[random.choice(("", "__proto__", "\ud800", str(key) + "x"))] = value[key]
+            value[random.choice(("", "__proto__", "\ud800", str(key) + "x"))] = deepcopy(value[key])
         case _:
             value[key] = _changed(value[key], random)
     return value

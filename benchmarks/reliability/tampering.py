@@ -354,9 +354,8 @@ def _(place: Place, random: Random) -> tuple[str, ...]:
     return ("reuse",)
 
 
-def cases(count: int, seed: int, scratch: Path) -> Iterator[Case]:
-    """Yield what became of `count` cases, the kinds in turn."""
-    whole = make(scratch / "whole")
+def cases(count: int, seed: int, whole: Place, scratch: Path) -> Iterator[Case]:
+    """Yield what became of `count` cases, the kinds in turn, each on a copy of a project that is whole."""
     ended = whole.verify()
     if ended.code:
         message = f"the project is not whole to begin with: {ended.error}"
@@ -377,7 +376,7 @@ def main() -> int:
     count, seed = (int(word) for word in [*sys.argv[1:], *("200", "5")[len(sys.argv) - 1 :]])
     table: dict[str, list[Case]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        for case in cases(count, seed, Path(scratch)):
+        for case in cases(count, seed, make(Path(scratch) / "whole"), Path(scratch)):
             table[case.kind].append(case)
             if not (case.reported and case.named):
                 print(f"{case.kind}: {case.said}", flush=True)

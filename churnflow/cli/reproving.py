@@ -105,8 +105,8 @@ def _journalled(project: Project, run_id: str) -> Iterator[Run]:
 def _served(project: Project, source: Source, newest: Checkpoint | None, name: str) -> Release | None:
     if source.served is None:
         return None
-    stated = (newest.release,) if source.as_of and newest is not None and newest.release else ()
-    for release in (*stated, *project.pointer.past()):
+    stated = [newest.release] if source.as_of and newest is not None and newest.release else []
+    for release in [*stated, *project.pointer.past()]:
         if digest(release) == source.served:
             return release
     message = f"{name} tells of a release that this project never served"
