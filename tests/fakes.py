@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from churnflow.domain.base import digest
+from churnflow.domain.base import canonical_json, digest
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent, Summary, summary_of
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
@@ -117,6 +117,7 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
+        self.recorded: dict[str, list[Entry]] = {}
         self.at: str | None = None
         self.steps: dict[str, tuple[str, StepRecord]] = {}
         self.intended: Intent | None = None
@@ -129,10 +130,12 @@ class FakeJournal:
             message = f"the run {run.id} exists already"
             raise ConflictError(message, hint="draw a new run id")
         self.runs[run.id] = run.with_entries(())
+        self.recorded[run.id] = []
         self.at = run.id
 
     def append(self, run: Run, entry: Entry) -> None:
         self.runs[run.id] = run.add(entry)
+        self.recorded[run.id].append(entry)
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self.steps[entry.key] = (run.id, entry)
 
@@ -149,11 +152,26 @@ class FakeJournal:
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         return self.steps.get(key)
 
+    def runs_begun(self) -> Sequence[str]:
+        return tuple(sorted(self.runs))
+
+    def read(self, run_id: str) -> Run | None:
+        return self.runs.get(run_id)
+
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        return self.recorded.get(run_id)
+
+    def prove_reusable(self) -> None:
+        for key, (_, record) in self.steps.items():
+            if record.key != key:
+                message = f"the result {key} is not what was measured"
+                raise IntegrityError(message, hint="remove it")
+
 
 class FakeCheckpoints:
     """Checkpoints in lists; the work tree is the dictionary `tree`, of which snapshots leave out what is `ignored`.
 
-    broken: the runs whose newest checkpoint does not match its digest.
+    broken: the runs whose newest checkpoint does not match its digest. moved: those of which a tag was moved.
     """
 
     def __init__(self) -> None:
@@ -161,6 +179,7 @@ class FakeCheckpoints:
         self.tree: dict[str, str] = {}
         self.ignored: set[str] = set()
         self.broken: set[str] = set()
+        self.moved: set[str] = set()
         self.trees: dict[str, dict[str, str]] = {}
 
     def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
@@ -199,6 +218,14 @@ class FakeCheckpoints:
     def summaries(self, run_id: str) -> Sequence[Summary]:
         return tuple(summary_of(checkpoint) for checkpoint in self.history(run_id))
 
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        return (("tag", lambda: self.refuse_moved(run_id)),)
+
+    def refuse_moved(self, run_id: str) -> None:
+        if run_id in self.moved:
+            message = f"a tag of {run_id} was moved"
+            raise IntegrityError(message, hint="git tag -d it")
+
     def load(self, tag: str) -> Checkpoint:
         for chain in self.chains.values():
             for checkpoint in chain:
@@ -236,6 +263,15 @@ class FakeCheckpoints:
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         before, after = self.trees[older.code.tree], self.trees[newer.code.tree]
         return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        return canonical_json(checkpoint.model_dump(mode="json", by_alias=True))
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        path.write_bytes(b"".join(map(self.record_bytes, self.chains[checkpoint.run.id][: checkpoint.number])))
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        return [path for path in paths if path in self.trees[checkpoint.code.tree]]
 
     def repair(self, run_id: str) -> Sequence[str]:
         return ()

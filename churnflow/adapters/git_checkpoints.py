@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from churnflow.adapters.git_chain import (
 from churnflow.adapters.git_commit import CommitWriter, Revision
 from churnflow.adapters.git_names import Names
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_proof import GitProof
 from churnflow.adapters.git_restore import Difference, Restorer
 from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import refuse_blocked
@@ -46,6 +47,7 @@ class GitCheckpoints:
         self._chain = Chain(self._plumbing, repository)
         self._writer = CommitWriter(self._plumbing, repository)
         self._restorer = Restorer(self._plumbing, repository, self._snapshots)
+        self._proof = GitProof(self._plumbing, repository, self._chain)
         self._names = Names(self._plumbing, self._chain, repository)
 
     @property
@@ -126,6 +128,10 @@ class GitCheckpoints:
         self._chain.refuse_strays(run_id, links)
         return [link.summary for link in links]
 
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        """Return the checks of all that git keeps of a run, by the name of the link that each proves, in order."""
+        return self._proof.checks(run_id)
+
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
         return self._proved(self._chain.tagged(tag))
@@ -168,6 +174,18 @@ class GitCheckpoints:
                 self._snapshots.forget()
         message = "objects of a snapshot vanished while it was compared, maybe by a `git gc` at the same time"
         raise ConflictError(message, hint="wait for `git gc` to end, then run the same command again")
+
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        """Return the YAML of a checkpoint as git has it."""
+        return self._chain.blob(self._chain.tagged(checkpoint.tag))
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Write the run's commits and tags up to a checkpoint to `path`, as a git bundle without prerequisites."""
+        self._proof.bundle(checkpoint.tag, path)
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of `paths` that some commit of the user's, up to a checkpoint, holds."""
+        return self._proof.held(checkpoint.tag, paths)
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""

@@ -1,19 +1,21 @@
 """Git's plumbing with fixed arguments, driven through GitPython, in an environment that is cut off from the user's."""
 
+import hashlib
 import os
 import re
 import secrets
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from threading import Thread, Timer
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_all
 from churnflow.adapters.repository import Repository, foreign_variables
-from churnflow.errors import ConflictError
+from churnflow.errors import ConflictError, IntegrityError
 
 if TYPE_CHECKING:
     from git import Git
@@ -33,6 +35,7 @@ _SETTINGS = (
     "core.untrackedCache=false",
     "core.splitIndex=false",
     "core.sparseCheckout=false",
+    "core.commitGraph=false",
     "core.logAllRefUpdates=false",
     "core.quotePath=false",
     "core.safecrlf=false",
@@ -86,6 +89,7 @@ class Plumbing:
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_GRAFT_FILE": os.devnull,
             "GIT_NO_LAZY_FETCH": "1",
             # A transport like ext:: is a command in the clothes of an address; this outweighs what a config allows.
             "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
@@ -143,11 +147,39 @@ class Plumbing:
             raise
 
     def read(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> "list[Found | None]":
-        """Return the objects named by id, ref or `commit:path`, None for a missing one; one process for all."""
+        """Return the objects named by id, ref or `commit:path`, None for a missing one; one process for all.
+
+        Raises IntegrityError for one whose content has another hash than its id: git itself does not look.
+        """
         wanted = list(names)
         asked = b"".join(os.fsencode(name) + b"\n" for name in wanted)
         output = self.run("cat-file", "--batch", stdin=asked, env=env)
         return list(_split_batch(output, len(wanted)))
+
+    def hashes(self, oids: Sequence[str]) -> "Iterator[str | None]":
+        """Yield for each id the hash that the object's content has, None for a missing one; none is kept in memory.
+
+        Raises IntegrityError at the first that git cannot unpack.
+        """
+        # GitPython ends a process whose holder is gone.
+        holder = self._started(("cat-file", "--batch", "--buffer"), self._base)
+        process = cast("subprocess.Popen[bytes]", holder.proc)
+        assert process.stdin is not None  # noqa: S101 - both are pipes; for the type checker
+        assert process.stdout is not None  # noqa: S101
+        asked = b"".join(oid.encode() + b"\n" for oid in oids)
+        feeder = Thread(target=_fed, args=(process.stdin, asked), daemon=True)
+        late = Timer(self._deadline_seconds, process.kill)
+        feeder.start()
+        late.start()
+        try:
+            for oid in oids:
+                yield _hash_from(process.stdout, oid)
+        finally:
+            late.cancel()
+            process.kill()
+            feeder.join()
+            with process:
+                pass
 
     @contextmanager
     def quarantine(self) -> Iterator[dict[str, str]]:
@@ -204,7 +236,49 @@ def _split_batch(output: bytes, count: int) -> "Iterator[Found | None]":
         if position > len(output):
             command = "cat-file"
             raise GitFailure(command, 0, _CUT_OFF)
+        hasher = hash_named(oid, f"{kind} {size}\0".encode())
+        hasher.update(found.content)
+        if hasher.hexdigest() != oid:
+            raise _altered(oid)
         yield found
+
+
+def hash_named(oid: str, start: bytes = b"") -> "hashlib._Hash":
+    """Return the hash that names objects like `oid`, begun with `start`: SHA-1 by 40 digits, SHA-256 by 64."""
+    new = hashlib.sha1 if len(oid) == 40 else hashlib.sha256  # noqa: PLR2004 - git's own name of the object
+    return new(start)
+
+
+def _fed(pipe: IO[bytes], data: bytes) -> None:
+    # Git ends early where it finds an object that it cannot unpack.
+    with suppress(OSError):
+        pipe.write(data)
+    with suppress(OSError):
+        pipe.close()
+
+
+def _hash_from(stream: IO[bytes], oid: str) -> str | None:
+    header = stream.readline()
+    if header.endswith((b" missing\n", b" ambiguous\n")):
+        return None
+    if not header.endswith(b"\n"):
+        raise _altered(oid)
+    name, kind, size = header.decode().split()
+    hasher = hash_named(name, f"{kind} {size}\0".encode())
+    left = int(size)
+    while left:
+        chunk = stream.read(min(left, 1 << 20))
+        if not chunk:
+            raise _altered(oid)
+        hasher.update(chunk)
+        left -= len(chunk)
+    stream.read(1)
+    return hasher.hexdigest()
+
+
+def _altered(oid: str) -> IntegrityError:
+    message = f"git's object {oid[:12]} was altered: its content has another hash than its name"
+    return IntegrityError(message, hint="fetch the true one from another clone: git fetch --all --tags")
 
 
 def _move_in(folder: Path, objects: Path) -> None:

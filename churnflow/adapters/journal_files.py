@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from churnflow.adapters.durable import (
     temporary_in,
     write_durably,
 )
-from churnflow.domain.base import Frozen
+from churnflow.adapters.sealed_lines import opened, sealed, whole_lines
+from churnflow.domain.base import Frozen, Sha256, digest
 from churnflow.domain.journal import Entry, Run, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import ConflictError, IntegrityError
@@ -29,15 +32,22 @@ _OWNER = 0o600
 
 
 class _Reusable(Frozen):
+    """A result to be reused; sha256: the digest of its record, absent from those kept before it was taken."""
+
     run: str
     record: StepRecord
+    sha256: Sha256 | None = None
+
+    def is_whole(self, key: str) -> bool:
+        return self.record.key == key and self.sha256 in {None, digest(self.record)}
 
 
 class JournalFiles:
     """Runs as `runs/<run>/journal.jsonl`, the current one named in `current`.
 
     A line is an entry, or the whole run at its start (`run`) and after a rollback (`reset`); the newest whole run and
-    the entries after it are the state. A last line without its end is one that a kill tore: it was never promised.
+    the entries after it are the state. A last line without its end is one that a kill tore: it was never promised. Each
+    line is sealed by a digest over all before it, so that none can be altered, dropped or moved unnoticed.
     """
 
     def __init__(self, state_dir: Path, shared_dir: Path) -> None:
@@ -51,12 +61,22 @@ class JournalFiles:
             run_id = os.fsdecode((self._state / "current").read_bytes()).strip()
         except FileNotFoundError:
             return None
+        run = self.read(run_id)
+        if run is None:
+            raise _damaged(self._path(run_id), "it is missing")
+        return run
+
+    def runs_begun(self) -> Sequence[str]:
+        """Return the ids of the runs that have a journal, by date."""
+        return sorted(path.parent.name for path in self._state.glob("runs/*/journal.jsonl"))
+
+    def read(self, run_id: str) -> Run | None:
+        """Return a run as its journal has it, None without one. Raises IntegrityError for a line that was altered."""
         path = self._path(run_id)
         try:
-            text = path.read_bytes()
+            return _parse(path.read_bytes(), path)
         except FileNotFoundError:
-            raise _damaged(path, "it is missing") from None
-        return _parse(text, path)
+            return None
 
     def start(self, run: Run) -> None:
         """Make `run`, without entries, the current one. Raises ConflictError if its journal exists."""
@@ -66,12 +86,36 @@ class JournalFiles:
             raise ConflictError(message, hint="run the same command again: it draws a new run id")
         with explained(path):
             make_folder(path.parent, 0o700)
-        write_durably(path, _whole(run.with_entries(()), _RUN_LINE), _OWNER)
+        write_durably(path, sealed(_whole(run.with_entries(()), _RUN_LINE), b""), _OWNER)
         self._point_to(run.id)
+
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        """Return all that was ever recorded of a run, also before a rollback.
+
+        None where that is not known any more: the run was not begun here, or its journal was mended by a rollback.
+        Raises IntegrityError for a line that was altered.
+        """
+        path = self._path(run_id)
+        lines, is_mended = _opened(path.read_bytes(), path) if path.exists() else ([], True)
+        if is_mended or not lines or not lines[0].startswith(_RUN_LINE):
+            return None
+        entries: list[Entry] = []
+        for number, line in enumerate(lines, 1):
+            with _readable(path, number):
+                entries += () if line.startswith((_RUN_LINE, _RESET_LINE)) else [_ENTRY.validate_json(line)]
+        return entries
+
+    def states(self, run_id: str) -> Iterator[Run]:
+        """Yield a run as it was after each line of its journal, the newest state first; nothing for no journal."""
+        path = self._path(run_id)
+        if path.exists():
+            lines = whole_lines(path).splitlines(keepends=True)
+            yield from (_parse(b"".join(lines[:end]), path) for end in range(len(lines), 0, -1))
 
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""
-        append_durably(self._path(run.id), _ENTRY.dump_json(entry, by_alias=True) + b"\n", _OWNER)
+        path = self._path(run.id)
+        append_durably(path, sealed(_ENTRY.dump_json(entry, by_alias=True) + b"\n", whole_lines(path)), _OWNER)
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self._remember(run.id, entry)
 
@@ -80,7 +124,7 @@ class JournalFiles:
         path = self._path(run.id)
         with explained(path):
             make_folder(path.parent, 0o700)
-        append_durably(path, _whole(run, _RESET_LINE), _OWNER)
+        append_durably(path, sealed(_whole(run, _RESET_LINE), whole_lines(path)), _OWNER)
         self._point_to(run.id)
 
     def intend(self, intent: Intent | None) -> None:
@@ -122,17 +166,35 @@ class JournalFiles:
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         """Return the run and record of a passed step with this key, None if no such step was ever done here."""
         found = _result_at(self._steps / f"{key}.json")
-        return (found.run, found.record) if found is not None and found.record.key == key else None
+        return (found.run, found.record) if found is not None and found.is_whole(key) else None
+
+    def prove_reusable(self) -> None:
+        """Raise IntegrityError for the first result kept for reuse that is not what was measured.
+
+        One that a power cut spoiled is none: it is empty, or zeros, and is computed once more.
+        """
+        for path in sorted(self._steps.glob("*.json")):
+            text = path.read_bytes()
+            try:
+                is_whole = _Reusable.model_validate_json(text).is_whole(path.stem)
+            except ValidationError:
+                is_whole = not text.strip(b"\0")
+            if not is_whole:
+                message = f"the result kept for reuse in {path} was altered"
+                raise IntegrityError(
+                    message, hint=f"rm {shlex.quote(str(path))}; it is computed again when it is needed"
+                )
 
     def _remember(self, run_id: str, record: StepRecord) -> None:
         # Renamed without a sync: what a power cut spoils here is a result that is computed once more.
         path = self._steps / f"{record.key}.json"
+        kept = _Reusable(run=run_id, record=record, sha256=digest(record))
         with explained(path):
             make_folder(self._steps, 0o700)
             temporary = temporary_in(self._steps)
             try:
                 temporary.touch(_OWNER)
-                temporary.write_text(_Reusable(run=run_id, record=record).model_dump_json(by_alias=True))
+                temporary.write_text(kept.model_dump_json(by_alias=True))
                 temporary.replace(path)
             finally:
                 remove(temporary)
@@ -163,33 +225,49 @@ def _whole(run: Run, start: bytes) -> bytes:
     return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
 
 
+def _opened(text: bytes, path: Path) -> tuple[list[bytes], bool]:
+    """Return the lines of a journal without their seals, and whether damage before a rollback was mended by that.
+
+    Raises IntegrityError for the first line that does not fit its seal.
+    """
+    lines, wrong, is_mended = opened(text, lambda line: line.startswith(_RESET_LINE))
+    if wrong:
+        raise _damaged(path, f"line {wrong} is not what was written")
+    return lines, is_mended
+
+
 def _parse(text: bytes, path: Path) -> Run:
-    lines = text[: text.rfind(b"\n") + 1].splitlines()
+    lines, _ = _opened(text, path)
     base = next((n for n in reversed(range(len(lines))) if lines[n].startswith((_RUN_LINE, _RESET_LINE))), None)
     if base is None:
         raise _damaged(path, "its beginning is gone")
-    number = base
-    try:
+    with _readable(path, base + 1):
         run = Run.model_validate_json(b"{" + lines[base].split(b",", 1)[1])
-        entries = list(run.entries)
-        for number in range(base + 1, len(lines)):
-            entries.append(_ENTRY.validate_json(lines[number]))
-    except ValidationError as failure:
-        raise _damaged(path, f"line {number + 1} is not an entry") from failure
+    entries = list(run.entries)
+    for number, line in enumerate(lines[base + 1 :], base + 2):
+        with _readable(path, number):
+            entries.append(_ENTRY.validate_json(line))
     return run.with_entries(entries)
 
 
 def _every_entry(text: bytes, path: Path) -> tuple[Entry, ...]:
     entries: list[Entry] = []
-    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), 1):
-        try:
+    lines, _ = _opened(text, path)
+    for number, line in enumerate(lines, 1):
+        with _readable(path, number):
             if line.startswith((_RUN_LINE, _RESET_LINE)):
                 entries.extend(Run.model_validate_json(b"{" + line.split(b",", 1)[1]).entries)
             else:
                 entries.append(_ENTRY.validate_json(line))
-        except ValidationError as failure:
-            raise _damaged(path, f"line {number} is not an entry") from failure
     return tuple(entries)
+
+
+@contextmanager
+def _readable(path: Path, number: int) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as failure:
+        raise _damaged(path, f"line {number} is not an entry") from failure
 
 
 def _damaged(path: Path, why: str) -> IntegrityError:

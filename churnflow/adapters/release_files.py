@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from churnflow.adapters.durable import append_durably, explained, make_folder, write_durably
+from churnflow.adapters.sealed_lines import opened, sealed, whole_lines
 from churnflow.domain.base import canonical_json
 from churnflow.domain.release import Release
 from churnflow.errors import IntegrityError
@@ -38,7 +39,7 @@ class ReleaseFiles:
         # was never served; written after it, `past` adds what a kill kept out of the list.
         self._complete()
         write_durably(self.path, line)
-        append_durably(self._past, line)
+        self._note(line)
 
     def past(self) -> Sequence[Release]:
         """Return what was served over time, oldest first."""
@@ -52,19 +53,21 @@ class ReleaseFiles:
         served = self.read()
         listed = self._listed()
         if served is not None and (not listed or listed[-1] != served):
-            append_durably(self._past, _line(served))
+            self._note(_line(served))
 
     def _listed(self) -> list[Release]:
-        try:
-            text = self._past.read_bytes()
-        except FileNotFoundError:
-            return []
-        whole = text[: text.rfind(b"\n") + 1]
+        lines, wrong, _ = opened(self._past.read_bytes() if self._past.exists() else b"")
         mend = shlex.quote(str(self._past))
+        if wrong:
+            message = f"the list of what was served was altered: {self._past}, line {wrong}"
+            raise IntegrityError(message, hint=f"mv {mend} {mend}.damaged; it begins anew with what is served")
         return [
             _parse(line, f"{self._past}, line {number}", f"remove that line: sed -i {number}d {mend}")
-            for number, line in enumerate(whole.splitlines(), 1)
+            for number, line in enumerate(lines, 1)
         ]
+
+    def _note(self, line: bytes) -> None:
+        append_durably(self._past, sealed(line, whole_lines(self._past)))
 
 
 def _line(release: Release) -> bytes:

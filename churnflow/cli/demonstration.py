@@ -18,7 +18,8 @@ from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer,
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.commands import PHASES
 from churnflow.cli.phases import run_data
-from churnflow.cli.reporting import render, write_report
+from churnflow.cli.rendering import render
+from churnflow.cli.reporting import write_report
 from churnflow.cli.screens import View, decision_view, lines_view, run_view, together
 from churnflow.cli.serving import server_command, server_environment
 from churnflow.cli.session import Session, console

@@ -1,4 +1,4 @@
-"""The commands that read what is kept: status, log, show, diff and verify."""
+"""The commands that read what is kept: status, log, show and diff."""
 
 from dataclasses import replace
 from typing import Annotated, Any, Final
@@ -39,7 +39,6 @@ from churnflow.engine.judge import build_confidence, final_confidence, initial_c
 from churnflow.engine.ports import Ports
 from churnflow.engine.reachable import needed_by
 from churnflow.engine.refs import resolve
-from churnflow.engine.verify import verify_all, verify_one
 from churnflow.project import Project, SystemClock
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="A checkpoint: name, tag, HEAD~1, v1.0.0, served.")]
@@ -53,7 +52,6 @@ def register(app: typer.Typer) -> None:
     app.command("log")(log)
     app.command("show")(show)
     app.command("diff")(diff)
-    app.command("verify")(verify)
 
 
 def status(context: typer.Context) -> Answer:
@@ -104,7 +102,7 @@ def log(
 ) -> Answer:
     """List the checkpoints of the run, newest last."""
     project = session_of(context).project()
-    run_id = _run_id(project)
+    run_id = run_at(project)
     history = project.checkpoints.summaries(run_id)
     rows = [
         [
@@ -210,28 +208,6 @@ def diff(
     return Answer(data=data, view=view, next=(Next(f"churnflow show {after.tag}"),), run=after.run.id)
 
 
-def verify(context: typer.Context, ref: Annotated[str | None, typer.Argument(metavar="REF")] = None) -> Answer:
-    """Follow every digest and link of all runs, or of one checkpoint; name the first one that is broken."""
-    project = session_of(context).project()
-    ports = _ports(project)
-    if ref is None:
-        run_id, found = _run_id(project), verify_all(ports)
-    else:
-        tag = resolve(ref, project.journal.current(), ports)
-        run_id, found = tag.split("/")[1], verify_one(tag, ports)
-    kept = f"{counted(found.checkpoints, 'checkpoint')} and {counted(found.artifacts, 'artifact')}"
-    text = f"{kept} hashed again, all whole"
-    served = f"; serves {found.served}, bundle whole" if found.served else ""
-    data = {"checkpoints": found.checkpoints, "artifacts": found.artifacts, "served": found.served}
-    return Answer(data=data, view=lines_view(text + served), next=(Next("churnflow log"),), run=run_id)
-
-
-def _run_id(project: Project) -> str:
-    """Return the run that the project is at; in a clone, where it is at none yet, the newest that was fetched."""
-    fetched = [] if project.journal.current() else project.checkpoints.runs()
-    return fetched[-1] if fetched else project.run().id
-
-
 def _ports(project: Project) -> Ports:
     return project.ports(AbsentReviewer(), Silent())
 
@@ -257,3 +233,9 @@ def _step_view(record: StepRecord) -> View:
         checks_view(record),
         findings_view([record]),
     )
+
+
+def run_at(project: Project) -> str:
+    """Return the run that the project is at; in a clone, where it is at none yet, the newest that was fetched."""
+    fetched = [] if project.journal.current() else project.checkpoints.runs()
+    return fetched[-1] if fetched else project.run().id

@@ -13,7 +13,8 @@ from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.tracked_tables import Tracked
-from churnflow.cli.reporting import FOLDER, OBSERVES, TRACKING, performance_of, render, table_in, write_report
+from churnflow.cli.rendering import OBSERVES, TRACKING, performance_of, render, table_in
+from churnflow.cli.reporting import FOLDER, write_report
 from churnflow.cli.serving import LOG_VARIABLE
 from churnflow.domain.evidence import Severity
 from churnflow.domain.journal import Decision, Run, StepRecord

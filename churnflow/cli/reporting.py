@@ -1,36 +1,25 @@
 """The command that writes the run as a document."""
 
 import errno
-import json
 import os
 import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from churnflow.adapters.durable import explained, make_folder, remove_leftovers, write_durably
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import load_checkpoint
+from churnflow.cli.rendering import render
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import session_of
-from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.evidence import Artifact
-from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.domain.ledger import as_of
-from churnflow.domain.release import Release
-from churnflow.engine.claims import past_runs, track_record
-from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
-from churnflow.engine.keys import gate_subject, subject
+from churnflow.domain.journal import Run
 from churnflow.errors import ConflictError, UsageError
-from churnflow.project import Project, SystemClock
-from churnflow.reporting import closing, json_report, monitor_plots, svg
-from churnflow.reporting.document import PerformanceRow, ReportInput
-from churnflow.reporting.markdown import markdown
-from churnflow.reporting.plots import CAPTIONS, plots
+from churnflow.reporting import closing, json_report, svg
 
 FOLDER: Final = "reports"
 Form = Literal["md", "html", "json"]
@@ -38,9 +27,6 @@ FORMS: Final[Mapping[str, Form]] = {".md": "md", ".html": "html", ".htm": "html"
 # By these a file is known to be one of ours, which the next report may replace; they stand near its begin or end.
 SIGNS: Final = (closing.SIGN, 'name="generator" content="churnflow"', json_report.SCHEMA, svg.SIGN)
 NEAR: Final = 4096
-TRACKING: Final = "tracking"
-TRACKING_SCHEMA: Final = "churnflow/tracking@1"
-OBSERVES: Final = "churn.observe"
 
 
 def register(app: typer.Typer) -> None:
@@ -80,66 +66,6 @@ def report(
     data = {"report": str(first), "reports": [str(path) for path in paths.values()], "plots": list(map(str, written))}
     step = Next(shlex.join(["less", str(first)]) if "md" in paths else "churnflow status")
     return Answer(data=data, view=view, next=(step,), run=run.id)
-
-
-def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) -> tuple[str, dict[str, str]]:
-    """Return the report's text in `form`, and its plots by file name, made from the records and artifacts alone.
-
-    at: the checkpoint as of which it is written; without, the run as it stands.
-    """
-    run = as_of(run, SystemClock().now() if at is None else at.created_at)
-    drawn = _plots(project, run) if form != "json" else {}
-    captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
-    history = project.checkpoints.history(run.id)
-    watches = any(step.uses == OBSERVES for step in run.declared.steps())
-    document = ReportInput(
-        run=run,
-        checkpoints=[item for item in history if at is None or item.number <= at.number],
-        served=project.pointer.read() if at is None else at.release,
-        plots={name: captions[name] for name in drawn},
-        initial=None if watches else initial_confidence(run, past_runs(run, project.checkpoints)),
-        build=build_confidence(run),
-        final=final_confidence(run),
-        stale=_stale(run),
-        standings=track_record(run, project.checkpoints)[1],
-        performance=performance_of(project, run) if at is None else performance_of_release(project, at.release),
-        watches=watches,
-    )
-    if form == "json":
-        return json.dumps(json_report.as_json(document), indent=2, ensure_ascii=False) + "\n", {}
-    text = markdown(document)
-    if form == "html":
-        from churnflow.reporting.html import html  # noqa: PLC0415 - brings a Markdown parser, for this form alone
-
-        text = html(text, drawn)
-    return text, drawn
-
-
-def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
-    """Return the table that a run of monitoring has recorded: the run itself, or the newest one about its release."""
-    artifact = run.artifacts().get(TRACKING)
-    if artifact is None:
-        made = [release for release in project.pointer.past() if release.run == run.id]
-        return performance_of_release(project, made[-1] if made else None)
-    return _rows(project, artifact)
-
-
-def performance_of_release(project: Project, release: Release | None) -> tuple[PerformanceRow, ...]:
-    """Return the newest table about a release, nothing where none was recorded."""
-    tracked = project.tracked.newest(release.artifact.sha256) if release is not None else None
-    return _rows(project, tracked.artifact if tracked else None)
-
-
-def _rows(project: Project, artifact: Artifact | None) -> tuple[PerformanceRow, ...]:
-    known = PerformanceRow.model_fields
-    rows = table_in(project, artifact).get("rows", ())
-    return tuple(PerformanceRow(**{name: row[name] for name in known if name in row}) for row in rows)
-
-
-def table_in(project: Project, artifact: Artifact | None) -> Mapping[str, Any]:
-    """Return the table that an artifact holds, nothing for none and for what somebody else calls a table."""
-    value = project.store.get(artifact) if artifact is not None and artifact.codec == "json" else None
-    return value if isinstance(value, dict) and value.get("schema") == TRACKING_SCHEMA else {}
 
 
 def write_report(path: Path, text: str, plots: Mapping[str, str]) -> list[Path]:
@@ -192,25 +118,3 @@ def _to_stdout(text: str, run: Run) -> Answer:
         sys.stdout.write(text)
         sys.stdout.flush()
     return Answer(run=run.id)
-
-
-def _plots(project: Project, run: Run) -> dict[str, str]:
-    """Draw what evaluation, leaderboard and monitoring hold, also of a step whose checks did not hold."""
-    outputs = {artifact.name: artifact for record in run.steps() for artifact in record.outputs}
-    found = [
-        project.store.get(outputs[name]) if name in outputs and outputs[name].codec == "json" else None
-        for name in ("evaluation", "leaderboard", "drift", TRACKING)
-    ]
-    evaluation, leaderboard, drift, tracking = (value if isinstance(value, dict) else {} for value in found)
-    return {**plots(evaluation, leaderboard), **monitor_plots.monitor_plots(drift, tracking)}
-
-
-def _stale(run: Run) -> frozenset[str]:
-    """Return the names of what was answered, kept or decided about something that has changed since."""
-    names = []
-    for item in run.declared.items():
-        entry = run.latest(item.name)
-        if entry is not None and not isinstance(entry, StepRecord):
-            today = gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item)
-            names += [item.name] if entry.key != today else []
-    return frozenset(names)

@@ -58,12 +58,12 @@ def load(path: Path) -> pd.DataFrame:
             frame = read_frame(connection, f"SELECT * FROM {rows_of([str(path)])}")  # noqa: S608 - quoted
             query = "SELECT decode(key), decode(value) FROM parquet_kv_metadata(?) WHERE decode(key) IN (?, ?)"
             beside = dict(connection.execute(query, [taken_literally(str(path)), _NAMES, _ATTRS]).fetchall())
-    except duckdb.Error as error:
-        message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0]}"
+        if _NAMES in beside:
+            frame.columns = pd.Index(json.loads(beside[_NAMES]), dtype="str")
+        frame.attrs = dict(json.loads(beside.get(_ATTRS, "{}")))
+    except (duckdb.Error, ValueError, TypeError, RecursionError) as error:
+        message = f"{path.name} can not be read as Parquet: {(str(error).splitlines() or ['damaged'])[0]}"
         raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None
-    if _NAMES in beside:
-        frame.columns = pd.Index(json.loads(beside[_NAMES]), dtype="str")
-    frame.attrs = json.loads(beside.get(_ATTRS, "{}"))
     return frame
 
 

@@ -17,7 +17,7 @@ def dump(value: object, path: Path) -> None:
 def load(path: Path) -> object:
     """Read the value back. Raises IntegrityError when the bytes are no JSON."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes().decode())
     except (ValueError, RecursionError) as error:
         message = f"{path.name} is no JSON document: {error}"
         raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None

@@ -120,6 +120,13 @@ def as_of(run: Run, at: datetime) -> Run:
     return run.with_entries((*run.entries, *ended)) if ended else run
 
 
+def end_of_waivers(run: Run, at: datetime) -> datetime | None:
+    """Return when the last of the waivers ended that had ended by a moment: as of it the run stands as at that."""
+    return max(
+        (answer.until for answer in run.answers() if answer.until is not None and answer.until <= at), default=None
+    )
+
+
 def ledger(run: Run) -> tuple[LedgerLine, ...]:
     """Return the risks that the workflow states, and all that the run's current records notice, in its order.
 

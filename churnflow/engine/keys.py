@@ -32,14 +32,24 @@ def step_key(step: Step, inputs: tuple[Artifact, ...], evidence: str | None, por
 
 def subject(run: Run, item: Item) -> str:
     """Return the digest of everything recorded before `item`: what an approval approves and a gate judges."""
+    return digest(subject_of(run, item))
+
+
+def subject_of(run: Run, item: Item) -> dict[str, object]:
+    """Return what `subject` is the digest of, as JSON can hold it."""
     before = [_essence(entry) for entry in run.before(item.name).current()]
-    return digest({"workflow": digest(run.workflow), "before": before})
+    return {"workflow": digest(run.workflow), "before": before}
 
 
 def gate_subject(run: Run, item: Item) -> str:
     """Return the digest of what a gate judges: what stands before it, and the state of every issue of weight."""
+    return digest(subject_of_gate(run, item))
+
+
+def subject_of_gate(run: Run, item: Item) -> dict[str, object]:
+    """Return what `gate_subject` is the digest of, as JSON can hold it."""
     issues = [[line.id, line.state] for line in ledger(run.before(item.name)) if line.severity != "note"]
-    return digest({"subject": subject(run, item), "issues": issues})
+    return {"subject": subject(run, item), "issues": issues}
 
 
 def holds(run: Run, item: Item, entry: ItemEntry, ports: Ports) -> bool:

@@ -72,6 +72,18 @@ class Journal(Protocol):
     def reusable(self, key: str) -> tuple[str, StepRecord] | None:
         """Return the run and record of a passed step with this key, None if no such step was ever done here."""
 
+    def runs_begun(self) -> Sequence[str]:
+        """Return the ids of the runs that have a journal, by date."""
+
+    def read(self, run_id: str) -> Run | None:
+        """Return a run as its journal has it, None without one. Raises IntegrityError for one that was altered."""
+
+    def ever(self, run_id: str) -> Sequence[Entry] | None:
+        """Return all that was ever recorded of a run, also before a rollback; None where it was not begun here."""
+
+    def prove_reusable(self) -> None:
+        """Raise IntegrityError for the first result kept for reuse that is not what was measured."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -111,6 +123,12 @@ class CheckpointStore(Protocol):
         Raises IntegrityError if they do not form a whole chain.
         """
 
+    def proofs(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
+        """Return checks of how a run is kept, by the name of the link that each proves, in the order to be called in.
+
+        They go beyond `history`: nothing is hidden, moved, lost or altered beneath it. Each raises IntegrityError.
+        """
+
     def load(self, tag: str) -> Checkpoint:
         """Return the checkpoint that a tag names. Raises UsageError (unknown) or IntegrityError."""
 
@@ -128,6 +146,15 @@ class CheckpointStore(Protocol):
 
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         """Return the paths whose content differs between two checkpoints, their own records left out."""
+
+    def record_bytes(self, checkpoint: Checkpoint) -> bytes:
+        """Return the YAML of a checkpoint as it is kept."""
+
+    def bundle(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Write what is kept of a run up to a checkpoint to `path`, as one file that stands by itself."""
+
+    def held_in_history(self, checkpoint: Checkpoint, paths: Sequence[str]) -> Sequence[str]:
+        """Return those of `paths` that the bundle of a checkpoint would hold in some commit of the user's."""
 
     def repair(self, run_id: str) -> Sequence[str]:
         """Make again what is derived and missing (tags, YAML copies); return what was made."""

@@ -128,7 +128,7 @@ def _check_names(names: set[str]) -> None:
 
 def _listed_files(data: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(data[:MAX_MANIFEST_BYTES])
+        manifest = json.loads(data[:MAX_MANIFEST_BYTES].decode())
     except (ValueError, RecursionError):
         message = f"the bundle's {MANIFEST} cannot be read"
         raise ValueError(message) from None
@@ -151,7 +151,7 @@ def _compare(content: Mapping[str, bytes], listed: Mapping[str, Any]) -> None:
 
 def _model_name(files: Mapping[str, bytes]) -> str | None:
     try:
-        name = json.loads(files.get("card.json", b"{}")).get("model")
+        name = json.loads(files.get("card.json", b"{}").decode()).get("model")
     except (ValueError, RecursionError, AttributeError):
         return None
     return name if isinstance(name, str) else None

@@ -208,7 +208,7 @@ class Reference:
         if len(data) > MAX_REFERENCE_BYTES:
             _refuse(f"it is longer than the {MAX_REFERENCE_BYTES} bytes allowed")
         try:
-            value: object = json.loads(data)
+            value: object = json.loads(data.decode())
         except (ValueError, RecursionError):
             _refuse("it is not JSON")
         return cls.from_json(value)

@@ -13,6 +13,7 @@ from churnflow.domain.workflow import USUAL_WORDS, Gate, Words
 from churnflow.reporting import trail
 from churnflow.reporting.blocks import SHORT, STALE, confidence, issue
 from churnflow.reporting.document import PerformanceRow, ReportInput
+from churnflow.reporting.source import line_of
 from churnflow.reporting.wording import code, number, plain, prose, seconds, table
 
 SIGN = "`churnflow verify` follows every digest of this history"
@@ -225,4 +226,6 @@ def traceability(document: ReportInput) -> Iterator[str]:
         yield f"- Python {plain(here.python)} on {plain(here.platform)}, {packages}"
         yield f"- {code(f'churnflow show {newest.tag}')} explains every score line by line"
     yield f"- {SIGN}"
+    if document.source is not None:
+        yield f"- made from {code(line_of(document.source))}"
     yield ""

@@ -9,6 +9,7 @@ from churnflow.domain.claims import Standing
 from churnflow.domain.evidence import Confidence
 from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
+from churnflow.reporting.source import Source
 
 
 class PerformanceRow(Frozen):
@@ -35,7 +36,7 @@ class ReportInput:
 
     stale: the names of the approvals, checkpoints and gates whose answer was about something that has changed since.
     standings: what came true of what each author claimed, in this run and those before it. watches: whether the run is
-    one of monitoring, whose table and figures are what it is read for, and come first.
+    one of monitoring, whose table and figures are what it is read for, and come first. source: what it was made from.
     """
 
     run: Run
@@ -49,3 +50,4 @@ class ReportInput:
     performance: Sequence[PerformanceRow] = ()
     standings: Sequence[Standing] = ()
     watches: bool = False
+    source: Source | None = None

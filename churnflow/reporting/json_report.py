@@ -22,6 +22,7 @@ def as_json(document: ReportInput) -> dict[str, Any]:
         "served": document.served.model_dump(mode="json") if document.served else None,
         "standings": [standing.model_dump(mode="json") for standing in document.standings],
         "performance": [row.model_dump(mode="json") for row in document.performance],
+        "made_from": document.source.model_dump(mode="json") if document.source else None,
     }
 
 

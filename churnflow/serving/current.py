@@ -219,7 +219,7 @@ def _served(files: Mapping[str, bytes], sha256: str, release: Release | None) ->
     if missing:
         message = f"{missing[0]} is missing"
         raise ValueError(message)
-    schema, card = json.loads(files["schema.json"]), json.loads(files["card.json"])
+    schema, card = (json.loads(files[name].decode()) for name in ("schema.json", "card.json"))
     json.dumps([schema, card], allow_nan=False)  # both are answered as JSON, which knows no NaN
     model = PortableModel.from_bytes(files["model.bin"])
     request = compile_schema(schema, most_customers(model.encoding.width))

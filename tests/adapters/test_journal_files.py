@@ -51,7 +51,8 @@ def test_a_reset_erases_nothing(journal: JournalFiles, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"), [("nonsense", "line 3 is not an entry"), ("emptied", "beginning is gone"), ("gone", "missing")]
+    ("damage", "said"),
+    [("nonsense", "line 3 is not what was written"), ("emptied", "beginning is gone"), ("gone", "missing")],
 )
 def test_a_damaged_journal_is_named_and_the_checkpoints_pointed_at(
     journal: JournalFiles, tmp_path: Path, damage: str, said: str

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ sys.path.append(str(RELIABILITY))
 from hatchery import RemoteHatchery  # noqa: E402 - found by the line above
 from keeper import Keeper  # noqa: E402
 from life import LIFE, given, make_project  # noqa: E402
+from place import make  # noqa: E402
 
 SHIPPED = next(number for number, command in enumerate(LIFE) if command.name == "decide") + 1
 
@@ -45,3 +47,15 @@ def shipped(shipped_once: Path, hatchery: RemoteHatchery, tmp_path: Path) -> Kee
     """What watches over a project that has shipped, of the test's own."""
     root = Path(shutil.copytree(shipped_once, tmp_path / "project", symlinks=True))
     return Keeper(hatchery, root)
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Path:
+    """The folder of the scripts, whose modules can be imported by name."""
+    return RELIABILITY
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A real project with two releases, to copy and never to change; as `project` in its folder."""
+    return make(tmp_path_factory.mktemp("reliability") / "project")

@@ -15,6 +15,7 @@ from churnflow.domain.workflow import Step, Workflow
 from churnflow.engine.claims import claims_of
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence, step_confidence
 from churnflow.reporting.document import PerformanceRow, ReportInput
+from churnflow.reporting.source import Source
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DECLARED = {
@@ -278,4 +279,11 @@ def whole() -> ReportInput:
         ),
     )
     plots = {"roc.svg": "True against false positives", "lift.svg": "Churners among the highest scores"}
-    return document(runs[3], checkpoints, served=release(), plots=plots, performance=rows)
+    made = {"served": release(), "plots": plots, "performance": rows, "source": source(checkpoints[-1])}
+    return document(runs[3], checkpoints, **made)
+
+
+def source(newest: Checkpoint) -> Source:
+    """Return what a report says that it was made from."""
+    digests = {name: sha(name) for name in ("records", "checkpoint_sha256", "served", "tracked")}
+    return Source(run=newest.run.id, checkpoint=newest.tag, until=newest.created_at, **digests)
