@@ -227,7 +227,7 @@ def _ask(url: str, body: object) -> bytes:
     request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310 - our own server
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            # A prediction names the customer whom its caller asked about, and the values in its reasons; no refusal may.
+            # A prediction names whom its caller asked about, and reasons name the values given; no refusal may.
             own = re.findall(rb"zq[0-9a-f]{12}", (data or b"").lower())
             said = bytes(answer.read()) + str(answer.headers).encode()
             return re.sub(b"|".join(own), b"[the caller's own]", said, flags=re.IGNORECASE) if own else said
