@@ -125,9 +125,9 @@ def everything(canary: Canary, *, short: bool) -> None:
     for step in SHORT_STEPS if short else STEPS:
         fail(canary, step)
     misread(canary, short=short)
-    # What was declared wrongly is declared for the whole run.
-    canary.run("plan", "--new")
     for seed in range(1 if short else 2):
+        # What was declared, wrongly or not, is declared for the whole run.
+        canary.run("plan", "--new")
         code = canary.phases(f"train.seed={seed}")
         _require(code in {0, 8, 9}, f"the run ended with {code}", canary.said)
     for command in (("status",), ("log",), ("show", "HEAD"), ("issues",), ("check",), ("steps",), ("-v", "status")):
@@ -227,7 +227,7 @@ def _ask(url: str, body: object) -> bytes:
     request = urllib.request.Request(url, data, {"content-type": "application/json"})  # noqa: S310 - our own server
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            # A prediction names the customer whom its caller asked about, and values in its reasons; no refusal may.
+            # A prediction names whom its caller asked about, and reasons name the values given; no refusal may.
             own = re.findall(rb"zq[0-9a-f]{12}", (data or b"").lower())
             said = bytes(answer.read()) + str(answer.headers).encode()
             return re.sub(b"|".join(own), b"[the caller's own]", said, flags=re.IGNORECASE) if own else said
