@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from churnflow.adapters.git_plumbing import Found, Plumbing
-from churnflow.adapters.record_yaml import from_yaml, to_yaml
+from churnflow.adapters.record_yaml import from_yaml, is_written_so
 from churnflow.adapters.repository import Repository
 from churnflow.domain.base import canonical_json
 from churnflow.domain.checkpoint import Checkpoint, Summary, file_of, summary_of
@@ -194,10 +194,10 @@ def link_of(found: Found | None, where: str) -> Link:
 def prove(data: bytes, link: Link) -> Checkpoint:
     """Read a checkpoint's YAML. Raises IntegrityError unless it has the digest and the place that its commit states.
 
-    It is written in one way only: other bytes of the same content were not written by churnflow.
+    It is written in one way only, but for signs that once stood as they are: other bytes are not churnflow's own.
     """
     checkpoint = from_yaml(data, link.tag)
-    if summary_of(checkpoint) != link.summary or to_yaml(checkpoint) != data:
+    if summary_of(checkpoint) != link.summary or not is_written_so(checkpoint, data):
         message = f"{link.tag} does not match its digest {link.sha256[:12]}"
         raise IntegrityError(message, hint="fetch the true one from another clone, or go back to the one before it")
     return checkpoint

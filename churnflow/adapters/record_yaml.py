@@ -55,6 +55,11 @@ def to_yaml(checkpoint: Checkpoint) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def is_written_so(checkpoint: Checkpoint, data: bytes) -> bool:
+    """Tell whether a YAML is that of a checkpoint, also as an earlier version wrote it, with some signs as they are."""
+    return to_yaml(checkpoint) == _UNPRINTABLE.sub(_escape, data.decode(errors="replace")).encode()
+
+
 def from_yaml(data: bytes, source: str) -> Checkpoint:
     """Read a checkpoint back; `source` names it in errors.
 
