@@ -1,6 +1,7 @@
 """Every link that `verify` follows: records that were made up, replayed or left out are reported, and which broke."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_rescue_may_hold_an_answer_that_is_stale(world: World) -> None:
 def test_an_approval_copied_into_a_later_run_is_a_replay(world: World) -> None:
     ship(world, SECOND)
     (given,) = (e for e in world.checkpoints.chains[FIRST][-1].run.entries if isinstance(e, Approval))
-    late = world.checkpoints.chains[SECOND][0].run.model_copy(update={"started_at": world.clock.now()}).started_at
+    late = given.at + timedelta(days=1)
 
     def copied(checkpoint: Checkpoint) -> Checkpoint:
         edit = replaced(lambda entry: given if isinstance(entry, Approval) else entry)(checkpoint)
