@@ -65,7 +65,10 @@ class GitProof:
             return []
         where = f"refs/tags/churnflow/{run_id}/"
         listed = self._plumbing.line("for-each-ref", "--format=%(objectname) %(*objectname)", where).split()
-        return [*self._plumbing.line("rev-list", "--first-parent", tip.commit).splitlines(), *listed]
+        return [
+            *self._plumbing.line("rev-list", "--first-parent", f"--max-count={tip.number}", tip.commit).split(),
+            *listed,
+        ]
 
     def _is_held(self, oid: str, commits: set[str]) -> bool:
         """Tell whether a snapshot of the run holds the object."""
@@ -75,14 +78,18 @@ class GitProof:
 
     def _commits(self, run_id: str) -> None:
         ref = ref_of(run_id)
+        named = self._plumbing.line_or_none("rev-parse", "-q", "--verify", ref)
         tip = self._chain.tip(run_id)
-        if tip is None:
+        if named is None and tip is None:
             return
-        if self._plumbing.line_or_none("rev-parse", "-q", "--verify", ref) is None:
+        self._refuse_altered_files(len(self._plumbing.line("hash-object", "--stdin")))
+        if tip is None:
+            message = f"the ref {ref} leads to an object that is missing"
+            raise IntegrityError(message, hint=_CLONE)
+        if named is None:
             message = f"the ref {ref} is gone; only tags are left of the run {run_id}"
             raise IntegrityError(message, hint=f"git update-ref {ref} {tip.tag}^{{commit}}")
         self._chain.links(run_id)
-        self._refuse_altered_files(len(tip.commit))
 
     def _refuse_altered_files(self, digits: int) -> None:
         objects = self._repository.common_dir / "objects"
@@ -98,7 +105,9 @@ class GitProof:
         for link in links:
             if link.tag not in names:
                 message = f"the tag {link.tag} is gone"
-                raise IntegrityError(message, hint="`churnflow undo --help`: any command that writes makes it again")
+                raise IntegrityError(
+                    message, hint="the next command that writes, such as `churnflow run`, makes it again where it was"
+                )
             self._chain.tagged(link.tag)
 
     def _records(self, run_id: str) -> None:

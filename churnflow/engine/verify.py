@@ -204,11 +204,11 @@ def _is_released(release: Release, checkpoint: Checkpoint) -> bool:
     run = checkpoint.run
     approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
     approved = digest(approvals[-1]) if approvals else None
-    made = {(artifact.codec, artifact.sha256) for artifact in checkpoint.artifacts}
+    made = {artifact.sha256 for artifact in checkpoint.artifacts if artifact.codec == "release"}
     return (
         _has_shipped(checkpoint)
         and release.run == run.id
-        and (release.artifact.codec, release.artifact.sha256) in made
+        and release.artifact.sha256 in made
         and release.approval_sha256 == approved
     )
 

@@ -1,5 +1,6 @@
 """The journal on disk: what holds after a kill, and what is said when the file was altered."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,73 @@ def test_a_full_disk_leaves_the_journal_as_it_was(journal: JournalFiles, tmp_pat
     assert in_a_process(FULL_DISK, tmp_path).startswith("5 no space left on the disk")
     assert journal.current() == make_run().with_entries(())
     assert [path.name for path in tmp_path.rglob(".churnflow-*")] == []
+
+
+@pytest.mark.parametrize("place", ["a digit", "its end", "a line dropped", "two lines changed over"])
+def test_a_line_that_was_altered_dropped_or_moved_is_found_though_each_is_an_entry(
+    journal: JournalFiles, tmp_path: Path, place: str
+) -> None:
+    kept, run = journal, make_run()
+    kept.start(run)
+    for entry in (*run.entries, *run.entries):
+        kept.append(run, entry)
+    path = tmp_path / f"state/runs/{RUN}/journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    match place:
+        case "a digit":
+            lines[1] = lines[1].replace(b"0.85", b"0.95")
+        case "its end":
+            lines[-1] = lines[-1][:-1] + b" "
+        case "a line dropped":
+            del lines[2]
+        case _:
+            lines[1], lines[2] = lines[2], lines[1]
+    path.write_bytes(b"".join(lines))
+    for use in (kept.current, lambda: kept.ever(RUN), lambda: kept.read(RUN)):
+        with pytest.raises(IntegrityError, match="is not what was written"):
+            use()
+
+
+def test_a_journal_from_before_there_were_seals_is_read_and_covered_by_the_next_line(
+    journal: JournalFiles, tmp_path: Path
+) -> None:
+    kept, run = journal, make_run()
+    kept.start(run)
+    kept.append(run, run.entries[0])
+    path = tmp_path / f"state/runs/{RUN}/journal.jsonl"
+    path.write_bytes(re.sub(rb'\{"chain":"[0-9a-f]{64}",', b"{", path.read_bytes()))
+    assert kept.ever(RUN) == [run.entries[0]]
+    kept.append(run, run.entries[1])
+    assert kept.ever(RUN) == list(run.entries)
+    path.write_bytes(path.read_bytes().replace(b"0.85", b"0.95"))
+    with pytest.raises(IntegrityError):
+        kept.current()
+
+
+def test_all_that_was_recorded_is_known_only_of_a_run_that_was_begun_here(
+    journal: JournalFiles, tmp_path: Path
+) -> None:
+    kept, run = journal, make_run()
+    assert kept.ever(RUN) is None
+    kept.reset(run)
+    assert kept.ever(RUN) is None
+    assert [list(state.entries) for state in kept.states(RUN)] == [list(run.entries)]
+    assert list(kept.states("none")) == []
+
+
+def test_a_result_kept_for_reuse_that_was_altered_is_named_and_never_reused(
+    journal: JournalFiles, tmp_path: Path
+) -> None:
+    kept, run = journal, make_run()
+    record = run.entries[0]
+    assert isinstance(record, StepRecord)
+    kept.start(run)
+    kept.append(run, record)
+    kept.prove_reusable()
+    (path,) = (tmp_path / "shared/steps").iterdir()
+    path.write_text(path.read_text().replace("0.85", "0.95"))
+    assert kept.reusable(record.key) is None
+    with pytest.raises(IntegrityError, match="was altered"):
+        kept.prove_reusable()
+    path.write_bytes(bytes(4096))
+    kept.prove_reusable()
