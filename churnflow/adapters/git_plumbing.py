@@ -40,6 +40,7 @@ _SETTINGS = (
     "core.quotePath=false",
     "core.safecrlf=false",
     "core.warnAmbiguousRefs=false",
+    "advice.graftFileDeprecated=false",  # it is said of the empty one that we name
     "index.sparse=false",
     "diff.ignoreSubmodules=dirty",
     "submodule.recurse=false",

@@ -38,7 +38,9 @@ def verify(
         return _report(project, ref, session) or _links(project, ref, url)
     except BrokenLinkError as broken:
         failure = Failure(str(broken), broken.hint)
-        return Answer({"link": broken.link}, code=broken.exit_code, failure=failure, next=(Next("churnflow log"),))
+        named = (text for text in broken.hint.split("`")[1::2] if text.startswith("churnflow "))
+        step = Next(next(named, "churnflow log"))
+        return Answer({"link": broken.link}, code=broken.exit_code, failure=failure, next=(step,))
 
 
 def _links(project: Project, ref: str | None, url: str | None) -> Answer:
