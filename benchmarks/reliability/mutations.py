@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES: Final = 4 << 30
 SECONDS_A_CASE: Final = 20
+CASES_A_WORKER: Final = 5000
 # Nothing that reads data has a reason for these: code, processes, the network, other files than it was given.
 FORBIDDEN: Final = (
     "exec", "compile", "import", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty",
@@ -101,7 +102,8 @@ def worked(scratch: Path, seed: int, part: tuple[int, int, int]) -> Counter[tupl
     first, last, step = part
     counts: Counter[tuple[str, str]] = Counter()
     while first < last:
-        command = [sys.executable, __file__, "--work", str(scratch), *map(str, (seed, first, last, step))]
+        end = min(last, first + CASES_A_WORKER * step)
+        command = [sys.executable, __file__, "--work", str(scratch), *map(str, (seed, first, end, step))]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.endswith("]")]
         counts.update((name, outcome) for _, name, outcome in lines)
@@ -110,7 +112,9 @@ def worked(scratch: Path, seed: int, part: tuple[int, int, int]) -> Counter[tupl
             if outcome not in {"refused", "accepted", "same"}:
                 print(f"case {number}: {name}: {outcome}", flush=True)
         if done.returncode == 0:
-            break
+            first += len(lines) * step
+            print(f"worker {part[0]}: {sum(counts.values())} done, {bad(counts)} as none may end", flush=True)
+            continue
         counts["?", f"crashed: exit {done.returncode}"] += 1
         print(f"case {reached + step}: exit {done.returncode}: {done.stderr[-400:]}", flush=True)
         first = reached + 2 * step
