@@ -9,6 +9,7 @@ from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Decision, Mark, Run, StepRecord
+from churnflow.domain.ledger import as_of
 from churnflow.domain.release import Release
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
@@ -172,7 +173,7 @@ def check_approvals(history: History, _: Ports) -> None:
 
 def _subject_of(entry: Approval | Decision | Mark, run: Run) -> str:
     item = next(item for item in run.declared.items() if item.name == entry.name)
-    return gate_subject(run, item) if isinstance(entry, Decision) else subject(run, item)
+    return gate_subject(as_of(run, entry.at), item) if isinstance(entry, Decision) else subject(run, item)
 
 
 def refuse_replayed(histories: Sequence[History]) -> None:
@@ -278,12 +279,17 @@ def check_past(histories: Sequence[History], ports: Ports) -> None:
 
 
 def check_newest(served: Release | None, ports: Ports) -> None:
-    """What is served is what the newest checkpoint says: else the pointer was turned back, or is gone."""
+    """What is served is what the newest checkpoint says: else the pointer was turned back, or is gone.
+
+    In a clone where nothing was done and nothing served yet, what others serve is no concern of its pointer.
+    """
     heads = [head for head in map(ports.checkpoints.head, ports.checkpoints.runs()) if head]
     run = ports.journal.current()
     here = [head for head in heads if run is not None and head.run.id == run.id]
     newest = max(here or heads, key=lambda head: head.created_at, default=None)
     if newest is None or newest.release == served or ports.journal.intent() is not None:
+        return
+    if run is None and served is None and not ports.pointer.past():
         return
     stated = newest.release.version if newest.release else "nothing"
     message = f"{served.version if served else 'nothing'} is served, but {newest.tag} says that {stated} is"
