@@ -43,7 +43,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Answer:
-    """The outcome of a command; `view` prints it for people and is called only where people read."""
+    """The outcome of a command; `view` prints it for people and is called only where people read.
+
+    alarms: warnings that are told under -q, too.
+    """
 
     data: Mapping[str, Any] = field(default_factory=dict)
     view: Callable[[Console], None] | None = None
@@ -52,6 +55,7 @@ class Answer:
     run: str | None = None
     checkpoint: str | None = None
     warnings: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
     failure: Failure | None = None
 
     def envelope(self, command: str) -> dict[str, Any]:
@@ -64,7 +68,7 @@ class Answer:
             "run": self.run,
             "checkpoint": self.checkpoint,
             "data": dict(self.data),
-            "warnings": list(self.warnings),
+            "warnings": [*self.alarms, *self.warnings],
             "error": {"text": self.failure.text, "hint": self.failure.hint} if self.failure else None,
             "next": [{"who": step.who, "command": step.command, "why": step.why} for step in self.next],
         }

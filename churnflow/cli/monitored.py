@@ -7,29 +7,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.tracked_tables import Tracked
-from churnflow.cli.reporting import FOLDER, TRACKING, performance_of, render, table_in, write_report
+from churnflow.cli.reporting import FOLDER, OBSERVES, TRACKING, performance_of, render, table_in, write_report
 from churnflow.cli.serving import LOG_VARIABLE
-from churnflow.domain.journal import Decision, Run
+from churnflow.domain.evidence import Severity
+from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.domain.ledger import ledger
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
-from churnflow.engine.judge import all_metrics
+from churnflow.engine.judge import AS_FAR, NOT_TOLD, all_metrics, barring_issues, not_told
 from churnflow.engine.parse import Parsed, WorkflowError
 from churnflow.engine.ports import Listener, Ports
 from churnflow.errors import UsageError
 from churnflow.project import Project
 from churnflow.reporting.document import PerformanceRow
 
+SEVERITIES: Final = get_args(Severity)
+ISSUE: Final = re.compile(r"^critical issue open: [\w-]+: ")
 FIGURE: Final = re.compile(r"(?<![\w.])-?\d")
-OBSERVES: Final = "churn.observe"
 WORDS: Final[Mapping[str, str]] = {"ship": "healthy", "fix": "look", "rework": "act"}
 
 
@@ -45,8 +47,22 @@ class Watched:
 
     @property
     def word(self) -> str:
-        """The verdict as screens say it; `failed` where there is none."""
-        return WORDS[self.decision.verdict] if self.decision else "failed"
+        """The verdict as screens say it, also of a workflow whose gate has no words; `failed` where there is none."""
+        if self.decision is None:
+            return "failed"
+        usual = WORDS[self.decision.verdict]
+        as_far = f" {AS_FAR}" if self.is_calm and self.not_told else ""
+        return self.decision.said or usual + as_far
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing was found that somebody should see to."""
+        return self.decision is not None and self.decision.verdict == "ship"
+
+    @property
+    def not_told(self) -> Mapping[str, str]:
+        """The parts that had too little to judge by, with what they had and need."""
+        return not_told(self.run)
 
     @property
     def reasons(self) -> Sequence[str]:
@@ -57,14 +73,22 @@ class Watched:
 
     @property
     def noticed(self) -> list[str]:
-        """What was noticed and has weight, the critical first."""
-        lines = [line for line in ledger(self.run) if line.severity != "note" and line.state != "closed"]
+        """What was noticed and has weight, the critical first, but for what the reasons of the gate tell already."""
+        told = [] if self.decision is None else [line.id for line in barring_issues(self.run)]
+        here = (line for line in ledger(self.run) if line.severity != "note" and line.state != "closed")
+        lines = [line for line in here if line.id not in told]
         return [f"{line.source}: {line.text}" for line in sorted(lines, key=lambda line: line.severity)]
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """What the outcome is about, without its numbers: a problem that stands for days is one problem."""
-        return (self.word, *(FIGURE.split(text)[0] for text in (*self.reasons[1:], *self.noticed)))
+        reasons = (ISSUE.sub("", text) for text in (*self.reasons[1:], *self.noticed))
+        return (self.word, *(FIGURE.split(text)[0] for text in reasons))
+
+    @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """What became of each part that was looked at: `unknown`, `ok`, `warning` or `critical`, and on how many."""
+        return {record.name: _part(record) for record in self.run.steps() if "judged" in record.metrics}
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome for programs: nothing in it is about one person."""
@@ -77,11 +101,23 @@ class Watched:
             "run": self.run.id,
             "reasons": list(self.reasons),
             "noticed": self.noticed,
+            "parts": self.parts,
             "next_action": decision.next_action if decision else "`churnflow monitor` again, once the cause is gone",
             "metrics": {name: value.model_dump(mode="json") for name, value in all_metrics(self.run).items()},
             "rows": [row.model_dump(mode="json") for row in self.rows],
             "reports": [str(path) for path in self.reports],
         }
+
+
+def _part(record: StepRecord) -> dict[str, Any]:
+    weight = max((issue.severity for issue in record.issues), key=SEVERITIES.index, default="note")
+    told = "ok" if weight == "note" else weight
+    return {
+        "state": told if record.metrics["judged"].value else "unknown",
+        "have": record.metrics["sample"].value,
+        "needed": record.metrics["sample_needed"].value,
+        "why": record.facts.get(NOT_TOLD, ""),
+    }
 
 
 def own_log(parsed: Parsed) -> str | None:
@@ -116,19 +152,15 @@ class Round:
 def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
     """Run the workflow in a new run beside that of the project, and record the table of the release.
 
-    Raises WorkflowError for a workflow that can not be run, ConflictError while another monitoring is at work.
+    Raises ConflictError while another monitoring is at work.
     """
     parsed, release = asked.parsed, asked.release
-    _refuse_approvals(parsed)
     project.catalog.require(parsed.workflow)
     with ProjectLock(project.monitor_dir).lock("churnflow monitor"), _named_log(asked.url):
         ports = _ports(project, listener)
         run = project.new_run(parsed)
         ports.journal.start(run)
         run = override(run, asked.settings, ports)
-        problems = check(replace(parsed, workflow=run.workflow), project.catalog, project.files, project.codecs())
-        if problems:
-            raise WorkflowError(parsed.path, problems)
         run = advance(run, ports, phases=tuple(parsed.workflow.phases))
         table = run.artifacts().get(TRACKING)
         # A rollback while it ran has had it watch another release than the one that was asked about.
@@ -165,6 +197,17 @@ def _named_log(url: str) -> Iterator[None]:
 def _ports(project: Project, listener: Listener) -> Ports:
     journal = JournalFiles(project.monitor_dir, project.repository.shared_dir)
     return replace(project.ports(AbsentReviewer(), listener), journal=journal)
+
+
+def refuse_unfit(project: Project, parsed: Parsed, settings: Sequence[tuple[str, str, object]]) -> None:
+    """Raise WorkflowError or UsageError for a workflow that, with these parameters set, can not watch anything."""
+    _refuse_approvals(parsed)
+    workflow = parsed.workflow
+    for step, parameter, value in settings:
+        workflow = workflow.with_override(step, parameter, value)
+    problems = check(replace(parsed, workflow=workflow), project.catalog, project.files, project.codecs())
+    if problems:
+        raise WorkflowError(parsed.path, problems)
 
 
 def _refuse_approvals(parsed: Parsed) -> None:

@@ -19,7 +19,15 @@ from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.webhook import checked, post
 from churnflow.cli.answer import Answer, Failure, Next
 from churnflow.cli.forgetting import open_log
-from churnflow.cli.monitored import Round, Watched, own_log, settings_of, watch_once, write_reports
+from churnflow.cli.monitored import (
+    Round,
+    Watched,
+    own_log,
+    refuse_unfit,
+    settings_of,
+    watch_once,
+    write_reports,
+)
 from churnflow.cli.screens import View, commands_view, counted, lines_view, table_view, together
 from churnflow.cli.serving import LOG_VARIABLE, LogOption, nothing_to_serve
 from churnflow.cli.session import Session, one_line, session_of
@@ -36,8 +44,14 @@ from churnflow.reporting.closing import PERFORMANCE_COLUMNS, performance_cells
 WORKFLOW: Final = "workflows/monitor.yaml"
 EVERY: Final = re.compile(r"([1-9]\d{0,4})([smhd])")
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-CURL: Final = "curl http://127.0.0.1:8000/api/v1/predict -H 'Content-Type: application/json' -d @customers.json"
+SERVER: Final = "http://127.0.0.1:8000"
 SCHEMA: Final = "churnflow/monitor@1"
+UNUSED: Final = {
+    "unknown": "unknown to the log",
+    "unlabelled": "without a label",
+    "contradictory": "with both labels",
+    "wrong": "with another label",
+}
 STEP_FAILED: Final = 7
 
 Labels = Annotated[
@@ -79,6 +93,9 @@ def monitor(
         always=notify == "always",
         params={"window": window, "period": by},
     )
+    refuse_unfit(project, asked.parsed, asked.settings())
+    if seconds is None:  # a schedule may be begun before the file is there
+        asked.refuse_missing_labels()
     rounds = _Rounds(session, project, asked)
     rounds.release()
     return rounds.once() if seconds is None else _repeated(rounds, seconds)
@@ -103,6 +120,12 @@ class _Asked:
         """Return the parameters to set in the workflow."""
         return settings_of(self.parsed, {**self.params, "log": LOG_VARIABLE if self.log else None})
 
+    def refuse_missing_labels(self) -> None:
+        """Raise UsageError where the file of outcomes is not there."""
+        if self.labels is not None and not self.labels.is_file():
+            message = f"there is no file {self.labels}"
+            raise UsageError(message, hint="name the file of outcomes: --labels FILE")
+
 
 @dataclass
 class _Rounds:
@@ -112,6 +135,7 @@ class _Rounds:
     project: Project
     asked: _Asked
     warnings: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
     _seen: tuple[int, int] | None = None
     _reported: tuple[tuple[str, ...], tuple[Path, ...]] = ((), ())
 
@@ -127,12 +151,12 @@ class _Rounds:
         release = self.release()
         taken = self._prepared(release)
         if taken is None:
-            return _nothing_yet(release)
+            return _nothing_yet(self.project, release)
         with watch(self.session, self.asked.parsed.workflow) as listener:
             watched = watch_once(self.project, self._round(release), listener)
         watched = write_reports(self.project, watched)
         self._tell(watched)
-        return _answer(watched, taken, tuple(self.warnings))
+        return replace(_answer(watched, taken), warnings=tuple(self.warnings), alarms=tuple(self.alarms))
 
     def line(self) -> str:
         """Do a round and return one line about it; a report is left by what was not found in the round before."""
@@ -140,7 +164,7 @@ class _Rounds:
         if self._prepared(release) is None:
             return f"no predictions yet of {release.version}"
         watched = watch_once(self.project, self._round(release), Silent())
-        if watched.word != "healthy":
+        if not watched.is_calm:
             known, reports = self._reported
             same = known == watched.subjects
             watched = replace(watched, reports=reports) if same else write_reports(self.project, watched)
@@ -149,13 +173,15 @@ class _Rounds:
         return _line(watched)
 
     def _prepared(self, release: Release) -> dict[str, int] | None:
-        """Take in what labels there are; None where nothing was predicted yet. Names the log to the steps."""
+        """Take in what labels there are; None where nothing was predicted yet by the release."""
+        self.warnings.clear()
+        self.asked.refuse_missing_labels()
         url = self.asked.url(self.project)
         if not self.asked.log and url == self.project.log_url and not self._is_begun():
             return None
         log, failed = open_log(self.project, url)
         try:
-            with closing(log.predictions(0.0, time.time() + 1)) as batches:
+            with closing(log.predictions(0.0, time.time() + 1, release.artifact.sha256)) as batches:
                 nothing = next(batches, None) is None
             return None if nothing else self._labelled(release, log)
         except failed as error:
@@ -175,9 +201,6 @@ class _Rounds:
         path = self.asked.labels
         if path is None:
             return {}
-        if not path.is_file():
-            message = f"there is no file {path}"
-            raise UsageError(message, hint="name the file of outcomes: --labels FILE")
         state = (path.stat().st_mtime_ns, path.stat().st_size)
         if state == self._seen:
             return {}
@@ -189,15 +212,19 @@ class _Rounds:
         files = self.project.store.get(release.artifact)
         taken = label_file.take_outcomes(path, files, log, naming, time.time())
         self._seen = state
-        return asdict(taken)
+        counts = asdict(taken)
+        unused = ", ".join(text for text in _uncounted(counts, UNUSED))
+        if unused:
+            self.warnings.append(f"outcomes of {path.name} that are not used: {unused}")
+        return counts
 
     def _tell(self, watched: Watched) -> None:
-        self.warnings.clear()
-        if self.asked.webhook and (self.asked.always or watched.word != "healthy"):
+        self.alarms.clear()
+        if self.asked.webhook and (self.asked.always or not watched.is_calm):
             content = watched.as_json()
             text = f"churnflow monitor: {watched.word}, {watched.release.version}: {content['next_action']}"
             failed = post(self.asked.webhook, {"schema": SCHEMA, "text": text, **content, "reports": []})
-            self.warnings.extend([failed] if failed else [])
+            self.alarms.extend([failed] if failed else [])
 
 
 def _repeated(rounds: _Rounds, seconds: int) -> int:
@@ -207,7 +234,7 @@ def _repeated(rounds: _Rounds, seconds: int) -> int:
         while not stop.is_set():
             began = time.monotonic()
             _say(_outcome(rounds))
-            for warning in rounds.warnings:
+            for warning in (*rounds.alarms, *rounds.warnings):
                 sys.stderr.write(f"warning: {one_line(warning)}\n")
             done += 1
             stop.wait(max(0.0, began + seconds - time.monotonic()))
@@ -255,8 +282,9 @@ def _line(watched: Watched) -> str:
     if watched.decision is None:
         return f"failed: {'; '.join(watched.reasons)}"
     parts = [f"{watched.word}, confidence {watched.decision.confidence.score}"]
+    parts += [f"not enough to tell {name}: {text}" for name, text in watched.not_told.items()]
     parts += [_newest(performance_cells(row)) for row in watched.rows[-1:]]
-    if watched.word != "healthy":
+    if not watched.is_calm:
         parts += [watched.decision.next_action, *map(str, watched.reports[:1])]
     return "; ".join(parts)
 
@@ -286,26 +314,35 @@ def _parsed(project: Project, workflow: str) -> Parsed:
     return project.workflow(workflow)
 
 
-def _nothing_yet(release: Release) -> Answer:
+def _nothing_yet(project: Project, release: Release) -> Answer:
     text = f"no predictions yet of {release.version}: nothing can be watched"
-    steps = (Next("churnflow serve", "then ask it for predictions"), Next(CURL, "asks it"))
+    curl = _asking(project)
+    steps = (Next("churnflow serve", "then ask it for predictions"), Next(curl, "asks it"))
     nothing = dict.fromkeys(("verdict", "confidence", "run")) | {
         "word": "no predictions yet",
         "next_action": steps[0].why,
     }
     none = {name: list[str]() for name in ("reasons", "noticed", "rows", "reports")}
-    data: dict[str, Any] = {**nothing, **none, "metrics": {}, "labels": {}, "release": release.version}
-    return Answer(data, together(lines_view(text), commands_view(f"ask for some: {CURL}")), next=steps)
+    data: dict[str, Any] = {**nothing, **none, "parts": {}, "metrics": {}, "labels": {}, "release": release.version}
+    return Answer(data, together(lines_view(text), commands_view(f"ask for some: {curl}")), next=steps)
 
 
-def _answer(watched: Watched, taken: Mapping[str, int], warnings: tuple[str, ...]) -> Answer:
+def _asking(project: Project) -> str:
+    """Return a command that asks a server of the release about an example of its schema, as it stands."""
+    current, page = (importlib.import_module(f"churnflow.serving.{name}") for name in ("current", "page"))
+    known = current.Current(current.Source(project.pointer.path, project.store.root))
+    known.refresh()
+    return str(page.asking(known.served, SERVER))
+
+
+def _answer(watched: Watched, taken: Mapping[str, int]) -> Answer:
     decision = watched.decision
     report = [f"report  {path}" for path in watched.reports]
     views = [_table(watched), *_labels_view(taken), _verdict(watched), lines_view(*report)]
     code = VERDICTS[decision.verdict] if decision else STEP_FAILED
     failure = None if decision else _failure(watched)
     data = {**watched.as_json(), "labels": dict(taken)}
-    return Answer(data, together(*views), code, _next(watched), run=watched.run.id, warnings=warnings, failure=failure)
+    return Answer(data, together(*views), code, _next(watched), run=watched.run.id, failure=failure)
 
 
 def _failure(watched: Watched) -> Failure:
@@ -319,7 +356,7 @@ def _failure(watched: Watched) -> Failure:
 def _next(watched: Watched) -> tuple[Next, ...]:
     action = watched.decision.next_action if watched.decision else ""
     named = next((text for text in action.split("`")[1::2] if text.startswith("churnflow ")), None)
-    usual = "churnflow report" if watched.word == "healthy" else "churnflow monitor"
+    usual = "churnflow report" if watched.is_calm else "churnflow monitor"
     return (Next(named or usual, action),)
 
 
@@ -331,14 +368,12 @@ def _table(watched: Watched) -> View:
 def _labels_view(taken: Mapping[str, int]) -> list[View]:
     if not taken:
         return []
-    others = [
-        (taken["repeated"], "told before"),
-        (taken["unknown"], "unknown to the log"),
-        (taken["unlabelled"], "without a label"),
-    ]
-    others += [(taken["contradictory"], "with both labels"), (taken["wrong"], "with another label")]
-    text = "".join(f", {count:,} {what}" for count, what in others if count)
+    text = "".join(f", {told}" for told in _uncounted(taken, {"repeated": "told before", **UNUSED}))
     return [lines_view(f"labels  {counted(taken['matched'], 'customer')} matched{text}", "")]
+
+
+def _uncounted(taken: Mapping[str, int], texts: Mapping[str, str]) -> list[str]:
+    return [f"{taken[name]:,} {what}" for name, what in texts.items() if taken[name]]
 
 
 def _verdict(watched: Watched) -> View:

@@ -21,6 +21,7 @@ from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.domain.ledger import as_of
+from churnflow.domain.release import Release
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.keys import gate_subject, subject
@@ -39,6 +40,7 @@ SIGNS: Final = (closing.SIGN, 'name="generator" content="churnflow"', json_repor
 NEAR: Final = 4096
 TRACKING: Final = "tracking"
 TRACKING_SCHEMA: Final = "churnflow/tracking@1"
+OBSERVES: Final = "churn.observe"
 
 
 def register(app: typer.Typer) -> None:
@@ -89,18 +91,19 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
     drawn = _plots(project, run) if form != "json" else {}
     captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
     history = project.checkpoints.history(run.id)
+    watches = any(step.uses == OBSERVES for step in run.declared.steps())
     document = ReportInput(
         run=run,
         checkpoints=[item for item in history if at is None or item.number <= at.number],
         served=project.pointer.read() if at is None else at.release,
         plots={name: captions[name] for name in drawn},
-        initial=initial_confidence(run, past_runs(run, project.checkpoints)),
+        initial=None if watches else initial_confidence(run, past_runs(run, project.checkpoints)),
         build=build_confidence(run),
         final=final_confidence(run),
         stale=_stale(run),
         standings=track_record(run, project.checkpoints)[1],
-        performance=performance_of(project, run) if at is None else (),
-        watches=TRACKING in run.artifacts(),
+        performance=performance_of(project, run) if at is None else performance_of_release(project, at.release),
+        watches=watches,
     )
     if form == "json":
         return json.dumps(json_report.as_json(document), indent=2, ensure_ascii=False) + "\n", {}
@@ -116,13 +119,21 @@ def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
     """Return the table that a run of monitoring has recorded: the run itself, or the newest one about its release."""
     artifact = run.artifacts().get(TRACKING)
     if artifact is None:
-        made = [release.artifact.sha256 for release in project.pointer.past() if release.run == run.id]
-        tracked = project.tracked.newest(made[-1]) if made else None
-        artifact = tracked.artifact if tracked else None
+        made = [release for release in project.pointer.past() if release.run == run.id]
+        return performance_of_release(project, made[-1] if made else None)
+    return _rows(project, artifact)
+
+
+def performance_of_release(project: Project, release: Release | None) -> tuple[PerformanceRow, ...]:
+    """Return the newest table about a release, nothing where none was recorded."""
+    tracked = project.tracked.newest(release.artifact.sha256) if release is not None else None
+    return _rows(project, tracked.artifact if tracked else None)
+
+
+def _rows(project: Project, artifact: Artifact | None) -> tuple[PerformanceRow, ...]:
     known = PerformanceRow.model_fields
-    return tuple(
-        PerformanceRow(**{name: row[name] for name in known}) for row in table_in(project, artifact).get("rows", ())
-    )
+    rows = table_in(project, artifact).get("rows", ())
+    return tuple(PerformanceRow(**{name: row[name] for name in known if name in row}) for row in rows)
 
 
 def table_in(project: Project, artifact: Artifact | None) -> Mapping[str, Any]:

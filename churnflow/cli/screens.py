@@ -120,7 +120,7 @@ def decision_view(decision: Decision, *, stale: bool = False) -> View:
     """Return the verdict with its reasons, and whether what it was about has changed since."""
     fix, ship = decision.bands
     return lines_view(
-        f"Decision: {decision.verdict.upper()}{' (stale)' if stale else ''}  confidence {decision.confidence.score}"
+        f"Decision: {decision.word.upper()}{' (stale)' if stale else ''}  confidence {decision.confidence.score}"
         f"  (ship {ship}-100, fix {fix}-{ship - 1}, rework below {fix})",
         *(["  - stale: what it was about has changed since"] if stale else []),
         *(f"  - {reason}" for reason in decision.reasons),
@@ -241,7 +241,7 @@ def _row(phase: str, item: Item, run: Run, due: str | None) -> list[str]:
             return [phase, item.name, SAID[entry.answer], "", "", approval_text(entry)]
         case Decision():
             reasons = counted(len(entry.reasons), "reason")
-            return [phase, item.name, entry.verdict, "", str(entry.confidence.score), reasons]
+            return [phase, item.name, entry.word, "", str(entry.confidence.score), reasons]
 
 
 def _kind(item: Item) -> str:

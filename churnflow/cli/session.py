@@ -79,7 +79,7 @@ class Session:
         if answer.view is not None and not self.quiet:
             answer.view(console())
         sys.stdout.flush()
-        for warning in () if self.quiet else answer.warnings:
+        for warning in (*answer.alarms, *(() if self.quiet else answer.warnings)):
             sys.stderr.write(f"warning: {warning}\n")
         if answer.failure is not None:
             sys.stderr.write(f"error: {one_line(answer.failure.text)}\nhint: {one_line(answer.failure.hint)}\n")

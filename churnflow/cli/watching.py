@@ -177,7 +177,7 @@ def summary(entry: ItemEntry, requirements: Collection[Rule]) -> str:
         case Approval():
             return f"{SAID[entry.answer]:8} {entry.name} by {approval_text(entry)}"
         case Decision():
-            return f"{entry.verdict:8} {entry.name:18} {'':8}  confidence {entry.confidence.score:3}"
+            return f"{entry.word:8} {entry.name:18} {'':8}  confidence {entry.confidence.score:3}"
 
 
 def _ignore(done: int, total: int, text: str = "") -> None:

@@ -87,7 +87,8 @@ class Approval(Frozen):
 class Decision(Frozen):
     """The verdict of a gate, with its reasons and the next action; `key` is the digest of what was judged.
 
-    by: who had the gate decide; left out where it is not known, so that the digests of older records stay the same.
+    by: who had the gate decide. said: what the gate calls its verdict, where it has words of its own. Both are left out
+    where they are not known, so that the digests of older records stay the same.
     """
 
     kind: Literal["decision"] = "decision"
@@ -102,6 +103,12 @@ class Decision(Frozen):
     reasons: tuple[str, ...]
     next_action: str
     by: str | None = Field(default=None, exclude_if=lambda by: by is None)
+    said: str | None = Field(default=None, exclude_if=lambda said: said is None)
+
+    @property
+    def word(self) -> str:
+        """The verdict as people are told it."""
+        return self.said or self.verdict
 
 
 class Proof(Frozen):

@@ -39,13 +39,28 @@ class ApprovalRequest(Frozen):
     questions: tuple[str, ...] = ()
 
 
+class Words(Frozen):
+    """What a gate calls its verdicts where it decides about something else than shipping."""
+
+    ship: str
+    fix: str
+    rework: str
+
+
+USUAL_WORDS = Words(ship="ship", fix="fix critical issues first", rework="rework")
+
+
 class Gate(Frozen):
-    """The declared condition to ship: the bands of the confidence, and rules of its own."""
+    """The declared condition to ship: the bands of the confidence, rules of its own, and what it calls its verdicts.
+
+    A step whose metric a rule names is tested by that rule.
+    """
 
     name: Name = Field(alias="gate")
     ship: Score = 80
     fix: Score = 60
     rules: tuple[Rule, ...] = ()
+    says: Words | None = Field(default=None, exclude_if=lambda says: says is None)
 
     @model_validator(mode="after")
     def _bands_in_order(self) -> "Gate":
@@ -108,6 +123,11 @@ class Workflow(Frozen):
         for phase, items in self.phases.items():
             for item in items:
                 yield phase, item
+
+    def limits(self) -> list[Rule]:
+        """Return the requirements and the rules of every gate, each once."""
+        rules = [rule for item in self.items() if isinstance(item, Gate) for rule in item.rules]
+        return list(dict.fromkeys((*self.requirements, *rules)))
 
     def steps(self) -> Iterator[Step]:
         """Yield the steps alone, in order."""

@@ -8,7 +8,7 @@ from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.journal import Approval, Run, StepRecord, Verdict
 from churnflow.domain.ledger import LedgerLine, answered, ledger, open_issues, weight
 from churnflow.domain.rule import Rule
-from churnflow.domain.workflow import ApprovalRequest, Gate, Item
+from churnflow.domain.workflow import USUAL_WORDS, ApprovalRequest, Gate, Item
 from churnflow.engine.assured import HOLD, assured
 from churnflow.engine.tally import Tally
 
@@ -24,6 +24,9 @@ MOST_UNPROVEN = 55
 PLAN_COUNTS = 4
 # A step that knows what is to be done says so in the fact of this name, `_` and the verdict.
 NEXT_ACTION = "next_action"
+# A step that had too little to judge by says in this fact what it had and needs.
+NOT_TOLD = "not_told"
+AS_FAR = "as far as can be told"
 USUAL_ACTIONS: Mapping[Verdict, str] = {
     "rework": "rework what the reasons name, then `churnflow plan --new` starts a new run",
     "fix": "fix what the reasons name, then `churnflow decide`",
@@ -32,14 +35,24 @@ USUAL_ACTIONS: Mapping[Verdict, str] = {
 
 
 def step_confidence(
-    checks: Sequence[Check], requirements: Sequence[Check], issues: Sequence[Issue], findings: Sequence[Finding]
+    checks: Sequence[Check],
+    limits: Sequence[Check],
+    issues: Sequence[Issue],
+    findings: Sequence[Finding],
+    not_told: str = "",
 ) -> Confidence:
-    """Return how sure the evidence makes us that a step did what it declares."""
+    """Return how sure the evidence makes us that a step did what it declares.
+
+    limits: what requirements and gates ask of its metrics. not_told: what it had too little of to judge by, if it had;
+    limits that hold for want of a measurement then earn nothing.
+    """
     tally = Tally()
     tally.add(RAN, "the function ran to its end")
-    tested = [*checks, *requirements]
+    tested = [*checks, *limits]
     outcomes = [check.passed for check in tested] + [line.state == "pass" for line in findings if line.state != "ask"]
-    if outcomes:
+    if not_told and all(outcomes):
+        tally.add(UNTESTED, f"not enough to tell: {not_told}, so {TESTED - UNTESTED} points stay unearned")
+    elif outcomes:
         tally.add(TESTED * sum(outcomes) / len(outcomes), f"{sum(outcomes)} of {len(outcomes)} of its tests hold")
     else:
         tally.add(UNTESTED, f"it declares no check, so {TESTED - UNTESTED} points stay unearned")
@@ -196,16 +209,53 @@ def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
 def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confidence, list[str], str]:
     """Return the verdict, the confidence it rests on, its reasons, and the next action."""
     final = final_confidence(run)
-    confidence = final or build_confidence(run) or Confidence(score=0, because="nothing was measured")
+    confidence = final or _before_review(run, gate, stale)
     reasons = blockers(run, gate, stale)
-    rests_on = f"{'final' if final else 'build'} confidence {confidence.score}, band {_band(confidence.score, gate)}"
-    lines = [f"{rests_on}: {confidence.because}", *reasons, *_settled(run)]
+    which = "final " if final else "" if gate.says else "build "
+    rests_on = f"{which}confidence {confidence.score}, band {_band(confidence.score, gate)}"
+    untold = [f"{name}: not enough to tell: {text}" for name, text in not_told(run).items()]
+    lines = [f"{rests_on}: {confidence.because}", *reasons, *untold, *_settled(run)]
     decided: Verdict = "ship"
     if confidence.score < gate.fix:
         decided = "rework"
     elif reasons or confidence.score < gate.ship:
         decided = "fix"
     return decided, confidence, lines, _next_action(run, decided)
+
+
+def _before_review(run: Run, gate: Gate, stale: Sequence[str]) -> Confidence:
+    """Return the confidence of the build, kept by caps out of the bands to which the verdict can not belong."""
+    build = build_confidence(run)
+    if build is None:
+        return Confidence(score=0, because="nothing was measured")
+    tally = Tally()
+    for part in build.parts:
+        tally.add(part.points, part.text)
+    for limit, text in _caps(run, measured=False):
+        tally.cap(limit, text)
+    for check in requirement_checks(run, gate.rules):
+        if not check.passed:
+            state = "was not measured" if check.observed is None else "does not hold"
+            tally.cap(gate.ship - 1, f"{check.claim} {state}")
+    for name in stale:
+        tally.cap(gate.ship - 1, f"the approval {name!r} {_approval_state(run, name)}")
+    return tally.confidence(build.because)
+
+
+def not_told(run: Run) -> dict[str, str]:
+    """Return the steps that had too little to judge by, with what they had and need."""
+    return {record.name: record.facts[NOT_TOLD] for record in run.steps() if NOT_TOLD in record.facts}
+
+
+def said(run: Run, gate: Gate, decided: Verdict) -> str | None:
+    """Return what the gate calls its verdict, None where it has no words of its own.
+
+    That all is well is said without reserve only where every step could judge.
+    """
+    if gate.says is None:
+        return None
+    word: str = getattr(gate.says, decided)
+    return f"{word} {AS_FAR}" if decided == "ship" and not_told(run) else word
 
 
 def _next_action(run: Run, decided: Verdict) -> str:
@@ -246,11 +296,10 @@ def _approval_state(run: Run, name: str) -> str:
 
 
 def _band(score: int, gate: Gate) -> str:
+    words = gate.says or USUAL_WORDS
     if score >= gate.ship:
-        return f"{gate.ship}-100 (ship)"
-    return (
-        f"{gate.fix}-{gate.ship - 1} (fix critical issues first)" if score >= gate.fix else f"below {gate.fix} (rework)"
-    )
+        return f"{gate.ship}-100 ({words.ship})"
+    return f"{gate.fix}-{gate.ship - 1} ({words.fix})" if score >= gate.fix else f"below {gate.fix} ({words.rework})"
 
 
 def _build_records(run: Run) -> list[StepRecord]:

@@ -17,11 +17,13 @@ from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, par
 from churnflow.engine.check import nearest
 from churnflow.engine.claims import past_runs, track_record
 from churnflow.engine.judge import (
+    NOT_TOLD,
     approvals_before,
     build_confidence,
     final_confidence,
     initial_confidence,
     raised_confidence,
+    said,
     step_confidence,
     verdict,
 )
@@ -153,6 +155,7 @@ def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | No
         reasons=tuple(reasons),
         next_action=action,
         by=ports.author,
+        said=said(run, gate, decided),
     )
 
 
@@ -327,14 +330,15 @@ class _Call:
 
     def _judged(self, record: StepRecord) -> StepRecord:
         checks = tuple(rule.judge(record.metrics) for rule in self._step.checks)
-        confidence = step_confidence(checks, self._requirements(record), record.issues, record.findings)
+        untold = record.facts.get(NOT_TOLD, "")
+        confidence = step_confidence(checks, self._limits(record), record.issues, record.findings, untold)
         passed = all(check.passed for check in checks)
         return record.model_copy(update={"checks": checks, "confidence": confidence, "passed": passed})
 
-    def _requirements(self, record: StepRecord) -> list[Check]:
-        """Test what the business requires of this step's metrics; it counts for the score, not for passing."""
+    def _limits(self, record: StepRecord) -> list[Check]:
+        """Test what the business and gates require of this step's metrics; it counts for the score, not for passing."""
         dotted = {f"{self._step.name}.{name}": measure for name, measure in record.metrics.items()}
-        rules = self._run.declared.requirements
+        rules = self._run.declared.limits()
         return [rule.judge(dotted) for rule in rules if rule.metric.partition(".")[0] == self._step.name]
 
 

@@ -6,7 +6,7 @@ outcomes the cells are expected from calibrated probabilities (Garg et al., Leve
 out-of-distribution performance, 2022; known as confidence-based performance estimation).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +46,14 @@ def enough(labelled: Sums) -> bool:
     """Tell whether outcomes suffice to judge by: FEWEST_LABELS of them, and FEWEST_OF_CLASS of each class."""
     positives, negatives = labelled["tp"] + labelled["fn"], labelled["fp"] + labelled["tn"]
     return bool(labelled["n"] >= FEWEST_LABELS and min(positives, negatives) >= FEWEST_OF_CLASS)
+
+
+def added(parts: Sequence[Sums]) -> dict[str, Any]:
+    """Return the sums of labelled customers of several parts together."""
+    names = ("n", "tp", "fp", "fn", "tn", "probability", "variance")
+    whole: dict[str, Any] = {name: sum(part[name] for part in parts) for name in names}
+    pairs = ("log_loss", "brier")
+    return whole | {name: [sum(part[name][place] for part in parts) for place in (0, 1)] for name in pairs}
 
 
 def measured(labelled: Sums) -> dict[str, Estimate]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from churnflow.modelling.live_performance import f1_of
+from churnflow.modelling.live_performance import enough, f1_of
 
 SCHEMA: Final = "churnflow/tracking@1"
 
@@ -11,7 +11,8 @@ SCHEMA: Final = "churnflow/tracking@1"
 def table(observed: Mapping[str, Any]) -> dict[str, Any]:
     """Return the periods in which anything was asked or running, as plain JSON values.
 
-    f1: null where no outcome is known, with the count of outcomes beside it. error_rate, uptime: shares of 1.
+    f1: null where no outcome is known, with the count of outcomes beside it, and whether these suffice to judge by.
+    error_rate, uptime: shares of 1.
     """
     lines = [_line(period) for period in observed["periods"] if period["service"]["minutes"] or period["customers"]]
     return {"schema": SCHEMA, "release": observed["release"], "period": observed["period"], "rows": lines}
@@ -27,6 +28,7 @@ def _line(period: Mapping[str, Any]) -> dict[str, Any]:
         "f1_low": f1.low if f1 else None,
         "f1_high": f1.high if f1 else None,
         "labelled": labelled["n"],
+        "labels_suffice": enough(labelled),
         "requests": requests,
         "avg_latency_ms": service["latency_ms_sum"] / max(1, requests),
         "error_rate": service["errors"] / max(1, requests),

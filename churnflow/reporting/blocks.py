@@ -155,9 +155,9 @@ def _is_plain_zero(measure: Measure) -> bool:
 
 
 def _required(record: StepRecord, document: ReportInput) -> list[Check]:
-    """Test what the business requires of the metrics of this step; nothing where it did not run to its end."""
+    """Test what the business and gates require of this step's metrics; nothing where it did not run to its end."""
     dotted = {f"{record.name}.{name}": measure for name, measure in record.metrics.items()}
-    rules = document.run.declared.requirements
+    rules = document.run.declared.limits()
     return [rule.judge(dotted) for rule in rules if rule.metric.startswith(f"{record.name}.") and not record.raised]
 
 

@@ -9,6 +9,7 @@ from churnflow.domain.evidence import Finding
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine, story
 from churnflow.domain.release import Release
+from churnflow.domain.workflow import USUAL_WORDS, Gate, Words
 from churnflow.reporting import trail
 from churnflow.reporting.blocks import SHORT, STALE, confidence, issue
 from churnflow.reporting.document import PerformanceRow, ReportInput
@@ -16,7 +17,6 @@ from churnflow.reporting.wording import code, number, plain, prose, seconds, tab
 
 SIGN = "`churnflow verify` follows every digest of this history"
 PERFORMANCE_COLUMNS = ("period", "F1", "requests", "avg latency", "error rate", "uptime")
-VERDICTS = {"ship": "ship", "fix": "fix critical issues first", "rework": "rework"}
 
 
 def findings(record: StepRecord, run: Run) -> Iterator[str]:
@@ -73,11 +73,12 @@ def decision(entry: Decision, document: ReportInput) -> Iterator[str]:
     score = entry.confidence.score
     band = "ship" if score >= ship else "fix" if score >= fix else "rework"
     ranges = {"ship": f"{ship}-100", "fix": f"{fix}-{ship - 1}", "rework": f"below {fix}"}
-    here = {name: [f"confidence {score}"] if name == band else [] for name in VERDICTS}
+    here = {name: [f"confidence {score}"] if name == band else [] for name in ranges}
     here[entry.verdict].append("verdict")
-    yield f"**{entry.verdict.upper()}** with a confidence of {score}, {stamp(entry.at)}{stale}."
+    yield f"**{plain(entry.word.upper())}** with a confidence of {score}, {stamp(entry.at)}{stale}."
     yield ""
-    rows = [[ranges[name], text, ", ".join(here[name])] for name, text in VERDICTS.items()]
+    words = _words(entry, document.run)
+    rows = [[text, plain(getattr(words, name)), ", ".join(here[name])] for name, text in ranges.items()]
     yield from table(("band", "verdict", "this run"), rows)
     yield "Reasons:"
     yield ""
@@ -89,6 +90,11 @@ def decision(entry: Decision, document: ReportInput) -> Iterator[str]:
         yield from confidence("Confidence decided on", entry.confidence)
     yield from _before(entry, document)
     yield from _release(entry, document)
+
+
+def _words(entry: Decision, run: Run) -> Words:
+    gates = (item for item in run.declared.items() if isinstance(item, Gate) and item.name == entry.name)
+    return next((gate.says for gate in gates if gate.says), USUAL_WORDS)
 
 
 def _before(entry: Decision, document: ReportInput) -> Iterator[str]:
@@ -134,7 +140,8 @@ def _f1(row: PerformanceRow) -> str:
     if row.f1 is None:
         return "no labels yet"
     known = row.f1_low is not None and row.f1_high is not None
-    return f"{row.f1:.3f}" + (f" [{row.f1_low:.3f}, {row.f1_high:.3f}]" if known else "")
+    few = f" too few labels: {row.labelled or 0:,}" if row.labels_suffice is False else ""
+    return f"{row.f1:.3f}" + (f" [{row.f1_low:.3f}, {row.f1_high:.3f}]" if known else "") + few
 
 
 def _served(served: Release, run: Run) -> str:

@@ -12,12 +12,17 @@ from churnflow.domain.release import Release
 
 
 class PerformanceRow(Frozen):
-    """What the served model did in one period; f1 where labels have arrived, the rates as shares of 1."""
+    """What the served model did in one period; f1 where labels have arrived, the rates as shares of 1.
+
+    labelled: how many labels f1 rests on. labels_suffice: whether these suffice to judge by; older tables do not say.
+    """
 
     period: str
     f1: float | None = None
     f1_low: float | None = None
     f1_high: float | None = None
+    labelled: int | None = None
+    labels_suffice: bool | None = None
     requests: int
     avg_latency_ms: float
     error_rate: float

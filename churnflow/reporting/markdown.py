@@ -57,9 +57,9 @@ def _task(document: ReportInput) -> Iterator[str]:
 def _summary(document: ReportInput) -> str:
     run = document.run
     decided = [entry for entry in run.current() if isinstance(entry, Decision)]
-    verdict = f"**{decided[-1].verdict.upper()}**" if decided else f"not decided, {_pending(run)}"
+    verdict = f"**{plain(decided[-1].word.upper())}**" if decided else f"not decided, {_pending(run)}"
     stale = f" ({blocks.STALE})" if decided and decided[-1].name in document.stale else ""
-    score = document.final or document.build or document.initial
+    score = document.final or (decided[-1].confidence if decided else document.build or document.initial)
     confidence = f", confidence {score.score}" if score else ""
     weights = [weight(line) for line in ledger(run) if line.state == "open"]
     counts = [counted(weights.count(name), text) for name, text in WEIGHTS.items() if name in weights]
@@ -130,7 +130,8 @@ def _opening(phase: str, document: ReportInput) -> Iterator[str]:
             yield f"- **Set on the command line:** {code(f'{entry.name}.{entry.parameter}={entry.value}')}"
     if document.initial is not None:
         yield f"- **Initial confidence:** {document.initial.score} ({plain(document.initial.because)})"
-    yield from (f"  - {_reasons(record)}" for record in run.steps() if record.phase == phase)
+    told = () if document.watches else run.steps()
+    yield from (f"  - {_reasons(record)}" for record in told if record.phase == phase)
     yield ""
 
 

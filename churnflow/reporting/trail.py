@@ -46,8 +46,6 @@ def _outcome(entry: Answered) -> str:
             notes = "; ".join(map(plain, entry.notes)) or "no notes"
             return f"{ANSWERS[entry.answer]} by {plain(entry.reviewer)} ({plain(entry.how)}): {notes}"
         case Decision():
-            return (
-                f"{entry.verdict} with a confidence of {entry.confidence.score}: {'; '.join(map(plain, entry.reasons))}"
-            )
+            return f"{entry.word} with a confidence of {entry.confidence.score}: {'; '.join(map(plain, entry.reasons))}"
         case _ as never:
             assert_never(never)

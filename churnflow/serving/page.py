@@ -27,12 +27,17 @@ def render(api: dict[str, Any], served: Served | None, base_url: str) -> str:
     )
 
 
-def _release(served: Served, base_url: str) -> str:
+def asking(served: Served, base_url: str) -> str:
+    """Return the command of a shell that asks a server of the release about the example of its schema."""
     one = json.dumps(example(served), ensure_ascii=False)
     # A quote in an example would end the shell's own: closed, escaped and opened again.
     quoted = one.replace("'", "'\\''")
     url = base_url.rstrip("/") + PREDICT_PATH
-    command = f"curl -s {url} -H 'content-type: application/json' -d '{quoted}'"
+    return f"curl -s {url} -H 'content-type: application/json' -d '{quoted}'"
+
+
+def _release(served: Served, base_url: str) -> str:
+    command = asking(served, base_url)
     rows = "".join(_row(column) for column in served.request.fields)
     return (
         f"<p>Bundle sha256 <code>{served.sha256}</code></p><h2>Ask for a prediction</h2><pre>{escape(command)}</pre>"

@@ -9,7 +9,9 @@ from pydantic import Field
 from churnflow import InputError, Issue, Measure, Released, StepResult, reports
 from churnflow.modelling.live_performance import (
     FEWEST_LABELS,
+    FEWEST_OF_CLASS,
     Drop,
+    added,
     difference,
     drops,
     enough,
@@ -21,10 +23,10 @@ from churnflow.modelling.live_performance import (
 )
 from churnflow.modelling.metrics import Estimate, wilson
 from churnflow.modelling.served_bundle import tested
+from churnflow.modelling.sufficiency import Sample
 from churnflow.modelling.tracking import table
 
 _LABEL = "`churnflow monitor --labels FILE` takes outcomes from a file, POST /api/v1/feedback one by one"
-_TRAIN = "`churnflow plan --new` begins a retraining"
 
 
 @reports(
@@ -38,45 +40,67 @@ _TRAIN = "`churnflow plan --new` begins a retraining"
     "labelled_customers",
     "labels_suffice",
     "recent_labels",
+    "drifted_labels",
+    "drifted_labels_suffice",
     "dropped_metrics",
+    "outdone",
     "vs_before_f1",
     "estimated_f1",
     "estimated_precision",
     "estimated_recall",
+    "judged",
+    "sample",
+    "sample_needed",
 )
 def watch_performance(
     observed: dict[str, Any],
     against: Released | None = None,
+    drift: dict[str, Any] | None = None,
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.01,
 ) -> StepResult:
     """Measure the release on customers whose outcome is known, and estimate it on the others.
 
     A metric has dropped when it is worse than on the release's own test part by more than the noise of both; of windows
-    in which nothing has changed, at most the share `false_alarms` has any. Where another release answered in the same
-    window and did better, that is said, too. Metrics `estimated_*`: what calibrated probabilities let expect of
-    customers without an outcome, kept apart, for they assume that the calibration still holds. Output `tracking`: the
-    table of periods. Raises InputError without a release.
+    in which nothing has changed, at most the share `false_alarms` has any. drift: what churn.watch_drift has found;
+    where customers have drifted, the time since then is judged by itself, too, and `drifted_labels_suffice` tells
+    whether it could be. outdone: 1 where another release answered in the same window and did better. Metrics
+    `estimated_*`: what calibrated probabilities let expect of customers without an outcome, kept apart, for they assume
+    that the calibration still holds. Output `tracking`: the table of periods. Raises InputError without a release.
     """
     if against is None or not against.version:
         message = "there is no release whose performance could be compared"
         raise InputError(message, hint="with: {against: served} names it")
     promised = {name: _estimate(one) for name, one in tested(against.files).items()}
-    view = _View(observed, promised, false_alarms)
+    view = _View(observed, promised, false_alarms, drifted_since(observed, drift))
     return StepResult(
         outputs={"tracking": table(observed)},
         metrics={name: _measure(value) for name, value in view.metrics()},
-        facts=dict(view.facts()),
+        facts={**dict(view.facts()), **view.sample.facts()},
         issues=[*view.issues()],
     )
 
 
+def drifted_since(observed: Mapping[str, Any], drift: Mapping[str, Any] | None) -> str | None:
+    """Return the first period in which what has drifted is seen, None without drift.
+
+    Where no period shows it by itself, that is the one in the middle of the window.
+    """
+    names = {test["name"] for test in (drift or {}).get("tests", ()) if test["drifted"]}
+    if not names:
+        return None
+    periods = [period["period"] for period in observed["periods"]]
+    shifted = [one["period"] for one in (drift or {})["periods"] if names.intersection(one["shifted"])]
+    return str(next(iter(shifted), periods[len(periods) // 2]))
+
+
 @dataclass(frozen=True)
 class _View:
-    """What is known of a window, beside what the release has promised."""
+    """What is known of a window, beside what the release has promised. since: the period from which it has drifted."""
 
     observed: Mapping[str, Any]
     promised: Mapping[str, Estimate]
     false_alarms: float
+    since: str | None = None
 
     @property
     def labelled(self) -> Mapping[str, Any]:
@@ -90,6 +114,23 @@ class _View:
         found: Mapping[str, Any] = self.observed["whole"]["unlabelled"]
         return found
 
+    @property
+    def drifted(self) -> Mapping[str, Any]:
+        """The sums of customers with an outcome since it has drifted."""
+        periods = self.observed["periods"]
+        names = [period["period"] for period in periods]
+        first = names.index(self.since) if self.since in names else len(names)
+        return added([period["labelled"] for period in periods[first:]])
+
+    @property
+    def sample(self) -> Sample:
+        """The outcomes that it is judged by: all of them, or those of the rarer class where that has too few."""
+        if self.labelled["n"] < FEWEST_LABELS:
+            return Sample(self.labelled["n"], FEWEST_LABELS, "labels")
+        cells = self.labelled
+        rarer = min(cells["tp"] + cells["fn"], cells["fp"] + cells["tn"])
+        return Sample(rarer, FEWEST_OF_CLASS, "labels of the rarer outcome")
+
     def metrics(self) -> Iterator[tuple[str, Estimate]]:
         """Yield what is measured, then what is estimated."""
         yield from measured(self.labelled).items()
@@ -97,8 +138,13 @@ class _View:
         yield "labelled_customers", self._exact(self.labelled["n"])
         yield "labels_suffice", self._exact(int(enough(self.labelled)))
         yield "recent_labels", self._exact(self._recent())
-        yield "dropped_metrics", self._exact(len(self._drops()) + self._miscalibrated())
+        if self.since:
+            yield "drifted_labels", self._exact(self.drifted["n"])
+            yield "drifted_labels_suffice", self._exact(int(enough(self.drifted)))
+        yield "dropped_metrics", self._exact(len(self._drops()) + len(self._drops_there()) + self._miscalibrated())
         before = self._before()
+        yield "outdone", self._exact(int(before is not None and before[1].low > 0))
+        yield from self.sample.metrics()
         if before is not None:
             yield "vs_before_f1", before[1]
         yield from ((f"estimated_{name}", value) for name, value in estimated(self.unlabelled).items())
@@ -111,6 +157,9 @@ class _View:
         if self.unlabelled["n"]:
             text = f"of {self.unlabelled['n']:,} customers without an outcome; right as long as the calibration holds"
             yield "estimated", text
+        if self.since:
+            yield "drifted since", self.since
+            yield "where it drifted", self._there()
         before = self._before()
         if before is not None and before[1].low > 0:
             yield "better_before", _reference(before[0])
@@ -120,16 +169,16 @@ class _View:
     def issues(self) -> Iterator[Issue]:
         """Yield what has dropped, and what can not be told."""
         yield from (Issue(text=_dropped(drop), severity="critical") for drop in self._drops())
+        there = f", from {self.since} on, where customers have drifted"
+        yield from (Issue(text=_dropped(drop, there), severity="critical") for drop in self._drops_there())
         if self._miscalibrated():
             ratio = measured(self.labelled)["observed_expected_ratio"]
-            text = f"the probabilities are off: {_shown(ratio)} times as many positives as expected; {_TRAIN}"
+            text = f"the probabilities are off: {_shown(ratio)} times as many positives as expected"
             yield Issue(text=text, severity="critical")
         before = self._before()
         if before is not None and before[1].low > 0:
             text = f"{before[0]} did better in the same window: F1 higher by {_shown(before[1])}"
-            yield Issue(
-                text=f"{text}; `churnflow rollback {_reference(before[0])}` brings it back", severity="critical"
-            )
+            yield Issue(text=text, severity="critical")
         if not enough(self.labelled):
             text = f"too few labels to judge the release by: {self.labelled['n']} of {FEWEST_LABELS}"
             yield Issue(text=f"{text}, at least 10 of each class; {_LABEL}", severity="note")
@@ -158,9 +207,25 @@ class _View:
         return sum(period["labelled"]["n"] for period in periods[len(periods) // 2 :])
 
     def _drops(self) -> list[Drop]:
-        if not enough(self.labelled):
+        return self._drops_of(self.labelled)
+
+    def _drops_there(self) -> list[Drop]:
+        """Return what has dropped since it has drifted, and not in the whole window, which may hide it."""
+        known = {drop.metric for drop in self._drops()}
+        return [drop for drop in self._drops_of(self.drifted) if drop.metric not in known]
+
+    def _drops_of(self, labelled: Mapping[str, Any]) -> list[Drop]:
+        if not enough(labelled):
             return []
-        return drops(measured(self.labelled), self.promised, self.false_alarms)
+        # Two parts are looked at where it has drifted, and have the alarms of one together.
+        share = self.false_alarms / (2 if self.since else 1)
+        return drops(measured(labelled), self.promised, share)
+
+    def _there(self) -> str:
+        known = self.drifted
+        if not enough(known):
+            return f"from {self.since} on it is not measured: {known['n']:,} labels of {FEWEST_LABELS} needed"
+        return f"from {self.since} on F1 {_shown(f1_of(known))} on {known['n']:,} labelled customers"
 
     def _miscalibrated(self) -> bool:
         rows = next((one.n for one in self.promised.values()), 0)
@@ -195,7 +260,7 @@ def _shown(value: Estimate) -> str:
     return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
 
 
-def _dropped(drop: Drop) -> str:
+def _dropped(drop: Drop, where: str = "") -> str:
     name = {"f1": "F1", "log_loss": "log loss", "brier": "Brier score"}.get(drop.metric, drop.metric)
     now = f"{_shown(drop.now)} on {drop.now.n:,} labelled customers"
-    return f"{name} is worse than on the test part: {now}, {_shown(drop.tested)} on test; {_TRAIN}"
+    return f"{name} is worse than on the test part{where}: {now}, {_shown(drop.tested)} on test"

@@ -9,6 +9,7 @@ from churnflow import InputError, Issue, Measure, Released, StepResult, reports
 from churnflow.modelling.data_quality import KINDS, Rise, overall, rises
 from churnflow.modelling.metrics import Estimate
 from churnflow.modelling.served_bundle import reference_in
+from churnflow.modelling.sufficiency import Sample
 
 _ADVICE = {
     "missing": "see whether its source still delivers it",
@@ -17,7 +18,7 @@ _ADVICE = {
 }
 
 
-@reports("degraded_columns", "missing_ratio", "unseen_ratio", "out_of_range_ratio")
+@reports("degraded_columns", "missing_ratio", "unseen_ratio", "out_of_range_ratio", "judged", "sample", "sample_needed")
 def watch_quality(
     observed: dict[str, Any],
     against: Released | None = None,
@@ -34,14 +35,19 @@ def watch_quality(
         message = "there is no release whose training data these could be compared with"
         raise InputError(message, hint="with: {against: served} names it")
     reference, rows = reference_in(against.files), observed["whole"]["binned"]
-    if reference is None or rows < least:
-        text = f"too few predictions with bins to tell how good the values are: {rows} of {least}"
-        return StepResult(metrics={"degraded_columns": Measure(value=0, n=rows)}, issues=[Issue(text=text)])
+    why = "" if reference else f"{against.version} holds no reference of its training data"
+    sample = Sample(rows, least, "customers with bins", why)
+    told = {name: one.value for name, one in sample.metrics()}
+    if reference is None or not sample.suffices:
+        text = why or f"too few predictions with bins: {rows} of {least}"
+        issue = Issue(text=f"how good the values are is not known: {text}")
+        none = Measure(value=0, n=rows)
+        return StepResult(metrics={"degraded_columns": none, **told}, facts=sample.facts(), issues=[issue])
     lines = rises(observed["whole"], reference, false_alarms)
     worse = [line for line in lines if line.worse]
     columns = {line.feature for line in worse}
     return StepResult(
-        metrics={"degraded_columns": Measure(value=len(columns), n=rows), **dict(_metrics(lines))},
+        metrics={"degraded_columns": Measure(value=len(columns), n=rows), **dict(_metrics(lines)), **told},
         facts={"ranges": _ranges(lines), "compared with": f"{reference.rows:,} training rows of {against.version}"},
         issues=[Issue(text=_text(line), severity="warning") for line in worse],
     )

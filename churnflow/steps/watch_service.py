@@ -9,6 +9,7 @@ from pydantic import Field
 from churnflow import Issue, Measure, StepResult, reports
 from churnflow.modelling.metrics import Estimate, wilson
 from churnflow.modelling.observed import LATENCY_EDGES
+from churnflow.modelling.sufficiency import Sample
 
 _P95 = 0.95
 
@@ -16,7 +17,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @reports(
-    "requests", "latency_avg_ms", "latency_p95_ms", "error_ratio", "refused_ratio", "uptime_ratio", "lost_predictions"
+    "requests",
+    "latency_avg_ms",
+    "latency_p95_ms",
+    "error_ratio",
+    "refused_ratio",
+    "uptime_ratio",
+    "lost_predictions",
+    "troubles",
+    "judged",
+    "sample",
+    "sample_needed",
 )
 def watch_service(observed: dict[str, Any], errors: Share = 0.01, uptime: Share = 0.99) -> StepResult:
     """Measure the service over the window of an observation.
@@ -24,7 +35,7 @@ def watch_service(observed: dict[str, Any], errors: Share = 0.01, uptime: Share 
     error_ratio: of requests answered with a status of 500 or more; those below, which the client has to mend, are in
     refused_ratio. latency_p95_ms: of answered predictions, to 5%. uptime_ratio: minutes in which a worker gave a sign
     of life, of those since the first one in the window. lost_predictions: answered, and not in the log. errors, uptime:
-    shares beyond which an issue is raised, where the interval excludes chance.
+    shares beyond which an issue is raised, where the interval excludes chance; troubles: how many of the two are.
     """
     service = observed["whole"]["service"]
     requests, minutes = service["requests"], service["minutes"]
@@ -32,6 +43,9 @@ def watch_service(observed: dict[str, Any], errors: Share = 0.01, uptime: Share 
     alive = wilson(min(service["alive_minutes"], minutes), minutes)
     metrics: dict[str, float | Measure] = {"requests": requests, "lost_predictions": service["lost"]}
     metrics |= {"error_ratio": _measure(failed), "refused_ratio": _measure(refused)}
+    metrics["troubles"] = int(_fails(failed, errors)) + int(_stands(alive, uptime))
+    sample = Sample(max(requests, service["alive_minutes"]), 1, "requests or signs of life")
+    metrics |= {name: one.value for name, one in sample.metrics()}
     if requests:
         metrics["latency_avg_ms"] = Measure(value=service["latency_ms_sum"] / requests, n=requests)
     if observed["latency"]["n"]:
@@ -43,16 +57,25 @@ def watch_service(observed: dict[str, Any], errors: Share = 0.01, uptime: Share 
         facts={
             "uptime": f"{service['alive_minutes']:,} of {minutes:,} minutes since the first sign of life",
             "errors": f"{service['errors']:,} of {requests:,} requests failed, {service['refused']:,} were refused",
+            **sample.facts(),
         },
         issues=[*_issues(failed, errors, alive, uptime, service["lost"])],
     )
 
 
+def _fails(failed: Estimate, errors: float) -> bool:
+    return bool(failed.n) and failed.low > errors
+
+
+def _stands(alive: Estimate, uptime: float) -> bool:
+    return bool(alive.n) and alive.high < uptime
+
+
 def _issues(failed: Estimate, errors: float, alive: Estimate, uptime: float, lost: int) -> Iterator[Issue]:
-    if failed.n and failed.low > errors:
+    if _fails(failed, errors):
         text = f"{failed.value:.1%} of requests fail, more than {errors:.1%}; the log of `churnflow serve` says why"
         yield Issue(text=text, severity="warning")
-    if alive.n and alive.high < uptime:
+    if _stands(alive, uptime):
         text = f"it ran in {alive.value:.1%} of the minutes, less than {uptime:.1%}"
         yield Issue(text=f"{text}; see what stopped it, and have it restarted", severity="warning")
     if lost:

@@ -7,6 +7,7 @@ import pytest
 from churnflow.domain.claims import PastRun
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.journal import Run, StepRecord
+from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import Gate
 from churnflow.engine.judge import (
     blockers,
@@ -14,6 +15,7 @@ from churnflow.engine.judge import (
     final_confidence,
     initial_confidence,
     raised_confidence,
+    said,
     step_confidence,
     verdict,
 )
@@ -143,6 +145,44 @@ def test_a_gate_before_any_review_rests_on_the_build_and_says_so() -> None:
     run = run_with(roc=CLEAR, findings=())
     _, _, reasons, _ = verdict(run, Gate(name="ship"), [])
     assert reasons[0] == "build confidence 100, band 80-100 (ship): mean of 1 steps; weakest: evaluate (100)"
+
+
+@pytest.mark.parametrize(
+    ("rules", "stale", "cap"),
+    [
+        (["evaluate.roc_auc >= 0.99"], [], "evaluate.roc_auc >= 0.99 does not hold"),
+        (["evaluate.f1 >= 0.5"], [], "evaluate.f1 >= 0.5 was not measured"),
+        ([], ["release"], "the approval 'release' is missing"),
+    ],
+)
+def test_before_any_review_the_score_lies_in_the_band_of_the_verdict(
+    rules: list[str], stale: list[str], cap: str
+) -> None:
+    run = run_with(roc=CLEAR, findings=())
+    decided, confidence, _, _ = verdict(run, Gate.model_validate({"gate": "ship", "rules": rules}), stale)
+    assert (decided, confidence.score) == ("fix", 79)
+    assert confidence.because.startswith(f"capped at 79: {cap}; 100 before it: ")
+    assert sum(part.points for part in confidence.parts) == 79
+
+
+def test_a_gate_with_words_of_its_own_says_them_and_makes_a_reserve_where_a_step_could_not_tell() -> None:
+    words = {"ship": "healthy", "fix": "look", "rework": "act"}
+    gate = Gate.model_validate({"gate": "ship", "says": words})
+    run = run_with(roc=CLEAR, findings=())
+    assert said(run, Gate(name="ship"), "ship") is None
+    assert (said(run, gate, "ship"), said(run, gate, "rework")) == ("healthy", "act")
+    assert verdict(run, gate, [])[2][0].startswith("confidence 100, band 80-100 (healthy): ")
+    unsure = run.add(run.steps()[0].model_copy(update={"facts": {"not_told": "1 of the 50 labels needed"}}))
+    assert (said(unsure, gate, "ship"), said(unsure, gate, "fix")) == ("healthy as far as can be told", "look")
+    assert "scope: not enough to tell: 1 of the 50 labels needed" in verdict(unsure, gate, [])[2]
+
+
+def test_what_could_not_be_judged_earns_no_points_for_limits_that_hold_by_default() -> None:
+    held = Rule.model_validate("drifted == 0").judge({"drifted": Measure(value=0)})
+    broken = Rule.model_validate("drifted == 0").judge({"drifted": Measure(value=1)})
+    assert step_confidence([], [held], [], []).score == 100
+    assert step_confidence([], [held], [], [], "19 of the 100 customers needed").score == 85
+    assert step_confidence([], [broken], [], [], "19 of the 100 customers needed").score == 60
 
 
 def test_a_step_that_knows_what_is_to_be_done_says_it_for_the_gate() -> None:

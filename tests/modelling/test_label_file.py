@@ -1,5 +1,6 @@
 """Outcomes from a file: joined by what the log calls a customer, and every row that is not is counted."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,45 @@ def test_a_file_without_the_target_is_refused_by_name(log: Any, tmp_path: Path) 
     with pytest.raises(UsageError, match="no column 'churn'") as refused:
         take_outcomes(path, release_files(), log, Naming("plain", SECRET), 1.0)
     assert "did you mean 'chrn'?" in refused.value.hint
+
+
+@pytest.mark.parametrize(("positive", "negative"), [("1", "0"), ("TRUE", "false"), ("Yes", "no")])
+def test_ones_and_truths_are_read_where_the_labels_of_the_release_are_words(
+    log: Any, tmp_path: Path, positive: str, negative: str
+) -> None:
+    log.write(predictions(make_customers(2, 1), [1000.0] * 2), [])
+    path = tmp_path / "labels.csv"
+    path.write_text(f"customer_id,churn\nC00000,{positive}\nC00001,{negative}\n")
+    take_outcomes(path, release_files(), log, Naming("plain", b""), 2000.0)
+    assert told(log) == {"C00000": 1, "C00001": 0}
+
+
+def test_a_zero_is_no_label_where_those_of_the_release_are_other_numbers(log: Any, tmp_path: Path) -> None:
+    log.write(predictions(make_customers(2, 1), [1000.0] * 2), [])
+    schema = json.loads(release_files()["schema.json"]) | {"positive": "1", "negative": "2", "labels": {"1": 1, "2": 0}}
+    files = {**release_files(), "schema.json": json.dumps(schema).encode()}
+    path = tmp_path / "labels.csv"
+    path.write_text("customer_id,churn\nC00000,1\nC00001,0\n")
+    assert take_outcomes(path, files, log, Naming("plain", b""), 2000.0).wrong == 1
+    assert told(log) == {"C00000": 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "hint"),
+    [
+        (["C00000,left", "C00001,stayed"], "2 with another label", "'churn' are yes and no, or 1 and 0, or true"),
+        (["C00000,", "C00001,"], "2 without a label", "are yes and no"),
+        (["QQ-17-z,yes", "AB-19-y,no"], "none of the 2 customers of labels.csv", "look like AA-99-A, have to be those"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_used_is_refused_with_what_is_expected_and_no_person(
+    log: Any, tmp_path: Path, rows: list[str], said: str, hint: str
+) -> None:
+    log.write(predictions(make_customers(2, 1), [1000.0] * 2), [])
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["customer_id,churn", *rows, ""]))
+    with pytest.raises(UsageError, match=said) as refused:
+        take_outcomes(path, release_files(), log, Naming("plain", b""), 2000.0)
+    assert hint in refused.value.hint
+    assert not any(name in refused.value.hint for name in ("C00000", "QQ-17-z"))
+    assert told(log) == {}

@@ -47,6 +47,15 @@ CASES = {
         [told("churn.watch_drift", {"drifted_features": 1}), told("x", {"labels_suffice": 1, "recent_labels": 99})],
         "the model still holds",
     ),
+    "drift that labels do not reach": (
+        [
+            told("churn.watch_drift", {"drifted_features": 1}),
+            told("x", {"labels_suffice": 1, "recent_labels": 99, "drifted_labels_suffice": 0}, {"drifted since": "W2"}),
+        ],
+        "tell outcomes of customers from W2 on",
+    ),
+    "predictions that the log lacks": ([told("churn.watch_service", {"lost_predictions": 3}, {}, WARNED)], "has room"),
+    "nobody asks": ([told("churn.observe", {"predictions": 0})], "whether anybody still asks"),
     "a limit of the workflow": ([told("churn.observe")], "a limit of this workflow"),
 }
 
@@ -62,3 +71,17 @@ def test_one_next_action_follows_from_what_was_found(case: str) -> None:
         f"the release goes on serving; {facts['next_action_fix']}" if found else "nothing: the release goes on serving"
     )
     assert facts["next_action_ship"] == kept
+
+
+@pytest.mark.parametrize(
+    ("uses", "said"),
+    [
+        (["churn.watch_performance"], "the release goes on serving; tell outcomes as they arrive"),
+        (["churn.watch_drift", "churn.watch_performance"], "there is too little to tell by yet"),
+    ],
+)
+def test_where_nothing_is_found_for_want_of_evidence_the_next_action_brings_more(uses: list[str], said: str) -> None:
+    steps = tuple(told(one, {"judged": 0}, {"not_told": "1 of the 50 labels needed"}) for one in uses)
+    found = advise(Evidence(requirements=(), steps=steps))
+    assert said in found.facts["next_action_ship"]
+    assert (found.metrics["watched_parts"], found.metrics["unjudged_parts"]) == (len(uses), len(uses))

@@ -15,6 +15,7 @@ import pytest
 
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.prediction_log import PredictionLog
+from churnflow.modelling.pseudonyms import pseudonym, secret_at
 from churnflow.project import Project
 from tests.cli.conftest import Outcome, churnflow, environment
 from tests.customers import make_customers
@@ -108,6 +109,12 @@ def shifted(rows: int = 600, seed: int = 50) -> pd.DataFrame:
     customers = make_customers(rows, seed)
     customers["bill"] += 30.0
     return customers
+
+
+def pseudonymised(project: Path, customers: pd.DataFrame) -> pd.DataFrame:
+    """Return the customers as the project's log calls them."""
+    secret = secret_at(Project.open(project).secret_path)
+    return customers.assign(customer_id=[pseudonym(secret, name) for name in customers["customer_id"]])
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -12,13 +12,14 @@ import pytest
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.modelling.bundle import write_bundle
 from churnflow.modelling.prediction_log import PredictionLog
-from churnflow.modelling.pseudonyms import pseudonym, secret_at
 from churnflow.project import Project
 from tests.cli.conftest import Outcome, churnflow, environment, journal
-from tests.cli.monitoring.conftest import MADE_UP, MONITOR, OWN, STEPS, TEMPLATE, Filled, shifted
+from tests.cli.monitoring.conftest import MADE_UP, MONITOR, OWN, STEPS, TEMPLATE, Filled, pseudonymised, shifted
 from tests.customers import make_customers
 from tests.databases import execute
 from tests.traffic import release_files, some_days
+
+CHECKED = "produces: {drift: json}\n      checks: [psi_max <= 0.05]"
 
 
 def test_before_a_release_it_is_refused_and_before_a_prediction_it_says_what_to_do(
@@ -44,7 +45,7 @@ def test_calm_traffic_is_healthy_and_the_table_is_shown_and_recorded(
     before = journal(project)
     found = watch()
     assert found.code == 0, found.err
-    assert "HEALTHY  confidence 85" in found.out
+    assert "HEALTHY  confidence 100  (healthy 80-100, look 75-79, act below 75)" in found.out
     assert "to do   nothing: the release goes on serving" in found.out
     header = next(line for line in found.out.splitlines() if line.startswith("period"))
     assert [*filter(None, header.split("  "))][1].strip() == "F1"
@@ -89,7 +90,7 @@ def test_limits_of_ones_own_stand_in_the_workflow(
     traffic(shifted(), labelled=False)
     path.write_text(path.read_text().replace("drift.drifted_features == 0", "drift.drifted_features <= 3"))
     assert "drift.drifted_features" not in watch().out
-    path.write_text(path.read_text().replace("produces: {drift: json}", "checks: [psi_max <= 0.05]"))
+    path.write_text(path.read_text().replace("produces: {drift: json}", CHECKED))
     stopped = watch()
     assert stopped.code == 7
     assert stopped.error == [
@@ -103,7 +104,7 @@ def test_limits_of_ones_own_stand_in_the_workflow(
     [
         ("window: 14d", "window: 14h", "window"),
         ("uses: churn.advise", "uses: churn.advice", "churn.advice"),
-        ("    - gate: healthy", "    - approval: see\n    - gate: healthy", "asks for the approval 'see'"),
+        ("    - gate: verdict", "    - approval: see\n    - gate: verdict", "asks for the approval 'see'"),
         ("uses: churn.observe", "uses: churn.scope", "no step uses churn.observe"),
     ],
 )
@@ -141,9 +142,7 @@ def test_labels_from_a_file_are_joined_by_pseudonym_and_what_does_not_match_is_c
     project: Path, here: Callable[..., Outcome], traffic: Filled
 ) -> None:
     customers = make_customers(500, 52)
-    secret = secret_at(Project.open(project).secret_path)
-    called = customers.assign(customer_id=[pseudonym(secret, name) for name in customers["customer_id"]])
-    traffic(called, labelled=False)
+    traffic(pseudonymised(project, customers), labelled=False)
     labels = customers[["customer_id"]].assign(churn=customers["churn"].map({1: "yes", 0: "no"}))
     labels.loc[500] = ["a stranger", "yes"]
     labels.to_csv(project / "data" / "labels.csv", index=False)

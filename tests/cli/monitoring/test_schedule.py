@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Outcome, environment
-from tests.cli.monitoring.conftest import Filled, Receiver, shifted
+from tests.cli.monitoring.conftest import Filled, Receiver, pseudonymised, shifted
 from tests.customers import make_customers
 
 
@@ -47,7 +47,7 @@ def test_a_webhook_that_fails_is_a_warning_and_no_failure(
 def test_a_schedule_tells_each_round_in_one_line_goes_on_after_a_failure_and_ends_when_asked_to(
     project: Path, traffic: Filled, stop: signal.Signals
 ) -> None:
-    traffic(make_customers(500, 58))
+    traffic(pseudonymised(project, make_customers(500, 58)))
     command = [sys.executable, "-m", "churnflow", "monitor", "--every", "1s", "--labels", "data/later.csv"]
     with subprocess.Popen(
         command, cwd=project, env=environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, text=True
@@ -55,7 +55,7 @@ def test_a_schedule_tells_each_round_in_one_line_goes_on_after_a_failure_and_end
         assert running.stdout is not None
         try:
             assert "UTC  failed: there is no file" in running.stdout.readline()
-            (project / "data" / "later.csv").write_text("customer_id,churn\nnobody,yes\n")
+            (project / "data" / "later.csv").write_text("customer_id,churn\nC00001,yes\n")
             rounds = [running.stdout.readline()]
             while "healthy" not in rounds[-1]:
                 rounds.append(running.stdout.readline())
@@ -64,7 +64,7 @@ def test_a_schedule_tells_each_round_in_one_line_goes_on_after_a_failure_and_end
             rest = running.communicate(timeout=60)[0]
         finally:
             running.kill()
-    assert "confidence 85" in rounds[-1]
+    assert "healthy, confidence 100" in rounds[-1]
     assert "requests" in rounds[-1]
     assert running.returncode == 0
     assert "UTC  stopped after " in rest
