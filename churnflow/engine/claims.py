@@ -12,7 +12,7 @@ from churnflow.domain.evidence import Check, Confidence
 from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.engine.judge import final_confidence, requirement_checks
 from churnflow.engine.ports import CheckpointStore
-from churnflow.errors import IntegrityError, UsageError
+from churnflow.errors import IntegrityError
 
 NEWEST: Final = 20
 UNKNOWN: Final = "unknown"
@@ -38,8 +38,7 @@ def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
     left out, and so are later runs, so that what a plan was told can be told again.
     """
     found = []
-    known = (_as_of(head, run.started_at, checkpoints) for head in _kept(run, checkpoints))
-    for head in reversed(list(islice(filter(None, known), NEWEST))):
+    for head in reversed(list(islice(_known_at(run.started_at, run, checkpoints), NEWEST))):
         final = final_confidence(head.run)
         if final is not None and head.run.declared.name == run.declared.name:
             decisions = (entry for entry in head.run.entries if isinstance(entry, Decision))
@@ -48,14 +47,19 @@ def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
     return tuple(found)
 
 
-def _as_of(head: Checkpoint, at: datetime, checkpoints: CheckpointStore) -> Checkpoint | None:
+def _known_at(at: datetime, run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:
+    """Yield what each kept run was at a moment, the newest first; one that does not prove whole counts for nothing."""
+    for head in _kept(run, checkpoints):
+        with suppress(IntegrityError):
+            yield from _as_of(head, at, checkpoints)
+
+
+def _as_of(head: Checkpoint, at: datetime, checkpoints: CheckpointStore) -> Collection[Checkpoint]:
     """Return the newest checkpoint of a run at a moment: a later one, a rollback to it for instance, hides none."""
     if head.created_at <= at:
-        return head
-    with suppress(IntegrityError, UsageError):
-        before = [one.tag for one in checkpoints.summaries(head.run.id) if one.created_at <= at]
-        return checkpoints.load(before[-1]) if before else None
-    return None
+        return [head]
+    before = [one.tag for one in checkpoints.summaries(head.run.id) if one.created_at <= at]
+    return [checkpoints.load(tag) for tag in before[-1:]]
 
 
 def _kept(run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:
