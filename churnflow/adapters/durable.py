@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import json
 import os
 import re
 import secrets
@@ -114,6 +115,15 @@ def make_private(folder: Path) -> None:
 def temporary_in(folder: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
     """Return a name in `folder` that nothing else uses; snapshots leave such names out."""
     return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Return the texts that a file of the project's state holds as a JSON object, none where it is gone or spoiled."""
+    with suppress(OSError, ValueError):
+        found = json.loads(path.read_bytes())
+        if isinstance(found, dict):
+            return {str(name): str(value) for name, value in found.items()}
+    return {}
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:

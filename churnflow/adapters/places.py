@@ -34,9 +34,10 @@ def refuse_blocked(root: Path, relative: str) -> None:
     for part in parts[:-1]:
         place /= part
         if place.is_symlink() or (place.exists() and not place.is_dir()):
-            raise _blocked(relative, place, "a symbolic link" if place.is_symlink() else "a file")
+            kind = "a symbolic link" if place.is_symlink() else "a file"
+            raise _blocked(relative, place, f"{kind}, not a folder")
         if os.path.lexists(place / ".git"):
-            raise _blocked(relative, place, "another repository")
+            raise _blocked(relative, place, "another repository by now")
     place /= parts[-1]
     if place.is_dir() and not place.is_symlink():
         message = f"{relative} cannot be brought back: a folder stands in its place"
@@ -76,8 +77,6 @@ def _entered(folder: int, part: str) -> int:
         return os.open(part, _FOLDER, dir_fd=folder)
 
 
-def _blocked(relative: str, place: Path, kind: str) -> ConflictError:
-    message = f"{relative} cannot be brought back: {place} is {kind}, not a folder"
-    if kind == "another repository":
-        message = f"{relative} cannot be brought back: {place} is another repository by now"
+def _blocked(relative: str, place: Path, what: str) -> ConflictError:
+    message = f"{relative} cannot be brought back: {place} is {what}"
     return ConflictError(message, hint=f"move {place} away, then run the same command again")

@@ -89,7 +89,7 @@ def _refuse_tricks(text: str) -> None:
     if "&" not in text and "!" not in text and _deepest(text) <= _PLAINLY_SHALLOW:
         return
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in _events(text):
         # Before it is composed: the C loader calls itself for each level, and a deep file would crash the interpreter.
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
@@ -101,8 +101,19 @@ def _refuse_tricks(text: str) -> None:
             raise _refused(event, f"the tag {tag} is not allowed")
 
 
-def _refused(where: yaml.Node | yaml.Event, what: str) -> yaml.YAMLError:
-    line = where.start_mark.line + 1 if where.start_mark else 1
+def _events(text: str) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text, Loader=_Loader)
+    except yaml.scanner.ScannerError as failure:
+        # libyaml looks ahead of the event that it hands out, and from 0.2.6 on stops at a depth of its own.
+        if failure.problem != "exceeded maximum nesting depth":
+            raise
+        raise _refused(failure, _TOO_DEEP) from failure
+
+
+def _refused(where: yaml.Node | yaml.Event | yaml.MarkedYAMLError, what: str) -> yaml.YAMLError:
+    mark = where.problem_mark if isinstance(where, yaml.MarkedYAMLError) else where.start_mark
+    line = mark.line + 1 if mark else 1
     return yaml.YAMLError(f"line {line}: {what}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from churnflow.adapters.durable import temporary_in
+from churnflow.adapters.durable import read_texts, temporary_in
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.repository import Repository
 from churnflow.domain.leaked import Leak, leaks_in, rules_sha256, told
@@ -45,7 +45,7 @@ class SecretScan:
         """
         allowed = self.allowed()
         rules = f"{rules_sha256()} {' '.join(sorted(allowed))}"
-        known = self._known()
+        known = read_texts(self._memory)
         if known == {"rules": rules, "tree": tree}:
             return
         base = known.get("tree") if known.get("rules") == rules else None
@@ -60,7 +60,8 @@ class SecretScan:
 
     def refuse_record(self, path: str, data: bytes) -> None:
         """Check the record of a checkpoint: notes, reasons and facts are words of people and of steps."""
-        leaks = [leak for leak in leaks_in(path, data) if leak.sha256 not in self.allowed()]
+        allowed = self.allowed()
+        leaks = [leak for leak in leaks_in(path, data) if leak.sha256 not in allowed]
         if leaks:
             message = f"a secret in a note, a reason or a fact would enter the record: {told(leaks)}"
             hint = f"revoke it, for the journal has it; `churnflow run --new` begins without it; {_no_secret(leaks[0])}"
@@ -73,13 +74,6 @@ class SecretScan:
         except OSError:
             return frozenset()
         return frozenset(_DIGEST.findall(text))
-
-    def _known(self) -> dict[str, str]:
-        with suppress(OSError, ValueError):
-            found = json.loads(self._memory.read_bytes())
-            if isinstance(found, dict):
-                return {str(name): str(value) for name, value in found.items()}
-        return {}
 
     def _files(self, base: str | None, tree: str, env: Mapping[str, str]) -> list[_File]:
         if base is not None and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", base):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from churnflow.adapters.durable import explained, make_folder, write_durably
+from churnflow.adapters.durable import explained, make_folder, read_texts, write_durably
 from churnflow.adapters.git_plumbing import Plumbing
 from churnflow.adapters.repository import Repository
 from churnflow.adapters.step_code import StepCode
@@ -114,11 +114,7 @@ class TrustedCode:
 
     def _known(self) -> dict[str, str]:
         """Return what is known: by the digest of path and bytes, the id that git would give the bytes."""
-        with suppress(OSError, ValueError):
-            found = json.loads(self._memory.read_bytes())
-            if isinstance(found, dict):
-                return {str(name): str(value) for name, value in found.items()}
-        return {}
+        return read_texts(self._memory)
 
     def _remember(self, files: Mapping[str, bytes]) -> None:
         known = self._known()

@@ -35,22 +35,25 @@ def workplace(output: Path | None) -> Iterator[Workplace]:
     with room_on_disk():
         scratch = Path(tempfile.mkdtemp(prefix="churnflow-score-"))
     draft = scratch / "draft" if output is None else temporary_in(output.parent)
-    if output is not None:
-        # Before hours of work: a folder that nobody can write into.
-        try:
-            draft.touch(0o600)
-        except OSError as error:
-            message = f"{output.parent} can not be written into: {error.strerror}"
-            raise UsageError(message, hint="name another place with -o") from None
     before, tempfile.tempdir = tempfile.tempdir, str(scratch)
     try:
         with _swept(scratch, draft):
+            _begin(draft)
             yield Workplace(scratch, draft)
     finally:
         tempfile.tempdir = before
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         rmtree(scratch, ignore_errors=True)
+
+
+def _begin(draft: Path) -> None:
+    """Make an empty draft: a folder that nobody can write into is said before hours of work."""
+    try:
+        draft.touch()
+    except OSError as error:
+        message = f"{draft.parent} can not be written into: {error.strerror}"
+        raise UsageError(message, hint="name another place with -o") from None
 
 
 @contextmanager

@@ -26,11 +26,17 @@ _BLOCK: Final = 1 << 20
 Progress = Callable[[int, int, str], None]
 
 
-def score(files: Mapping[str, bytes], given: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+def score(
+    files: Mapping[str, bytes],
+    given: Mapping[str, Any],
+    progress: Progress,
+    publishing: Callable[[Path], None] | None = None,
+) -> dict[str, Any]:
     """Score what a job names with the model of a release, and write its list; return what was noticed.
 
     files: of the release bundle, verified. given: the fields of a `Job`, with those of `ReadOptions`, as plain values.
-    Raises UsageError for a source that can not be read or lacks a column, ConflictError for a list that is there.
+    publishing: called with the place of the list before it is there, once nothing can refuse it any more. Raises
+    UsageError for a source that can not be read or lacks a column, ConflictError for a list that is there.
     """
     job = Job.of(given)
     _ = job.form
@@ -51,11 +57,17 @@ def score(files: Mapping[str, bytes], given: Mapping[str, Any], progress: Progre
             chosen = listing.write(place.draft, {} if job.form == "csv" else customers.kinds)
         except duckdb.Error as error:
             raise explained_by_user(error) from None
-        if job.output is None:
-            _copied(place.draft)
-        else:
-            publish(place.draft, job.output)
+        _deliver(place.draft, job.output, publishing)
     return _noticed(customers, layout, readers, chosen) | _about(scorer, job, layout)
+
+
+def _deliver(draft: Path, output: Path | None, publishing: Callable[[Path], None] | None) -> None:
+    if output is None:
+        _copied(draft)
+        return
+    if publishing is not None:
+        publishing(output)
+    publish(draft, output)
 
 
 def _copied(draft: Path) -> None:

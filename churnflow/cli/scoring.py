@@ -91,8 +91,6 @@ def score(
     release = verify_served(project.ports(AbsentReviewer(), Silent()))
     if release is None:
         raise nothing_to_serve(project)
-    if given["output"] is not None:
-        project.leave_out(given["output"])
     found = _scored(session, project, release, given)
     return _told(session, found, given["output"], release)
 
@@ -141,7 +139,9 @@ def _scored(session: Session, project: Project, release: Release, given: Mapping
     # Reached by name: it brings pandas and DuckDB, which no other command needs.
     run = importlib.import_module("churnflow.batch.run")
     with _bar(session) as progress:
-        found: dict[str, Any] = run.score(files, {**given, "campaign": campaign_of(project, release)}, progress)
+        found: dict[str, Any] = run.score(
+            files, {**given, "campaign": campaign_of(project, release)}, progress, project.leave_out
+        )
     return found
 
 

@@ -8,7 +8,7 @@ import typer
 from churnflow.adapters.trusted_code import digest_of, untrusted
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import WorkflowArgument, first_command
-from churnflow.cli.screens import lines_view, table_view, together
+from churnflow.cli.screens import lines_view, table_view
 from churnflow.cli.session import session_of
 from churnflow.errors import RefusedError, UntrustedError
 
@@ -54,7 +54,7 @@ def trust(
             raise _showing(RefusedError(message, hint="`churnflow trust` shows what it is"), shown, "")
         project.catalog.trust(parsed.workflow)
     lines = lines_view(f"trusted in this clone: {', '.join(unknown)}")
-    return Answer(data={"trusted": unknown, "digest": whole}, view=together(lines), next=(step,))
+    return Answer(data={"trusted": unknown, "digest": whole}, view=lines, next=(step,))
 
 
 def _showing(error: RefusedError, shown: Answer, hint: str) -> RefusedError:

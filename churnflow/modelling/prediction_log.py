@@ -122,7 +122,7 @@ class PredictionLog:
         self,
         predictions: Sequence[PredictionRow],
         service: Sequence[ServiceRow],
-        between: Callable[[], object] = bool,
+        between: Callable[[], object] | None = None,
     ) -> None:
         """Add predictions, those that are there already left as they are, and to the counts of the service.
 
@@ -132,7 +132,8 @@ class PredictionLog:
             if predictions:
                 insert = self._insert(_predictions).on_conflict_do_nothing(index_elements=["id"])
                 for start in range(0, len(predictions), _PIECE):
-                    between()
+                    if between is not None:
+                        between()
                     connection.execute(insert, [row._asdict() for row in predictions[start : start + _PIECE]])
             if service:
                 # In one order, so that two writers never wait for each other.

@@ -205,6 +205,14 @@ def test_no_checkpoint_takes_a_list_of_customers_into_git(shipped: Path) -> None
     assert not {"list.csv", "lists/b.parquet"} & set(named)
 
 
+def test_a_file_that_a_list_was_refused_in_place_of_is_kept_as_before(shipped: Path) -> None:
+    (shipped / "notes.csv").write_text("mine\n")
+    assert churnflow(shipped, "score", "customers.csv", "-o", "notes.csv").returncode == 5
+    ship(shipped, 0.5)
+    command = ["git", "log", "--all", "--name-only", "--format="]
+    assert "notes.csv" in subprocess.run(command, cwd=shipped, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_place_where_no_list_can_be_written_is_named_before_the_work(shipped: Path) -> None:
     done = churnflow(shipped, "score", "customers.csv", "-o", "/proc/list.csv")
     assert done.returncode == 2
