@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
+from churnflow.adapters.git_reviewers import GitReviewers, GitWriters
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.packages import packages_sha256
 from churnflow.adapters.project_lock import ProjectLock
@@ -21,6 +22,7 @@ from churnflow.adapters.release_files import ReleaseFiles
 from churnflow.adapters.remembered_code import RememberedCode
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
+from churnflow.adapters.ssh_signatures import SshSignatures
 from churnflow.adapters.step_code import StepCode
 from churnflow.adapters.tracked_tables import TrackedTables
 from churnflow.domain.base import digest
@@ -110,6 +112,11 @@ class Project:
         return self.repository.state_dir / "serving"
 
     @property
+    def statements_dir(self) -> Path:
+        """Where statements lie that are to be signed elsewhere."""
+        return self.repository.state_dir / "statements"
+
+    @property
     def keys_path(self) -> Path:
         """Where the API keys of this project are, as digests."""
         return self.serving_dir / "keys.json"
@@ -176,6 +183,9 @@ class Project:
             workflow_sha256=self._workflow_sha256,
             release_change=self._release_change,
             keep_traceback=self.keep_traceback,
+            signatures=SshSignatures(),
+            reviewers=GitReviewers(self.repository),
+            writers=GitWriters(self.repository),
         )
 
     def lock(self, command: str) -> AbstractContextManager[None]:
@@ -213,6 +223,7 @@ class Project:
             workflow_sha256=digest(parsed.workflow),
             declared=parsed.workflow,
             started_at=now,
+            by=account(),
         )
 
     def keep_traceback(self, error: BaseException) -> str:

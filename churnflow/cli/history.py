@@ -11,6 +11,7 @@ from churnflow.cli.phases import run_data
 from churnflow.cli.places import lagging
 from churnflow.cli.screens import (
     View,
+    approvals_view,
     checks_view,
     commands_view,
     confidence_view,
@@ -146,6 +147,7 @@ def show(context: typer.Context, ref: RefArgument = "HEAD") -> Answer:
         if confidence is not None:
             views.append(confidence_view(title, confidence))
     views.extend(_step_view(record) for record in checkpoint.run.steps())
+    views.append(approvals_view(checkpoint.run))
     claims, standings = track_record(checkpoint.run, project.checkpoints)
     views.append(standings_view(standings))
     rows = [[item.name, item.codec, f"{item.size_bytes:,}", item.sha256[:16]] for item in checkpoint.artifacts]

@@ -78,6 +78,8 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
     match entry:
         case StepRecord():
             return _failure(entry, command), 7, (Next(command, "once the cause is gone"),)
+        case Approval(lacks=str(lacks)):
+            return _unfinished(item, lacks)
         case Approval():
             text = f"{entry.reviewer} rejected the approval {entry.name!r}: {'; '.join(entry.notes) or 'no notes'}"
             again = f"churnflow approve {item.name}"
@@ -86,6 +88,15 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
             return None, VERDICTS[entry.verdict], (Next(_first_command(entry), entry.next_action),)
         case Mark():
             return None, 0, (Next(command),)
+
+
+def _unfinished(item: Item, lacks: str) -> Ending:
+    """Return how a run ends at an approval that somebody gave, and that is not yet what is demanded."""
+    again = f"churnflow approve {item.name}"
+    signs = isinstance(item, ApprovalRequest) and item.grade != "unsigned"
+    hint = f"`{again}{' --key FILE' if signs else ''}` by whoever is missing"
+    failure = Failure(f"the approval {item.name!r} waits: it {lacks}", hint)
+    return failure, 4 if lacks.startswith("was rejected") else 3, (Next(again, lacks, "reviewer"),)
 
 
 def _failure(record: StepRecord, command: str) -> Failure:

@@ -192,11 +192,16 @@ def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
     return found + [f"the approval {name!r} {_approval_state(run, name)}" for name in stale]
 
 
-def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confidence, list[str], str]:
-    """Return the verdict, the confidence it rests on, its reasons, and the next action."""
+def verdict(
+    run: Run, gate: Gate, stale: Sequence[str], unproven: Sequence[str] = ()
+) -> tuple[Verdict, Confidence, list[str], str]:
+    """Return the verdict, the confidence it rests on, its reasons, and the next action.
+
+    stale: the approvals that are not given. unproven: why others do not count, though the records say that they do.
+    """
     final = final_confidence(run)
     confidence = final or build_confidence(run) or Confidence(score=0, because="nothing was measured")
-    reasons = blockers(run, gate, stale)
+    reasons = [*blockers(run, gate, stale), *unproven]
     rests_on = f"{'final' if final else 'build'} confidence {confidence.score}, band {_band(confidence.score, gate)}"
     lines = [f"{rests_on}: {confidence.because}", *reasons, *_settled(run)]
     decided: Verdict = "ship"
@@ -232,6 +237,8 @@ def _approval_state(run: Run, name: str) -> str:
     entry = run.latest(name)
     if not isinstance(entry, Approval):
         return "is missing"
+    if entry.lacks is not None:
+        return entry.lacks
     return "was refused" if not entry.passed else "is stale: what was approved has changed"
 
 

@@ -8,6 +8,8 @@ from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Decision
 from churnflow.domain.release import Release
 from churnflow.engine.ports import Ports
+from churnflow.engine.reviewers import trusted
+from churnflow.engine.verify_approvals import prove_approvals
 from churnflow.errors import IntegrityError, UsageError
 
 
@@ -44,6 +46,7 @@ def _run(run_id: str, ports: Ports) -> tuple[int, int]:
 def _hashed(checkpoints: Sequence[Checkpoint], ports: Ports) -> tuple[int, int]:
     """Return how many checkpoints and how many artifacts of theirs were found whole."""
     seen: set[str] = set()
+    lists = trusted(ports)
     for checkpoint in checkpoints:
         # Loading by tag also finds a moved or deleted tag, and a copy in the work tree that was edited by hand.
         ports.checkpoints.load(checkpoint.tag)
@@ -52,6 +55,7 @@ def _hashed(checkpoints: Sequence[Checkpoint], ports: Ports) -> tuple[int, int]:
             if artifact.sha256 not in seen:
                 ports.store.verify(artifact)
                 seen.add(artifact.sha256)
+        prove_approvals(checkpoint, lists, ports)
     return len(checkpoints), len(seen)
 
 
@@ -79,6 +83,7 @@ def verify_served(ports: Ports) -> Release | None:
         raise IntegrityError(
             message, hint="`churnflow log` lists what was released; `churnflow rollback REF` serves it"
         )
+    prove_approvals(made, trusted(ports), ports)
     return served
 
 
