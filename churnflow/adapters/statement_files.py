@@ -42,13 +42,10 @@ class StatementWriter:
             make_folder(self._folder)
         write_durably(path, message, mode=0o600)
         shown = shlex.quote(str(path))
-        what = f"the statement for {self._reviewer} is written to {path}; it is not signed yet"
-        how = f"read it, then `ssh-keygen -Y sign -n {namespace} -f KEY {shown}`"
-        raise WaitingError(
-            what,
-            hint=f"{how} where the key is, and `churnflow approve {self._approval} --signature {shown}.sig` here",
-            approval=self._approval,
-        )
+        what = f"the approval {self._approval!r} waits for the signature of {self._reviewer} over {path}"
+        how = f"`ssh-keygen -Y sign -n {namespace} -f KEY {path.name}` where the key is"
+        back = f"`churnflow approve {self._approval} --signature {shown}.sig` here"
+        raise WaitingError(what, hint=f"read it, {how}, then {back}", approval=self._approval)
 
 
 class ReturnedStatement:

@@ -92,10 +92,9 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
 
 def _unfinished(item: Item, lacks: str) -> Ending:
     """Return how a run ends at an approval that somebody gave, and that is not yet what is demanded."""
-    again = f"churnflow approve {item.name}"
     signs = isinstance(item, ApprovalRequest) and item.grade != "unsigned"
-    hint = f"`{again}{' --key FILE' if signs else ''}` by whoever is missing"
-    failure = Failure(f"the approval {item.name!r} waits: it {lacks}", hint)
+    again = f"churnflow approve {item.name}{' --key FILE' if signs else ''}"
+    failure = Failure(f"the approval {item.name!r} waits: it {lacks}", f"`{again}` by whoever is missing")
     return failure, 4 if lacks.startswith("was rejected") else 3, (Next(again, lacks, "reviewer"),)
 
 
@@ -122,7 +121,8 @@ def _following(phase: str, item: Item, wanted: Collection[str], until: str | Non
     command = f"churnflow {command_for(phase)}"
     match item:
         case ApprovalRequest():
-            return Next(f"churnflow approve {item.name}", "a person has to answer", "reviewer")
+            signs = " --key FILE" if item.grade != "unsigned" else ""
+            return Next(f"churnflow approve {item.name}{signs}", "a person has to answer", "reviewer")
         case Step() | CheckpointRequest() | Gate():
             stopped = f"stopped after {until!r} as asked" if until and phase in wanted else f"{item.name!r} comes next"
             return Next(command, stopped)

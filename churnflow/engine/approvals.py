@@ -29,6 +29,11 @@ class Standing:
     rejected: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
+    def grade(self, policy: Policy) -> Grade:
+        """Return the grade that the approvals have together."""
+        typed: list[Grade] = ["unsigned" for _ in self.typed if policy.grade == "unsigned"]
+        return reached([*self.grades.values(), *typed], policy)
+
     def lacks(self, policy: Policy, listed: ReviewerList | None) -> str | None:
         """Return what is missing to what a policy demands, None if nothing is."""
         if self.rejected:
@@ -44,7 +49,9 @@ class Standing:
         parts += self.refused
         if policy.grade != "unsigned" and listed is not None:
             could = [name for name in listed.holders(policy.role) if name not in self.grades]
-            parts.append(f"missing: {policy.approvers - len(given)} of {', '.join(could) or 'nobody who is listed'}")
+            parts.append(
+                f"missing: {policy.approvers - len(given)} more, of {', '.join(could) or 'nobody who is listed'}"
+            )
         return "; ".join(parts)
 
 
@@ -71,7 +78,7 @@ def collect(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) ->
     standing = standing_of(entry, scrutiny)
     lacks = standing.lacks(request.policy, lists[-1] if lists else None)
     passed = said.passed and lacks is None
-    grade = reached(list(standing.grades.values()), request.policy) if said.answer != "reject" else _own_grade(signed)
+    grade = standing.grade(request.policy) if said.passed else _own_grade(signed)
     return entry.model_copy(update={"passed": passed, "lacks": lacks if said.passed else None, "grade": grade})
 
 

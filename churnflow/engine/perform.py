@@ -77,11 +77,14 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
 
 def _waiting(brief: Brief) -> WaitingError:
     name = brief.request.name
-    message, hint = f"the approval {name!r} waits for a reviewer", "at a terminal, or with --answers FILE"
+    message = f"the approval {name!r} waits for a reviewer"
+    hint = f"`churnflow approve {name}` at a terminal, or with --answers FILE"
     if brief.policy.grade != "unsigned":
         message = f"the approval {name!r} waits: it needs {brief.policy.in_words()}"
-        hint = "with --key FILE signs it, with --statement writes what is to be signed elsewhere"
-    return WaitingError(message, hint=f"`churnflow approve {name}` {hint}", approval=name, questions=brief.questions)
+        hint = (
+            f"`churnflow approve {name} --key FILE` signs it; with --statement --reviewer NAME it is signed elsewhere"
+        )
+    return WaitingError(message, hint=hint, approval=name, questions=brief.questions)
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:

@@ -164,6 +164,7 @@ def newest(signed: Iterable[Signed]) -> dict[str, Signed]:
 
 
 def reached(grades: Sequence[Grade], policy: Policy) -> Grade:
-    """Return the highest grade that as many answers have as are demanded."""
-    enough = (grade for grade in reversed(GRADES) if sum(reaches(one, grade) for one in grades) >= policy.approvers)
-    return next(enough, "unsigned")
+    """Return the highest grade that as many answers have as are demanded, or all where these are fewer."""
+    enough = min(policy.approvers, len(grades))
+    found = (grade for grade in reversed(GRADES) if sum(reaches(one, grade) for one in grades) >= enough)
+    return next(found) if enough else "unsigned"
