@@ -15,11 +15,11 @@ from churnflow.cli.session import Session, session_of
 from churnflow.cli.signing import Signing
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
-from churnflow.domain.journal import IssueAnswer, Run, StepRecord
+from churnflow.domain.journal import Approval, IssueAnswer, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine, ledger
 from churnflow.engine.advance import answer
 from churnflow.engine.check import nearest
-from churnflow.engine.ports import Reviewer
+from churnflow.engine.ports import Ports, Reviewer
 from churnflow.engine.settle import settle
 from churnflow.errors import RefusedError, UsageError, WaitingError
 from churnflow.project import SystemClock
@@ -56,24 +56,30 @@ def approve(
     project = session.project()
     signing = Signing(key, signature, statement)
     with project.lock(f"churnflow approve {name}"):
-        signer = signing.signer(session, name, reviewer)
         who = signing.returned(session) or _reviewer(
             session, name, reviewer, tuple(notes or ()), answers, reject=reject
         )
-        ports = replace(project.ports(who, Silent()), signer=signer)
+        ports = replace(project.ports(who, Silent()), signer=signing.signer(session, name, reviewer))
         settle(ports)
-        run = answer(project.run(), name, ports)
-        stale = stale_items(run, ports)
-        failure, code, steps = ending(run, stale)
-        entry = run.latest(name)
-        passed = entry is not None and entry.passed
-        said = getattr(entry, "answer", "")
-        grade = getattr(entry, "grade", "unsigned")
-        view = lines_view(f"{name}: {said} by {getattr(entry, 'reviewer', '')}, grade {grade}")
-        keep = None if passed else failure
-        return Answer(
-            data=run_data(run, stale), view=view, code=0 if passed else code, next=steps, run=run.id, failure=keep
-        )
+        return _answered(answer(project.run(), name, ports), name, ports)
+
+
+def _answered(run: Run, name: str, ports: Ports) -> Answer:
+    """Say who answered, at which grade, and what is next; not 0 where the approval is not given by that."""
+    stale = stale_items(run, ports)
+    failure, code, steps = ending(run, stale)
+    entry = run.latest(name)
+    passed = entry is not None and entry.passed
+    said = entry if isinstance(entry, Approval) else None
+    view = lines_view(f"{name}: {said.answer} by {said.reviewer}, grade {said.grade}") if said else None
+    return Answer(
+        data=run_data(run, stale),
+        view=view,
+        code=0 if passed else code,
+        next=steps,
+        run=run.id,
+        failure=None if passed else failure,
+    )
 
 
 @issues_app.callback(invoke_without_command=True)

@@ -81,9 +81,7 @@ def _waiting(brief: Brief) -> WaitingError:
     hint = f"`churnflow approve {name}` at a terminal, or with --answers FILE"
     if brief.policy.grade != "unsigned":
         message = f"the approval {name!r} waits: it needs {brief.policy.in_words()}"
-        hint = (
-            f"`churnflow approve {name} --key FILE` signs it; with --statement --reviewer NAME it is signed elsewhere"
-        )
+        hint = f"`churnflow approve {name} --key FILE` signs it; --statement --reviewer NAME has it signed elsewhere"
     return WaitingError(message, hint=hint, approval=name, questions=brief.questions)
 
 
