@@ -267,6 +267,7 @@ class FakeReviewer:
     def __init__(self, answer: Answer | None = "approve", notes: tuple[str, ...] = ()) -> None:
         self.answer = answer
         self.notes = notes
+        self.name = "Ann"
         self.briefs: list[Brief] = []
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
@@ -280,7 +281,7 @@ class FakeReviewer:
             key=brief.subject,
             at=START,
             answer=self.answer,
-            reviewer="Ann",
+            reviewer=self.name,
             notes=self.notes,
             answers=dict.fromkeys(brief.questions, "yes"),
             how="prompt",

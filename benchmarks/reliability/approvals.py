@@ -147,8 +147,8 @@ class Agent:
     def subject(self) -> str:
         """Return the digest of what waits for approval now, as the program itself computes it."""
         probe = (
-            "from pathlib import Path; from churnflow.project import Project; from churnflow.engine.keys import subject;"
-            "run = Project.open(Path()).run();"
+            "from pathlib import Path; from churnflow.project import Project;"
+            "from churnflow.engine.keys import subject; run = Project.open(Path()).run();"
             "print(subject(run, next(item for item in run.declared.items() if item.name == 'release')))"
         )
         return self.run(sys.executable, "-c", probe).out.strip()

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import Field, JsonValue
 
-from churnflow.domain.base import Frozen, Moment, Name, Sha256, canonical_json, digest
+from churnflow.domain.base import Frozen, Moment, Name, Sha256, canonical_json
 
 Answer = Literal["approve", "approve-with-notes", "reject"]
 
@@ -90,11 +90,6 @@ class Signed(Frozen):
 
     statement: Statement
     signature: Signature
-
-    @property
-    def sha256(self) -> str:
-        """The digest by which one answer is told from another."""
-        return digest(self.statement)
 
 
 def reaches(grade: Grade, demanded: Grade) -> bool:

@@ -1,8 +1,8 @@
 """From answers to an approval to whether it is given: who approved, at which grade, and what is still missing."""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from churnflow.domain.approval import NAMESPACE, Grade, Policy, Signed, Statement, reaches
 from churnflow.domain.journal import Approval, Run
@@ -21,13 +21,14 @@ class Standing:
     """What the answers to an approval come to.
 
     grades: those of the signed approvals that count, by reviewer. typed: who approved it without a signature. rejected:
-    whose signed answer is a no. refused: why other signed answers do not count.
+    whose signed answer is a no. refused: why other signed answers do not count. roles: those of who approved signed.
     """
 
     grades: dict[str, Grade]
     typed: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def grade(self, policy: Policy) -> Grade:
         """Return the grade that the approvals have together."""
@@ -98,6 +99,7 @@ def standing_of(entry: Approval, scrutiny: Scrutiny) -> Standing:
         typed=_typed(entry) if entry.answer != "reject" else (),
         rejected=tuple(name for name in accepted if name not in yes),
         refused=tuple(refused),
+        roles={name: scrutiny.roles(one) for name, one in yes.items()},
     )
 
 
@@ -172,8 +174,8 @@ def _meets(floor: Policy, scrutiny: Scrutiny) -> bool:
     if not isinstance(entry, Approval) or not entry.passed or entry.key != subject(scrutiny.run, scrutiny.request):
         return False
     standing = standing_of(entry, scrutiny)
-    able = scrutiny.lists[-1].holders(floor.role)
-    grades = {name: grade for name, grade in standing.grades.items() if name in able}
+    able = (name for name, roles in standing.roles.items() if floor.role is None or floor.role in roles)
+    grades = {name: standing.grades[name] for name in able}
     return Standing(grades, rejected=standing.rejected).lacks(floor, None) is None
 
 

@@ -140,8 +140,8 @@ def _named_lists(ports: Ports) -> Sequence[tuple[str, str]]:
             head = ports.checkpoints.head(run_id)
         except ChurnflowError:  # `verify` names what is broken there
             continue
-        if head is not None:
-            found += [(head.tag, one.statement.reviewers) for entry in head.run.approvals() for one in entry.signed]
+        entries = head.run.approvals() if head else ()
+        found += [(head.tag, one.statement.reviewers) for entry in entries for one in entry.signed if head]
     return found
 
 
