@@ -5,7 +5,7 @@ import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +38,10 @@ _INSTALL: Final = "install OpenSSH 8.2 or newer from your system, for example: a
 class SshSignatures:
     """Checks signatures; without a program to do so it raises, and never takes one for good."""
 
-    def __init__(self, places: Sequence[Path] = SYSTEM_PLACES) -> None:
-        """Take the folders to look for ssh-keygen in."""
+    def __init__(self, places: Sequence[Path] = SYSTEM_PLACES, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Take the folders to look for ssh-keygen in, and how long it may take over a check."""
         self._places = tuple(places)
+        self._deadline_seconds = deadline_seconds
 
     @property
     def program(self) -> Path:
@@ -73,21 +74,21 @@ class SshSignatures:
         )
 
     def call(
-        self,
-        options: Sequence[str],
-        message: bytes,
-        environment: dict[str, str],
-        deadline: float | None = DEADLINE_SECONDS,
+        self, options: Sequence[str], message: bytes, environment: Mapping[str, str], *, patient: bool = False
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run ssh-keygen in an environment of its own. Raises ConflictError when it does not end in time."""
+        """Run ssh-keygen in an environment of its own; `patient` where it may ask a person.
+
+        Raises ConflictError when it does not end in time.
+        """
         program = str(self.program)
         clean = {"PATH": os.pathsep.join(map(str, SYSTEM_PLACES)), "LC_ALL": "C", **environment}
+        deadline = None if patient else self._deadline_seconds
         try:
             return subprocess.run(
                 [program, *options], input=message, env=clean, capture_output=True, timeout=deadline, check=False
             )
         except subprocess.TimeoutExpired as late:
-            what = f"{program} did not answer within {DEADLINE_SECONDS:.0f} s"
+            what = f"{program} did not answer within {self._deadline_seconds:g} s"
             raise ConflictError(what, hint="see what holds it, then run the same command again") from late
 
 
@@ -122,7 +123,7 @@ class KeySigner:
     def sign(self, message: bytes, namespace: str) -> str:
         """Return the signature over `message`. Raises RefusedError when ssh-keygen makes none."""
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        done = self._signatures.call(("-Y", "sign", "-f", str(self._key), "-n", namespace), message, kept, None)
+        done = self._signatures.call(("-Y", "sign", "-f", str(self._key), "-n", namespace), message, kept, patient=True)
         signature = done.stdout.decode(errors="replace")
         if done.returncode != 0 or not signature.startswith("-----BEGIN SSH SIGNATURE-----"):
             _refuse_too_old(done.stderr)
