@@ -41,11 +41,13 @@ def public_key_of(name: str) -> str:
 
 
 class FakeReviewers:
-    """The versions of the list of reviewers in a list."""
+    """The versions of the list of reviewers in a list; `before` says which tags came before which tips."""
 
     def __init__(self) -> None:
         self.versions: list[SignedList] = []
         self.seen: Pin | None = None
+        self.kept: list[str] = []
+        self.before: set[tuple[str, tuple[str, ...]]] = set()
 
     def history(self) -> Sequence[SignedList]:
         return tuple(self.versions)
@@ -55,6 +57,12 @@ class FakeReviewers:
             message = "the list was changed meanwhile"
             raise ConflictError(message, hint="look at it")
         self.versions.append(version)
+
+    def tips(self) -> Sequence[str]:
+        return tuple(self.kept)
+
+    def precedes(self, tag: str, tips: Sequence[str]) -> bool:
+        return (tag, tuple(tips)) in self.before
 
     def pinned(self) -> Pin | None:
         return self.seen

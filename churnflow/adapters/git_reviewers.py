@@ -1,5 +1,6 @@
 """The list of reviewers in git: one ref, a commit per version, which travels with a push; and what was seen of it."""
 
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Final
@@ -58,6 +59,23 @@ class GitReviewers:
             self._writer.move(REF, commit, before, f"reviewers: version {version.listed.number}")
         except GitFailure as failure:
             raise _moved() from failure
+
+    def tips(self) -> Sequence[str]:
+        """Return the id of the newest checkpoint of every run of the repository."""
+        listed = self._plumbing.line("for-each-ref", "--format=%(objectname)", ref_of(""))
+        return sorted(set(listed.splitlines()))
+
+    def precedes(self, tag: str, tips: Sequence[str]) -> bool:
+        """Tell whether the checkpoint called `tag` is one of `tips` or an ancestor of one.
+
+        Nothing that only says who follows whom is believed: no graft, and no index of commits.
+        """
+        found, *known = self._plumbing.read([f"refs/tags/{tag}^{{commit}}", *tips])
+        there = [one.oid for one in known if one is not None and one.kind == "commit"]
+        if found is None or not there:
+            return False
+        arguments = ("-c", "core.commitGraph=false", "rev-list", "--max-count=1", found.oid, "--not", *there)
+        return not self._plumbing.run(*arguments, env={"GIT_GRAFT_FILE": os.devnull})
 
     def pinned(self) -> Pin | None:
         """Return what was seen of the list here. Raises IntegrityError for a note that was altered."""

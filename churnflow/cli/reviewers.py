@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.ssh_signatures import KeySigner, SshSignatures, public_key
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.screens import View, lines_view, moment, table_view, together
+from churnflow.cli.screens import View, commands_view, lines_view, moment, table_view, together
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.watching import Silent
 from churnflow.domain.approval import Grade, Policy
@@ -167,7 +167,7 @@ def _answer(lists: Sequence[ReviewerList]) -> Answer:
         for one in listed.reviewers
     ]
     columns = ("name", "roles", "key", "since (UTC)", "expires", "also known as")
-    lines = lines_view(
+    lines = commands_view(
         f"version  {listed.number}, signed by {listed.by}",
         f"sha256   {listed.sha256}",
         f"first    {lists[0].sha256}, trusted on first use: compare it with those of your colleagues",

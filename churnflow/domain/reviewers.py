@@ -14,6 +14,8 @@ NAMESPACE: Final = "churnflow-reviewers"
 ADMIN: Final = "admin"
 MOST_REVIEWERS: Final = 1_000
 
+# Never anything else than hex: it stands on git's command line.
+ObjectId = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 # A public key as OpenSSH writes one, without its comment. DSA is left out; a certificate would trust a third party.
 PublicKey = Annotated[
     str,
@@ -58,7 +60,8 @@ class ReviewerList(Frozen):
 
     project: drawn for the first version, and the same in all. previous: the digest of the version before. by: the
     reviewer, of the role admin in the version before, who signed this one. floor: what at least one approval before a
-    gate has to meet, whatever a workflow says, so that no edit of a workflow takes people out of it.
+    gate has to meet, whatever a workflow says, so that no edit of a workflow takes people out of it. tips: the newest
+    checkpoint of each run when this version was made, as git's ids, so that what came before is known without a clock.
     """
 
     schema_: Literal["churnflow/reviewers@1"] = Field(default="churnflow/reviewers@1", alias="schema")
@@ -69,6 +72,7 @@ class ReviewerList(Frozen):
     by: Name
     floor: Policy = Policy(grade="signed")
     reviewers: tuple[ListedReviewer, ...] = Field(max_length=MOST_REVIEWERS)
+    tips: tuple[ObjectId, ...] = ()
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> "ReviewerList":

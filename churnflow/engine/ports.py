@@ -218,6 +218,12 @@ class ReviewerLists(Protocol):
     def append(self, version: SignedList) -> None:
         """Add a version, durably. Raises ConflictError if it does not follow the newest one."""
 
+    def tips(self) -> Sequence[str]:
+        """Return the id of the newest checkpoint of every run of the repository, as a list of today names them."""
+
+    def precedes(self, tag: str, tips: Sequence[str]) -> bool:
+        """Tell whether the checkpoint called `tag` is one of `tips` or came before one of them."""
+
     def pinned(self) -> Pin | None:
         """Return what was seen of the list here, None before it was first used."""
 

@@ -84,6 +84,7 @@ def _next(draft: Draft, before: ReviewerList | None, ports: Ports) -> ReviewerLi
             by=draft.reviewers[0].name if draft.reviewers else ADMIN,
             floor=draft.floor or (before.floor if before else Policy(grade="signed")),
             reviewers=draft.reviewers,
+            tips=tuple(ports.reviewers.tips()),
         )
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
@@ -143,6 +144,19 @@ def _named_lists(ports: Ports) -> Sequence[tuple[str, str]]:
         entries = head.run.approvals() if head else ()
         found += [(head.tag, one.statement.reviewers) for entry in entries for one in entry.signed if head]
     return found
+
+
+def floor_of(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> Policy:
+    """Return what the list demanded when the release of the checkpoint called `tag` was made, nothing before the first.
+
+    Each version names the checkpoints that stood before it, by ids that nobody can make again; a clock is not believed.
+    """
+    demanded = Policy()
+    for listed in lists:
+        if ports.reviewers.precedes(tag, listed.tips):
+            return demanded
+        demanded = listed.floor
+    return demanded
 
 
 def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:

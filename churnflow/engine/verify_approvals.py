@@ -13,7 +13,7 @@ from churnflow.engine.approvals import below, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
-from churnflow.engine.reviewers import trusted
+from churnflow.engine.reviewers import floor_of, trusted
 from churnflow.engine.scrutiny import Scrutiny
 from churnflow.errors import IntegrityError, UsageError
 
@@ -35,7 +35,8 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
         if not isinstance(decision, Decision) or decision.verdict != "ship":
             continue
         if makes or decision.key == gate_subject(run, gate):
-            _prove_shipped(checkpoint, gate, decision.at, lists, ports)
+            floor = floor_of(checkpoint.tag, lists, ports) if makes else _floor_at(decision.at, lists)
+            _prove_shipped(checkpoint, gate, floor, lists, ports)
 
 
 def prove_release(release: Release, ports: Ports) -> None:
@@ -66,7 +67,7 @@ def _false(request: ApprovalRequest, entry: Approval, scrutiny: Scrutiny) -> Ite
 
 
 def _prove_shipped(
-    checkpoint: Checkpoint, gate: Gate, at: datetime, lists: Sequence[ReviewerList], ports: Ports
+    checkpoint: Checkpoint, gate: Gate, floor: Policy, lists: Sequence[ReviewerList], ports: Ports
 ) -> None:
     run = checkpoint.run
     scrutinies = [Scrutiny(run, request, lists, ports, None) for request in approvals_before(run, gate)]
@@ -75,10 +76,13 @@ def _prove_shipped(
         entry = run.latest(scrutiny.request.name)
         if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
             found.append(f"the approval {scrutiny.request.name!r} is missing")
-    floors = [listed.floor for listed in lists if listed.at <= at]
-    found += below(floors[-1], scrutinies) if floors else []
-    for reason in found:
+    for reason in [*found, *below(floor, scrutinies)]:
         raise _broken(checkpoint, reason)
+
+
+def _floor_at(at: datetime, lists: Sequence[ReviewerList]) -> Policy:
+    """Return what the list demanded at a time: enough where nothing was released that could be served."""
+    return next((listed.floor for listed in reversed(lists) if listed.at <= at), Policy())
 
 
 def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:

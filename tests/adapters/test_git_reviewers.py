@@ -105,3 +105,19 @@ def test_a_configured_program_for_signatures_is_not_run_to_find_the_writers(work
     work.git("update-ref", "HEAD", work.hash("commit", text.encode()))
     assert "Ada" in GitWriters(open_repository(work.path))(RUN, None)
     assert not (work.path / "ran").exists()
+
+
+def test_what_stood_before_a_list_is_known_by_git_and_no_graft_adds_to_it(work: Work) -> None:
+    work.commit()
+    store = Store(work.path)
+    old, newest = store.save(), store.save()
+    lists = reviewers(work)
+    tips = lists.tips()
+    later = store.save()
+    assert [lists.precedes(one.tag, tips) for one in (old, newest, later)] == [True, True, False]
+    assert not lists.precedes(later.tag, [])
+    assert not lists.precedes("churnflow/gone/01-x", tips)
+    commit = work.git("rev-parse", f"refs/tags/{later.tag}^{{commit}}")
+    work.write(".git/info/grafts", f"{tips[0]} {commit}\n")
+    work.git("config", "core.commitGraph", "true")
+    assert not lists.precedes(later.tag, tips)

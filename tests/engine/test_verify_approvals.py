@@ -7,15 +7,15 @@ import pytest
 
 from churnflow.domain.approval import Policy
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.journal import Approval, Decision, Run
-from churnflow.domain.reviewers import NAMESPACE, SignedList
+from churnflow.domain.journal import Approval, Run
+from churnflow.domain.reviewers import NAMESPACE, ReviewerList, SignedList
 from churnflow.engine.advance import advance
 from churnflow.engine.rollback import plan_rollback
 from churnflow.engine.verify import verify_all, verify_one, verify_served
 from churnflow.errors import IntegrityError
 from tests.engine.signing import SIGNED, approve, forged, listed, reviewer, world
 from tests.fake_signing import FakeSigner
-from tests.fakes import World
+from tests.fakes import START, World
 
 
 def shipped(demand: str = SIGNED) -> World:
@@ -113,18 +113,53 @@ def test_a_gate_that_decided_about_an_earlier_state_does_not_count_for_a_later_c
     assert verify_one(later.tag, made.ports).checkpoints == 1
 
 
-def test_the_floor_of_the_list_of_that_time_is_followed() -> None:
+def unsigned_release() -> World:
+    """Return a world that has released what nobody signed, before anybody was listed."""
     made, run = world("questions: []")
     run = approve(made, run, None)
     run = advance(run, made.ports, phases=("build",))
     advance(run, made.ports, phases=("decision",))
-    decision = next(e for e in made.journal.current().entries if isinstance(e, Decision))  # type: ignore[union-attr]
-    listed(made, reviewer("ann"), floor=Policy(grade="signed"))
-    assert made.reviewers.versions[0].listed.at < decision.at
+    return made
+
+
+def test_a_release_from_before_the_first_list_is_held_to_no_floor() -> None:
+    made = unsigned_release()
+    made.reviewers.kept = ["a" * 40]
+    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("a" * 40,))}
+    listed(made, reviewer("ann"))
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_a_release_that_only_says_that_it_is_older_is_held_to_the_floor() -> None:
+    made = unsigned_release()
+    listed(made, reviewer("ann"))
+    first = made.reviewers.versions[0].listed
+    later = first.model_copy(update={"at": START + timedelta(days=365)})
+    made.reviewers.versions = [SignedList(listed=later, signature=signature(later))]
+    made.reviewers.seen = None
     with pytest.raises(IntegrityError, match="the list of reviewers demands"):
         verify_all(made.ports)
-    later = made.reviewers.versions[0].listed.model_copy(update={"at": decision.at + timedelta(days=1)})
-    made.reviewers.seen = None
-    signature = FakeSigner("chief").sign(later.text(), NAMESPACE)
-    made.reviewers.versions = [SignedList(listed=later, signature=signature)]
+
+
+def test_a_release_is_held_to_the_floor_of_its_time() -> None:
+    made = shipped()
+    made.reviewers.kept = ["b" * 40]
+    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("b" * 40,))}
+    listed(made, reviewer("ann"), floor=Policy(grade="signed", approvers=2))
     assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_a_gate_that_released_nothing_is_held_to_the_floor_at_its_time() -> None:
+    made = unsigned_release()
+    (chain,) = made.checkpoints.chains.values()
+    bare = [one.model_copy(update={"release": None, "parent": None}) for one in chain]
+    made.checkpoints.chains = {chain[0].run.id: bare}
+    made.pointer.served = []
+    assert verify_one(bare[-1].tag, made.ports).checkpoints == 1
+    listed(made, reviewer("ann"))
+    with pytest.raises(IntegrityError, match="the list of reviewers demands"):
+        verify_one(bare[-1].tag, made.ports)
+
+
+def signature(listing: ReviewerList) -> str:
+    return FakeSigner("chief").sign(listing.text(), NAMESPACE)
