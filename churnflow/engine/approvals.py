@@ -66,7 +66,8 @@ def collect(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) ->
     signed = _signed_now(run, request, said, ports)
     if not signed and request.policy == Policy() and not any(entry.signed for entry in earlier):
         return said
-    lists = trusted(ports) if signed or request.grade != "unsigned" else ()
+    by_key = bool(signed) or request.grade != "unsigned" or any(entry.signed for entry in earlier)
+    lists = trusted(ports) if by_key else ()
     scrutiny = Scrutiny(run, request, lists, ports, ports.clock.now())
     for one in signed:
         _refuse(one, scrutiny, earlier)

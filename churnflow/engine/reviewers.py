@@ -1,11 +1,14 @@
 """The list of reviewers, proved version by version; and its next version, signed by somebody whom it already trusts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.reviewers import ADMIN, NAMESPACE, ListedReviewer, Pin, ReviewerList, SignedList
 from churnflow.engine.claims import NEWEST
 from churnflow.engine.ports import Ports
@@ -120,30 +123,36 @@ def _follow_pin(lists: Sequence[ReviewerList], seen: Pin | None) -> None:
 
 
 def refuse_foreign(lists: Sequence[ReviewerList], ports: Ports) -> None:
-    """Raise IntegrityError where one of the NEWEST runs has an approval signed under a list that is none of `lists`.
+    """Raise IntegrityError where a record of the project has an approval signed under a list that is none of `lists`.
 
     So whoever takes away the list, and what was remembered of it, can not begin again with one of their own beside the
-    records of the project. What is remembered says the same, and is quicker to read.
+    records of the project. What is remembered says the same, and is quicker to read. Looked at is what is served, and
+    with a list also the NEWEST runs; without one, that would cost every gate of a project in which nobody signs.
     """
     if ports.reviewers.pinned() is not None:
         return
     known = {listed.sha256 for listed in lists}
-    for tag, reviewers in _named_lists(ports):
-        if reviewers not in known:
-            message = f"{tag} holds an approval under the list of reviewers {reviewers[:12]}, which is gone"
-            raise IntegrityError(message, hint=_RESTORE)
+    for checkpoint in _kept(ports, widely=bool(lists)):
+        for one in (one for entry in checkpoint.run.approvals() for one in entry.signed):
+            if one.statement.reviewers not in known:
+                gone = f"the list of reviewers {one.statement.reviewers[:12]}, which is gone"
+                message = f"{checkpoint.tag} holds an approval under {gone}"
+                raise IntegrityError(message, hint=_RESTORE)
 
 
-def _named_lists(ports: Ports) -> Sequence[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for run_id in list(ports.checkpoints.runs())[-NEWEST:]:
-        try:
-            head = ports.checkpoints.head(run_id)
-        except ChurnflowError:  # `verify` names what is broken there
-            continue
-        entries = head.run.approvals() if head else ()
-        found += [(head.tag, one.statement.reviewers) for entry in entries for one in entry.signed if head]
-    return found
+def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
+    """Yield the checkpoints to look at; `verify` names what is broken among them."""
+    served = ports.pointer.read()
+    looks: list[Callable[[], Checkpoint | None]] = []
+    if served is not None:
+        looks.append(partial(ports.checkpoints.load, served.checkpoint))
+    if widely:
+        newest = list(ports.checkpoints.runs())[-NEWEST:]
+        looks += [partial(ports.checkpoints.head, run_id) for run_id in newest]
+    for look in looks:
+        with suppress(ChurnflowError):
+            checkpoint = look()
+            yield from [checkpoint] if checkpoint else []
 
 
 def floor_of(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> Policy:

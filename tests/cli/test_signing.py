@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, Outcome, at_terminal, ended, journal
+from tests.cli.conftest import Cli, Outcome, at_terminal, churnflow, ended, journal, make_project
 from tests.keys import make_key, signature
 
 DEMAND = "    - approval: release\n      grade: signed\n      role: risk\n"
@@ -31,21 +32,37 @@ def add(cli: Cli, keys: Keys, name: str, *options: str, by: str = "ann") -> Outc
     return cli("reviewers", "add", name, "--key", f"{keys(name)}.pub", *options, "--sign-with", str(keys(by)))
 
 
-@pytest.fixture
-def waiting(project: Path, here: Cli, keys: Keys) -> Path:
-    """The project whose release waits for a signature; Ann, an admin, and Bo are listed for the role risk."""
-    path = project / "workflows" / "churn.yaml"
+@pytest.fixture(scope="module")
+def waiting_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project whose release waits for a signature, and the keys beside it; never to be changed."""
+    root = make_project(tmp_path_factory.mktemp("waiting") / "project")
+    path = root / "workflows" / "churn.yaml"
     path.write_text(path.read_text().replace("    - approval: release\n", DEMAND))
-    assert add(here, keys, "ann", "--role", "admin", "--role", "risk").code == 0
-    assert add(here, keys, "bo", "--role", "risk").code == 0
-    assert here("plan", "--answers", "answers.yaml").code == 0
+    ann = str(make_key(root.parent, "ann"))
+    bo = str(make_key(root.parent, "bo"))
+    listed = ("reviewers", "add", "--role", "risk", "--sign-with", ann)
+    assert churnflow(root, *listed, "ann", "--key", f"{ann}.pub", "--role", "admin").code == 0
+    assert churnflow(root, *listed, "bo", "--key", f"{bo}.pub").code == 0
+    assert churnflow(root, "plan", "--answers", "answers.yaml").code == 0
+    assert churnflow(root, "run").code == 3
+    return root.parent
+
+
+@pytest.fixture
+def waiting(project: Path, waiting_once: Path) -> Path:
+    """The project whose release waits for a signature; Ann, an admin, and Bo are listed for the role risk."""
+    shutil.rmtree(project)
+    shutil.copytree(waiting_once, project.parent, dirs_exist_ok=True)
+    return project
+
+
+def test_a_run_stops_where_a_signature_is_demanded_and_says_how_it_is_given(waiting: Path, here: Cli) -> None:
     outcome = here("run")
     assert outcome.code == 3
     assert outcome.error == [
         "error: the approval 'release' waits: it needs 1 approval of grade signed, in the role risk",
         "hint: `churnflow approve release --key FILE` signs it; --statement --reviewer NAME has it signed elsewhere",
     ]
-    return project
 
 
 def approve(cli: Cli, *options: str) -> Outcome:

@@ -9,7 +9,7 @@ from churnflow.domain.reviewers import NAMESPACE, Pin, ReviewerList, SignedList
 from churnflow.engine.advance import advance
 from churnflow.engine.reviewers import Draft, amend, trusted
 from churnflow.errors import IntegrityError, RefusedError, UsageError
-from tests.engine.signing import approve, listed, reviewer, world
+from tests.engine.signing import WORKFLOW, approve, listed, reviewer, world
 from tests.fake_signing import FakeSigner
 from tests.fakes import START, World
 
@@ -159,3 +159,16 @@ def test_a_clone_that_has_seen_nothing_yet_trusts_the_list_that_its_records_name
     assert made.reviewers.seen == Pin(
         first=trusted(made.ports)[0].sha256, number=1, newest=trusted(made.ports)[0].sha256
     )
+
+
+def test_without_the_list_and_the_note_of_it_what_is_served_still_tells() -> None:
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = advance(approve(made, run, "ann"), made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    made.reviewers.versions, made.reviewers.seen = [], None
+    later = made.begin(WORKFLOW.replace("DEMAND", "questions: []"), "261124-bbbb")
+    later = advance(later, made.ports, phases=("build",), until="train")
+    later = advance(approve(made, later, None), made.ports, phases=("build",))
+    with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+        advance(later, made.ports, phases=("decision",))
