@@ -265,9 +265,7 @@ class FakeReviewer:
     """Answers as told; None means that nobody is there."""
 
     def __init__(self, answer: Answer | None = "approve", notes: tuple[str, ...] = ()) -> None:
-        self.answer = answer
-        self.notes = notes
-        self.name = "Ann"
+        self.answer, self.notes, self.name = answer, notes, "Ann"
         self.briefs: list[Brief] = []
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
@@ -345,8 +343,7 @@ class World:
         self.signatures = FakeSignatures()
         self.reviewers = FakeReviewers()
         self.signer: FakeSigner | None = None
-        self.author = "Ann"
-        self.packages = "1" * 64
+        self.author, self.packages = "Ann", "1" * 64
         self.wrote: dict[str | None, Sequence[str]] = {}
         self.changes: dict[tuple[object, object], ReleaseChange] = {}
 
