@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
 from churnflow.adapters.durable import explained, make_folder, make_private, write_durably
+from churnflow.adapters.git_reviewers import GitReviewers, GitWriters
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.packages import packages_sha256
@@ -23,6 +24,7 @@ from churnflow.adapters.remembered_code import RememberedCode
 from churnflow.adapters.remotes_file import RemotesFile
 from churnflow.adapters.repository import Repository, open_repository
 from churnflow.adapters.source_files import SourceFiles
+from churnflow.adapters.ssh_signatures import SshSignatures
 from churnflow.adapters.step_code import StepCode
 from churnflow.adapters.tracked_tables import TrackedTables
 from churnflow.adapters.trusted_code import TrustedCode
@@ -114,6 +116,11 @@ class Project:
         return self.repository.state_dir / "serving"
 
     @property
+    def statements_dir(self) -> Path:
+        """Where statements lie that are to be signed elsewhere."""
+        return self.repository.state_dir / "statements"
+
+    @property
     def keys_path(self) -> Path:
         """Where the API keys of this project are, as digests."""
         return self.serving_dir / "keys.json"
@@ -201,6 +208,9 @@ class Project:
             release_change=self._release_change,
             keep_traceback=self.keep_traceback,
             pseudonym=self.pseudonym,
+            signatures=SshSignatures(),
+            reviewers=GitReviewers(self.repository),
+            writers=GitWriters(self.repository),
         )
 
     def lock(self, command: str, *, alone: bool = False) -> AbstractContextManager[None]:
@@ -244,6 +254,7 @@ class Project:
             workflow_sha256=digest(parsed.workflow),
             declared=parsed.workflow,
             started_at=now,
+            by=account(),
         )
 
     def keep_traceback(self, error: BaseException) -> str:

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from churnflow.domain.approval import Answer
 from churnflow.domain.base import canonical_json, digest
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Parent, Summary, summary_of
 from churnflow.domain.contract import Progress
 from churnflow.domain.evidence import Artifact
-from churnflow.domain.journal import Answer, Approval, Entry, ItemEntry, Run, StepRecord
+from churnflow.domain.journal import Approval, Entry, ItemEntry, Run, StepRecord
 from churnflow.domain.release import Change as ReleaseChange
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import Item
 from churnflow.engine.parse import Parsed, parse
 from churnflow.engine.ports import Brief, Change, Intent, Ports
 from churnflow.errors import ConflictError, IntegrityError, UsageError
+from tests.fake_signing import FakeReviewers, FakeSignatures, FakeSigner
 
 CODECS = ("json", "text", "release")
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -299,8 +301,7 @@ class FakeReviewer:
     """Answers as told; None means that nobody is there."""
 
     def __init__(self, answer: Answer | None = "approve", notes: tuple[str, ...] = ()) -> None:
-        self.answer = answer
-        self.notes = notes
+        self.answer, self.notes, self.name = answer, notes, "Ann"
         self.briefs: list[Brief] = []
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
@@ -314,7 +315,7 @@ class FakeReviewer:
             key=brief.subject,
             at=START,
             answer=self.answer,
-            reviewer="Ann",
+            reviewer=self.name,
             notes=self.notes,
             answers=dict.fromkeys(brief.questions, "yes"),
             how="prompt",
@@ -378,6 +379,11 @@ class World:
         self.listener = FakeListener()
         self.tracebacks: list[BaseException] = []
         self.workflow_sha256: str | None = None
+        self.signatures = FakeSignatures()
+        self.reviewers = FakeReviewers()
+        self.signer: FakeSigner | None = None
+        self.author, self.packages = "Ann", "1" * 64
+        self.wrote: dict[str | None, Sequence[str]] = {}
         self.changes: dict[tuple[object, object], ReleaseChange] = {}
 
     def step(self, name: str, function: Callable[..., object]) -> None:
@@ -405,12 +411,16 @@ class World:
             listener=self.listener,
             files=self.files,
             clock=FakeClock(),
-            author="Ann",
-            packages_sha256="1" * 64,
+            author=self.author,
+            packages_sha256=self.packages,
             workflow_sha256=lambda _: self.workflow_sha256,
             release_change=self.release_change,
             keep_traceback=self.keep_traceback,
             pseudonym=lambda text: f"p:{digest(text)[:32]}",
+            signatures=self.signatures,
+            reviewers=self.reviewers,
+            writers=lambda _, since: self.wrote.get(since, ()),
+            signer=self.signer,
         )
 
     def begin(self, text: str, run_id: str = "261123-aaaa") -> Run:

@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from churnflow.domain.approval import Answer
 from churnflow.domain.base import Frozen
-from churnflow.domain.journal import Answer, Approval
+from churnflow.domain.journal import Approval
 from churnflow.engine.ports import Brief
 from churnflow.errors import UsageError
 
@@ -81,9 +82,12 @@ class AnswersReviewer:
         return cls({name: Given(answer=answer, reviewer=reviewer, notes=notes)}, how)
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
-        """Return the answer that the file gives, None if none. Raises UsageError for an unanswered question."""
+        """Return the answer that the file gives, None if none. Raises UsageError for an unanswered question.
+
+        Where a signature is demanded, a yes without one is none.
+        """
         given = self._given.get(brief.request.name)
-        if given is None:
+        if given is None or (brief.only_signed and given.answer != "reject"):
             return None
         unanswered = [question for question in brief.questions if not given.answers.get(question, "").strip()]
         if unanswered and given.answer != "reject":

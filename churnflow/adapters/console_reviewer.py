@@ -13,9 +13,10 @@ from rich.text import Text
 
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.terminal import PlainConsole
+from churnflow.domain.approval import Answer, Policy
 from churnflow.domain.claims import in_words
 from churnflow.domain.evidence import Check, Finding, FindingState, Measure
-from churnflow.domain.journal import Answer, Approval, Decision, StepRecord
+from churnflow.domain.journal import Approval, Decision, StepRecord
 from churnflow.domain.ledger import weight
 from churnflow.domain.notes import MARKS
 from churnflow.engine.ports import Brief
@@ -35,15 +36,21 @@ class ConsoleReviewer:
         self._notes = tuple(notes)
         self._console = PlainConsole(file=sys.stderr, markup=False, highlight=False)
 
-    def review(self, brief: Brief, phase: str) -> Approval:
-        """Show the brief and ask. Raises WaitingError when the input ends before an answer."""
+    def review(self, brief: Brief, phase: str) -> Approval | None:
+        """Show the brief and ask. Raises WaitingError when the input ends before an answer.
+
+        Nothing is asked, and None returned, where a signature is demanded and none would be made.
+        """
+        if brief.only_signed:
+            return None
         began = monotonic()
         self._show(brief, phase)
         try:
             answers = {question: self._answer(question) for question in brief.questions}
             answer = self._choice()
             notes = self._notes or (() if answer == "approve" else self._note_lines())
-            reviewer = self._reviewer or self._required(f"  reviewer [{account()}]: ", default=account())
+            signer = brief.signs_as.name if brief.signs_as else None
+            reviewer = signer or self._reviewer or self._required(f"  reviewer [{account()}]: ", default=account())
         except EOFError:
             message = f"the input ended before the approval {brief.request.name!r} was answered; nothing is approved"
             raise WaitingError(message, hint=f"`churnflow approve {brief.request.name}` asks again") from None
@@ -64,7 +71,8 @@ class ConsoleReviewer:
     def _show(self, brief: Brief, phase: str) -> None:
         title = f"Approval: {brief.request.name}"
         risks = [f"risk, {kind}: {risk}" for kind, risk in brief.run.declared.risks.items()]
-        head = [brief.run.declared.task, f"run {brief.run.id}, digest of what is approved {brief.subject[:12]}", *risks]
+        about = f"run {brief.run.id}, digest of what is approved {brief.subject[:12]}"
+        head = [brief.run.declared.task, about, *_grade(brief), *risks]
         self._console.print(Panel(Text("\n".join(head)), title=title, title_align="left"))
         self._console.print(_steps(brief))
         for record in brief.run.steps():
@@ -137,6 +145,18 @@ def _lines(title: str, lines: Sequence[tuple[FindingState, str]]) -> Table:
     for state, text in lines:
         table.add_row(Text(state.upper(), STYLES[state]), Text(text))
     return table
+
+
+def _grade(brief: Brief) -> Iterator[str]:
+    """Yield what the answer will be worth, and under which list of reviewers."""
+    if brief.signs_as is None:
+        yield "grade unsigned: what is typed shows intent, and proves nobody"
+    else:
+        yield f"grade signed, as {brief.signs_as.name} ({brief.signs_as.fingerprint})"
+    if brief.policy != Policy():
+        yield f"needed: {brief.policy.in_words()}"
+    if brief.lists is not None:
+        yield f"list of reviewers {brief.lists[1][:12]}, first trusted {brief.lists[0][:12]}"
 
 
 def _steps(brief: Brief) -> Table:

@@ -89,9 +89,12 @@ class CommitWriter:
 
     def advance(self, run_id: str, new: str, old: str | None, tag: str) -> None:
         """Move the run's ref from `old` to `new`, durably: the commit point. Raises GitFailure if it moved."""
-        ref = ref_of(run_id)
+        self.move(ref_of(run_id), new, old, f"checkpoint: {tag}")
+
+    def move(self, ref: str, new: str, old: str | None, message: str) -> None:
+        """Move one of our commit refs from `old` to `new`, durably. Raises GitFailure if it moved."""
         expected = old or "0" * len(new)
-        self._update(ref, "--create-reflog", "-m", f"checkpoint: {tag}", ref, new, expected)
+        self._update(ref, "--create-reflog", "-m", message, ref, new, expected)
 
     def create_ref(self, ref: str, new: str) -> None:
         """Create a ref, durably. Raises GitFailure if it exists."""

@@ -1,6 +1,7 @@
 """The command with which people answer an approval."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,12 @@ from churnflow.cli.answer import Answer
 from churnflow.cli.phases import AnswersOption, run_data
 from churnflow.cli.screens import lines_view
 from churnflow.cli.session import Session, session_of
+from churnflow.cli.signing import Signing
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
+from churnflow.domain.journal import Approval, Run
 from churnflow.engine.advance import answer
-from churnflow.engine.ports import Reviewer
+from churnflow.engine.ports import Ports, Reviewer
 from churnflow.engine.settle import settle
 from churnflow.errors import WaitingError
 
@@ -32,27 +35,45 @@ def approve(
         list[str] | None, typer.Option("--notes", metavar="TEXT", help="A note; ! opens an issue, ? a condition.")
     ] = None,
     answers: AnswersOption = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Sign it with this SSH key, or .pub of an agent's.")
+    ] = None,
+    signature: Annotated[
+        Path | None, typer.Option("--signature", metavar="FILE.sig", help="Take a statement signed elsewhere.")
+    ] = None,
     *,
+    statement: Annotated[bool, typer.Option("--statement", help="Write what is to be signed elsewhere.")] = False,
     reject: Annotated[bool, typer.Option("--reject", help="Say no; this alone needs no terminal.")] = False,
 ) -> Answer:
     """Answer a waiting approval: see what is approved, what changed and what is open, then say yes or no."""
     session = session_of(context)
     project = session.project()
+    signing = Signing(key, signature, statement)
     with project.lock(f"churnflow approve {name}"):
-        who = _reviewer(session, name, reviewer, tuple(notes or ()), answers, reject=reject)
-        ports = project.ports(who, Silent())
-        settle(ports)
-        run = answer(project.run(), name, ports)
-        stale = stale_items(run, ports)
-        failure, code, steps = ending(run, stale)
-        entry = run.latest(name)
-        passed = entry is not None and entry.passed
-        said = getattr(entry, "answer", "")
-        view = lines_view(f"{name}: {said} by {getattr(entry, 'reviewer', '')}")
-        keep = None if passed else failure
-        return Answer(
-            data=run_data(run, stale), view=view, code=0 if passed else code, next=steps, run=run.id, failure=keep
+        who = signing.returned(session) or _reviewer(
+            session, name, reviewer, tuple(notes or ()), answers, reject=reject
         )
+        ports = replace(project.ports(who, Silent()), signer=signing.signer(session, name, reviewer))
+        settle(ports)
+        return _answered(answer(project.run(), name, ports), name, ports)
+
+
+def _answered(run: Run, name: str, ports: Ports) -> Answer:
+    """Say who answered, at which grade, and what is next; not 0 where the approval is not given by that."""
+    stale = stale_items(run, ports)
+    failure, code, steps = ending(run, stale)
+    entry = run.latest(name)
+    passed = entry is not None and entry.passed
+    said = entry if isinstance(entry, Approval) else None
+    view = lines_view(f"{name}: {said.answer} by {said.reviewer}, grade {said.grade}") if said else None
+    return Answer(
+        data=run_data(run, stale),
+        view=view,
+        code=0 if passed else code,
+        next=steps,
+        run=run.id,
+        failure=None if passed else failure,
+    )
 
 
 def _reviewer(

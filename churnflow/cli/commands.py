@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, Place]] = {
     "decide": Place("phases", "let the gate decide: ship (exit 0), fix (8) or rework (9)"),
     "run": Place("phases", "do all phases, until something waits or stops"),
     "approve": Place("approving", "answer an approval that waits"),
+    "reviewers": Place("reviewers", "who may approve, by which key and in which role"),
     "issues": Place("issues", "list, close or waive what was noticed"),
     "status": Place("history", "where the run stands, what is open, what is served"),
     "log": Place("history", "list the checkpoints"),

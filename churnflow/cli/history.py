@@ -11,6 +11,7 @@ from churnflow.cli.phases import run_data
 from churnflow.cli.places import lagging
 from churnflow.cli.screens import (
     View,
+    approvals_view,
     checks_view,
     commands_view,
     confidence_view,
@@ -174,6 +175,7 @@ def _record_views(project: Project, checkpoint: Checkpoint) -> list[View]:
         if confidence is not None:
             views.append(confidence_view(title, confidence))
     views.extend(_step_view(record) for record in checkpoint.run.steps())
+    views.append(approvals_view(checkpoint.run))
     return views
 
 

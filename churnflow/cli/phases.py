@@ -17,7 +17,7 @@ from churnflow.cli.session import Session, session_of
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import watch
 from churnflow.domain.base import digest
-from churnflow.domain.journal import Entry, ItemEntry, Mark, Run, StepRecord
+from churnflow.domain.journal import Approval, Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.engine.advance import advance, override
 from churnflow.engine.check import check
 from churnflow.engine.parse import Parsed, Problem, WorkflowError, parse_value
@@ -262,6 +262,7 @@ def run_data(current: Run, stale: Collection[str] = ()) -> dict[str, Any]:
                 "phase": phase,
                 "name": item.name,
                 "state": "stale" if item.name in stale else _state(entry),
+                **({"grade": entry.grade} if isinstance(entry, Approval) else {}),
                 "record": entry.model_dump(mode="json") if entry else None,
             }
         )

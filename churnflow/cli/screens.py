@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from churnflow.domain.approval import Answer
 from churnflow.domain.claims import Standing, in_words
 from churnflow.domain.evidence import Confidence, Measure
-from churnflow.domain.journal import Answer, Approval, Decision, ItemEntry, Mark, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.ledger import LedgerLine, answered, weight
 from churnflow.domain.rule import Rule
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item
@@ -165,6 +166,22 @@ def standings_view(standings: Sequence[Standing]) -> View:
     return table_view("Claims and what came true", ("author", "of all claims at hand"), rows)
 
 
+def approvals_view(run: Run) -> View:
+    """Return who approved what in a run, at which grade, and with which keys; nothing where nobody was asked."""
+    rows = [
+        [
+            entry.name,
+            "waits" if entry.lacks else SAID[entry.answer],
+            entry.grade,
+            approval_text(entry),
+            moment(entry.at),
+        ]
+        for entry in run.approvals()
+    ]
+    view = table_view("Approvals", ("name", "answer", "grade", "by", "at (UTC)"), rows)
+    return view if rows else together()
+
+
 def issues_view(lines: Sequence[LedgerLine]) -> View:
     """Return the ledger of issues."""
     rows = [[line.id, weight(line), line.state, line.text, _answers(line)] for line in lines]
@@ -224,8 +241,10 @@ def key_metrics(record: StepRecord, requirements: Collection[Rule], most: int) -
 
 
 def approval_text(entry: Approval) -> str:
-    """Return who answered an approval, how, and whether with notes."""
-    return f"{entry.reviewer} ({entry.how})" + (", with notes" if entry.notes else "")
+    """Return who answered an approval, how, at which grade, and whether with notes."""
+    others = [one.statement.reviewer for one in entry.signed if one.statement.reviewer != entry.reviewer]
+    who = ", ".join(dict.fromkeys((entry.reviewer, *others, *entry.others)))
+    return f"{who} ({entry.how}, {entry.grade})" + (", with notes" if entry.notes else "")
 
 
 def _is_done(item: Item, run: Run) -> bool:
@@ -246,7 +265,8 @@ def _row(phase: str, item: Item, run: Run, due: str | None) -> list[str]:
         case Mark():
             return [phase, item.name, "kept", "", "", f"at {moment(entry.at)} UTC"]
         case Approval():
-            return [phase, item.name, SAID[entry.answer], "", "", approval_text(entry)]
+            said = "waits" if entry.lacks else SAID[entry.answer]
+            return [phase, item.name, said, "", "", approval_text(entry)]
         case Decision():
             reasons = counted(len(entry.reasons), "reason")
             return [phase, item.name, entry.word, "", str(entry.confidence.score), reasons]

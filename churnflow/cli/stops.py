@@ -78,6 +78,8 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
     match entry:
         case StepRecord():
             return _failure(entry, command), 7, (Next(command, "once the cause is gone"),)
+        case Approval(lacks=str(lacks)):
+            return _unfinished(item, lacks)
         case Approval():
             text = f"{entry.reviewer} rejected the approval {entry.name!r}: {'; '.join(entry.notes) or 'no notes'}"
             again = f"churnflow approve {item.name}"
@@ -86,6 +88,14 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
             return None, VERDICTS[entry.verdict], (Next(_first_command(entry), entry.next_action),)
         case Mark():
             return None, 0, (Next(command),)
+
+
+def _unfinished(item: Item, lacks: str) -> Ending:
+    """Return how a run ends at an approval that somebody gave, and that is not yet what is demanded."""
+    signs = isinstance(item, ApprovalRequest) and item.grade != "unsigned"
+    again = f"churnflow approve {item.name}{' --key FILE' if signs else ''}"
+    failure = Failure(f"the approval {item.name!r} waits: it {lacks}", f"`{again}` by whoever is missing")
+    return failure, 4 if lacks.startswith("was rejected") else 3, (Next(again, lacks, "reviewer"),)
 
 
 def _failure(record: StepRecord, command: str) -> Failure:
@@ -111,7 +121,8 @@ def _following(phase: str, item: Item, wanted: Collection[str], until: str | Non
     command = f"churnflow {command_for(phase)}"
     match item:
         case ApprovalRequest():
-            return Next(f"churnflow approve {item.name}", "a person has to answer", "reviewer")
+            signs = " --key FILE" if item.grade != "unsigned" else ""
+            return Next(f"churnflow approve {item.name}{signs}", "a person has to answer", "reviewer")
         case Step() | CheckpointRequest() | Gate():
             stopped = f"stopped after {until!r} as asked" if until and phase in wanted else f"{item.name!r} comes next"
             return Next(command, stopped)

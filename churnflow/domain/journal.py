@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from churnflow.domain.approval import Answer, Grade, Signed
 from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256
 from churnflow.domain.evidence import Artifact, Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.notes import opened_by_notes
 from churnflow.domain.workflow import Workflow
 
 Verdict = Literal["ship", "fix", "rework"]
-Answer = Literal["approve", "approve-with-notes", "reject"]
 
 
 class Reuse(Frozen):
@@ -67,7 +67,8 @@ class Approval(Frozen):
     """A named reviewer's answer; `key` is the digest of what was approved.
 
     how: `prompt` (typed at a terminal), `answers file`, `scripted demo`. waited: seconds since the
-    entry before.
+    entry before. grade: what the answers to exactly this come to together. signed: those that were signed, the newest
+    of each reviewer. others: who had approved it unsigned before. lacks: what the workflow demands beyond that.
     """
 
     kind: Literal["approval"] = "approval"
@@ -82,6 +83,10 @@ class Approval(Frozen):
     notes: tuple[str, ...] = ()
     answers: dict[str, str] = {}
     how: str
+    grade: Grade = Field(default="unsigned", exclude_if=lambda grade: grade == "unsigned")
+    signed: tuple[Signed, ...] = Field(default=(), exclude_if=lambda signed: not signed)
+    others: tuple[str, ...] = Field(default=(), exclude_if=lambda others: not others)
+    lacks: str | None = Field(default=None, exclude_if=lambda lacks: lacks is None)
 
 
 class Decision(Frozen):
@@ -160,13 +165,14 @@ ItemEntry = StepRecord | Mark | Approval | Decision
 
 
 class Run(Frozen):
-    """One execution of a workflow: a journal that only grows."""
+    """One execution of a workflow: a journal that only grows. by: who began it, None where that is not known."""
 
     id: Name
     workflow_path: str
     workflow_sha256: Sha256
     declared: Workflow
     started_at: Moment
+    by: str | None = Field(default=None, exclude_if=lambda by: by is None)
     entries: tuple[Entry, ...] = ()
 
     def add(self, entry: Entry) -> "Run":
@@ -218,6 +224,14 @@ class Run(Frozen):
             elif isinstance(entry, Approval):
                 found.append(entry)
         return tuple(found)
+
+    def approvals(self) -> tuple[Approval, ...]:
+        """Return the newest answer to each approval, in the order of the workflow."""
+        return tuple(entry for entry in self.current() if isinstance(entry, Approval))
+
+    def answers_to(self, name: str, key: str) -> tuple[Approval, ...]:
+        """Return every answer to the approval called `name` about the state of that digest, oldest first."""
+        return tuple(e for e in self.entries if isinstance(e, Approval) and (e.name, e.key) == (name, key))
 
     def steps(self) -> tuple[StepRecord, ...]:
         """Return the newest record of each step, in the order of the workflow."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import Field, JsonValue, model_validator
 
+from churnflow.domain.approval import MOST_APPROVERS, Grade, Policy
 from churnflow.domain.base import Frozen, Name, Score
 from churnflow.domain.evidence import Severity
 from churnflow.domain.rule import Rule
@@ -33,10 +34,29 @@ class CheckpointRequest(Frozen):
 
 
 class ApprovalRequest(Frozen):
-    """A point at which a person has to agree, and what that person is asked."""
+    """A point at which people have to agree, what they are asked, and what their answer has to be worth.
+
+    grade: `unsigned`, `signed` or `signed+distinct`. approvers: how many have to approve. role: the role in the list of
+    reviewers that each of them has to have.
+    """
 
     name: Name = Field(alias="approval")
     questions: tuple[str, ...] = ()
+    grade: Grade = Field(default="unsigned", exclude_if=lambda grade: grade == "unsigned")
+    approvers: int = Field(default=1, ge=1, le=MOST_APPROVERS, exclude_if=lambda approvers: approvers == 1)
+    role: Name | None = Field(default=None, exclude_if=lambda role: role is None)
+
+    @model_validator(mode="after")
+    def _a_role_is_proved_by_a_key(self) -> "ApprovalRequest":
+        if self.role is not None and self.grade == "unsigned":
+            message = f"the role {self.role!r} can be proved by a signature alone: add grade: signed"
+            raise ValueError(message)
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """What is demanded, as one value."""
+        return Policy(grade=self.grade, approvers=self.approvers, role=self.role)
 
 
 class Words(Frozen):

@@ -206,11 +206,16 @@ def blockers(run: Run, gate: Gate, stale: Sequence[str]) -> list[str]:
     return found + [f"the approval {name!r} {_approval_state(run, name)}" for name in stale]
 
 
-def verdict(run: Run, gate: Gate, stale: Sequence[str]) -> tuple[Verdict, Confidence, list[str], str]:
-    """Return the verdict, the confidence it rests on, its reasons, and the next action."""
+def verdict(
+    run: Run, gate: Gate, stale: Sequence[str], unproven: Sequence[str] = ()
+) -> tuple[Verdict, Confidence, list[str], str]:
+    """Return the verdict, the confidence it rests on, its reasons, and the next action.
+
+    stale: the approvals that are not given. unproven: why others do not count, though the records say that they do.
+    """
     final = final_confidence(run)
     confidence = final or _before_review(run, gate, stale)
-    reasons = blockers(run, gate, stale)
+    reasons = [*blockers(run, gate, stale), *unproven]
     which = "final " if final else "" if gate.says else "build "
     rests_on = f"{which}confidence {confidence.score}, band {_band(confidence.score, gate)}"
     untold = [f"{name}: not enough to tell: {text}" for name, text in not_told(run).items()]
@@ -292,6 +297,8 @@ def _approval_state(run: Run, name: str) -> str:
     entry = run.latest(name)
     if not isinstance(entry, Approval):
         return "is missing"
+    if entry.lacks is not None:
+        return entry.lacks
     return "was refused" if not entry.passed else "is stale: what was approved has changed"
 
 

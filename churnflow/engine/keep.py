@@ -9,10 +9,11 @@ from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Approval, Decision, Mark, Run
 from churnflow.domain.ledger import as_of, open_issues, weight
 from churnflow.domain.release import LEVELS, Change, Release, next_version, version_number
+from churnflow.engine.approvals import gate_before, unproven
 from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
-from churnflow.errors import IntegrityError, UsageError
+from churnflow.errors import IntegrityError, RefusedError, UsageError
 
 # So many reasons of a new version are told.
 _TOLD: Final = 5
@@ -24,6 +25,7 @@ def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
     A checkpoint that a killed command had saved already is taken as it is. Returns the mark that the checkpoint holds.
     """
     run = run.before(mark.name)
+    _refuse_unproven(run, mark, ports)
     head = ports.checkpoints.head(run.id)
     saved = _saved_mark(head, run, mark)
     if head is not None and saved is not None:
@@ -32,6 +34,20 @@ def keep_checkpoint(run: Run, mark: Mark, ports: Ports) -> Mark:
     checkpoint = checkpoint.model_copy(update={"phase": mark.phase, "release": _release(run, mark, checkpoint, ports)})
     ports.checkpoints.save(checkpoint)
     return _settled(checkpoint, mark, ports)
+
+
+def _refuse_unproven(run: Run, mark: Mark, ports: Ports) -> None:
+    """Prove the approvals once more before a checkpoint makes a release: a decision is only a line of the journal.
+
+    Raises RefusedError for the first that does not count.
+    """
+    gate = gate_before(run, mark.name)
+    decision = run.latest(gate.name) if gate else None
+    if gate is None or not isinstance(decision, Decision) or decision.verdict != "ship":
+        return
+    for reason in unproven(run, gate, ports):
+        message = f"the gate {gate.name!r} is recorded as {decision.verdict}, but {reason}"
+        raise RefusedError(message, hint="`churnflow status` shows the approvals; have it approved, then decide again")
 
 
 def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Sequence[str] = ()) -> Checkpoint:

@@ -88,7 +88,9 @@ def _essence(entry: ItemEntry) -> object:
         case StepRecord():
             return entry.model_dump(mode="json", exclude={"at", "seconds", "reused"})
         case Approval():
-            return [entry.kind, entry.name, entry.key, entry.answer, entry.reviewer, entry.notes]
+            nonces = [one.statement.nonce for one in entry.signed]
+            said = [entry.kind, entry.name, entry.key, entry.answer, entry.reviewer, entry.notes]
+            return [*said, nonces] if nonces else said
         case Decision():
             return [entry.kind, entry.name, entry.key, entry.verdict]
         case Mark():

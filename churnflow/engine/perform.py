@@ -15,6 +15,7 @@ from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse,
 from churnflow.domain.ledger import as_of, open_issues
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
+from churnflow.engine.approvals import briefed, collect, unproven
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
 from churnflow.engine.check import nearest
 from churnflow.engine.claims import past_runs, track_record
@@ -52,7 +53,7 @@ def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
 
     Only what stands before the item counts: entries of later items are of an earlier pass.
     """
-    last = run.latest(item.name)
+    last, whole = run.latest(item.name), run
     run = run.before(item.name)
     match item:
         case Step():
@@ -61,7 +62,7 @@ def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
         case CheckpointRequest():
             return _checkpoint(phase, item, run, ports)
         case ApprovalRequest():
-            return ask(phase, item, run, ports)
+            return ask(phase, item, whole, ports)
         case Gate():
             return _decision(phase, item, run, ports)
         case _ as never:
@@ -69,18 +70,29 @@ def perform(phase: str, item: Item, run: Run, ports: Ports) -> ItemEntry:
 
 
 def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approval:
-    """Put an approval to the reviewer. Raises WaitingError when nobody can answer here and now."""
-    run = run.before(request.name)
+    """Put an approval to the reviewer; earlier answers to the same stay beside it where several are demanded.
+
+    Raises WaitingError when nobody can answer here and now, RefusedError for a signed answer that does not count.
+    """
+    whole, run = run, run.before(request.name)
     brief = _brief(request, run, ports)
     answer = ports.reviewer.review(brief, phase)
-    if answer is None:
-        message = f"the approval {request.name!r} waits for a reviewer"
-        hint = f"`churnflow approve {request.name}` at a terminal, or with --answers FILE"
-        raise WaitingError(message, hint=hint, approval=request.name, questions=brief.questions)
+    if answer is None or (brief.only_signed and answer.answer != "reject" and not answer.signed):
+        raise _waiting(brief)
     since = run.entries[-1].at if run.entries else run.started_at
     notes = tuple(line.strip() for note in answer.notes for line in note.splitlines() if line.strip())
     waited = max(answer.waited, (answer.at - since).total_seconds())
-    return answer.model_copy(update={"waited": waited, "notes": notes})
+    return collect(whole, request, answer.model_copy(update={"waited": waited, "notes": notes}), ports)
+
+
+def _waiting(brief: Brief) -> WaitingError:
+    name = brief.request.name
+    message = f"the approval {name!r} waits for a reviewer"
+    hint = f"`churnflow approve {name}` at a terminal, or with --answers FILE"
+    if brief.policy.grade != "unsigned":
+        message = f"the approval {name!r} waits: it needs {brief.policy.in_words()}"
+        hint = f"`churnflow approve {name} --key FILE` signs it; --statement --reviewer NAME has it signed elsewhere"
+    return WaitingError(message, hint=hint, approval=name, questions=brief.questions)
 
 
 def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
@@ -88,6 +100,7 @@ def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
     previous = ports.checkpoints.head(run.id) if any(isinstance(entry, Mark) for entry in run.entries) else None
     changes = ports.checkpoints.changes(previous) if previous else ()
     asked = tuple(line.claim for record in run.steps() for line in record.findings if line.state == "ask")
+    lists, listed = briefed(request, ports)
     return Brief(
         request=request,
         run=run,
@@ -99,6 +112,9 @@ def _brief(request: ApprovalRequest, run: Run, ports: Ports) -> Brief:
         standings=track_record(run, ports.checkpoints)[1],
         scores=_scores(run, ports),
         outlook=_outlook(request, run, ports),
+        policy=request.policy,
+        signs_as=ports.signer.signs_as(listed) if ports.signer and listed else None,
+        lists=lists,
     )
 
 
@@ -143,7 +159,7 @@ def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | No
     run = as_of(run, ports.clock.now())
     asked = [request for request in approvals_before(run, gate) if request.name != approved]
     stale = [request.name for request in asked if not _given(run, request, ports)]
-    decided, confidence, reasons, action = verdict(run, gate, stale)
+    decided, confidence, reasons, action = verdict(run, gate, stale, unproven(run, gate, ports, approved))
     return Decision(
         name=gate.name,
         phase=phase,

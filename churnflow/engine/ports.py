@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from churnflow.domain.approval import Policy
 from churnflow.domain.base import Frozen
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary
 from churnflow.domain.claims import Standing
@@ -15,6 +16,7 @@ from churnflow.domain.journal import Approval, Decision, Entry, ItemEntry, Run, 
 from churnflow.domain.ledger import LedgerLine
 from churnflow.domain.release import Change as ReleaseChange
 from churnflow.domain.release import Release
+from churnflow.domain.reviewers import ListedReviewer, Pin, ReviewerList, SignedList
 from churnflow.domain.workflow import ApprovalRequest, Item
 
 
@@ -179,7 +181,9 @@ class Brief:
 
     questions: those of the workflow, then those that the review's checklist leaves to a person. standings: how far each
     author of a score could be believed so far. scores: the initial, build and final confidence, as far as there are
-    any. outlook: what the next gate would decide were this approved; None while a step comes before it.
+    any. outlook: what the next gate would decide were this approved; None while a step comes before it. policy: what
+    the answer has to be worth. signs_as: the listed reviewer whose key signs it, None where it stays unsigned. lists:
+    the digests of the first and the present list of reviewers, None where nobody is listed.
     """
 
     request: ApprovalRequest
@@ -192,6 +196,14 @@ class Brief:
     standings: tuple[Standing, ...] = ()
     scores: Mapping[str, Confidence] = field(default_factory=dict)
     outlook: Decision | None = None
+    policy: Policy = field(default_factory=Policy)
+    signs_as: ListedReviewer | None = None
+    lists: tuple[str, str] | None = None
+
+    @property
+    def only_signed(self) -> bool:
+        """Whether a yes needs a signature that is not given here, so that only a no can be taken."""
+        return self.policy.grade != "unsigned" and self.signs_as is None
 
 
 class Reviewer(Protocol):
@@ -199,6 +211,51 @@ class Reviewer(Protocol):
 
     def review(self, brief: Brief, phase: str) -> Approval | None:
         """Return the answer, None when nobody can be asked here and now."""
+
+
+class Signatures(Protocol):
+    """Checks SSH signatures with a program that nothing in the repository can replace."""
+
+    def verify(self, message: bytes, signature: str, namespace: str, keys: Sequence[str]) -> bool:
+        """Tell whether one of the public `keys` has signed exactly `message` for that namespace.
+
+        Raises UsageError where that can not be found out: what was not checked never counts as checked.
+        """
+
+
+class Signer(Protocol):
+    """Signs on behalf of one listed reviewer."""
+
+    def signs_as(self, listed: ReviewerList) -> ListedReviewer:
+        """Return who that is. Raises RefusedError for somebody who is not listed."""
+
+    def sign(self, message: bytes, namespace: str) -> str:
+        """Return the signature over `message`. Raises WaitingError where it is to be made elsewhere."""
+
+
+class ReviewerLists(Protocol):
+    """The versions of the list of reviewers, kept outside of the work tree, and what was seen of them here."""
+
+    def history(self) -> Sequence[SignedList]:
+        """Return every version, oldest first, none before the first; whether they are true is for the engine to say.
+
+        Raises IntegrityError for what is no list.
+        """
+
+    def append(self, version: SignedList) -> None:
+        """Add a version, durably. Raises ConflictError if it does not follow the newest one."""
+
+    def tips(self) -> Sequence[str]:
+        """Return the id of the newest checkpoint of every run of the repository, as a list of today names them."""
+
+    def precedes(self, tag: str, tips: Sequence[str]) -> bool:
+        """Tell whether the checkpoint called `tag` is one of `tips` or came before one of them."""
+
+    def pinned(self) -> Pin | None:
+        """Return what was seen of the list here, None before it was first used."""
+
+    def pin(self, pin: Pin) -> None:
+        """Remember durably what was seen."""
 
 
 class StepCatalog(Protocol):
@@ -263,7 +320,9 @@ class Ports:
     author: who runs this, as scores name who claimed them. workflow_sha256: the digest of the workflow in a file as it
     is now, None where there is none that can be read. release_change: what the second of two release bundles changes
     beside the first; it raises IntegrityError when one of them is missing or altered. pseudonym: what stands for an
-    identifier of a person in everything that steps make.
+    identifier of a person in everything that steps make. writers: the names and addresses of the authors and committers
+    of a run's checkpoints and of the code that came after a tag, of all code for None. signer: who signs what is
+    answered now, None where it stays unsigned.
     """
 
     store: ArtifactStore
@@ -281,3 +340,7 @@ class Ports:
     release_change: Callable[[Artifact, Artifact], ReleaseChange]
     keep_traceback: Callable[[BaseException], str]
     pseudonym: Callable[[str], str]
+    signatures: Signatures
+    reviewers: ReviewerLists
+    writers: Callable[[str, str | None], Sequence[str]]
+    signer: Signer | None = None

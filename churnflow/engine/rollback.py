@@ -9,6 +9,7 @@ from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
 from churnflow.engine.keep import compose, serve_release, source_files
 from churnflow.engine.ports import Change, Intent, Ports
+from churnflow.engine.verify_approvals import prove_release
 from churnflow.errors import UsageError
 
 
@@ -50,6 +51,8 @@ def plan_rollback(tag: str, ports: Ports) -> Plan:
     Raises IntegrityError when something it needs is missing or altered, ConflictError when something stands in the way.
     """
     target = ports.checkpoints.load(tag)
+    if target.release is not None:
+        prove_release(target.release, ports)
     for artifact in _needed(target):
         ports.store.verify(artifact)
     changes = tuple(ports.checkpoints.changes(target))

@@ -13,6 +13,7 @@ from churnflow.domain.ledger import as_of
 from churnflow.domain.release import Release
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
+from churnflow.engine.verify_approvals import check_signatures, prove_release
 from churnflow.errors import ChurnflowError, IntegrityError, UsageError
 
 FORGED: Final = "compare with another clone; `churnflow log` lists what there is, `churnflow rollback REF` goes back"
@@ -228,6 +229,7 @@ OF_ONE: Final[dict[str, Link]] = {
     "workflow": check_workflows,
     "artifact": check_artifacts,
     "approval": check_approvals,
+    "signature": check_signatures,
     "release": check_releases,
 }
 
@@ -250,6 +252,7 @@ def verify_served(ports: Ports) -> Release | None:
     if not _was_released(served, ports):
         message = f"what is served ({served.version}) is not what {served.checkpoint} released"
         raise IntegrityError(message, hint=POINTER)
+    prove_release(served, ports)
     return served
 
 

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
+from churnflow.domain.approval import Grade, Signed
 from churnflow.domain.base import stamp
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact, Check, Confidence, Measure
@@ -14,6 +16,11 @@ from churnflow.reporting.wording import code, counted, flat, measured, plain, se
 
 SHORT = 12
 FEWEST_FOLDED = 3
+GRADES: Final[Mapping[Grade, str]] = {
+    "unsigned": "typed or read from a file: intent only",
+    "signed": "by a listed reviewer's key",
+    "signed+distinct": "by a listed reviewer's key, who wrote none of the run and none of the code",
+}
 STALE = "**stale: what it was about has changed since**"
 
 
@@ -60,6 +67,10 @@ def approval(entry: Approval, noted: Sequence[LedgerLine], document: ReportInput
     yield ""
     yield f"- **Reviewer:** {plain(entry.reviewer)} ({plain(entry.how)}{waited})"
     yield f"- **Answer:** {trail.ANSWERS[entry.answer]}, {stamp(entry.at)}{stale}"
+    yield f"- **Grade:** {entry.grade} ({GRADES[entry.grade]})"
+    if entry.lacks is not None:
+        yield f"- **Not given yet:** it {plain(entry.lacks)}"
+    yield from (f"  - {signature(one)}" for one in entry.signed)
     yield f"- **What was approved:** sha256 {code(entry.key[:SHORT])}"
     notes = [plain(note) for note in entry.notes if flat(note)]
     yield f"- **Notes:**{'' if notes else ' none'}"
@@ -72,11 +83,18 @@ def approval(entry: Approval, noted: Sequence[LedgerLine], document: ReportInput
     yield ""
 
 
+def signature(one: Signed) -> str:
+    """Return one signed answer: whose, in which role, when, and under which list of reviewers."""
+    said = one.statement
+    listed = f"list of reviewers {code(said.reviewers[:SHORT])}"
+    return f"{plain(said.reviewer)} as {plain(said.role)}: {trail.ANSWERS[said.answer]}, {stamp(said.at)}, {listed}"
+
+
 def checkpoint(mark: Mark, document: ReportInput) -> Iterator[str]:
     """Write a checkpoint at the place where it was made."""
     kept = _kept(mark, document)
     answers = document.run.approvals_for(mark)
-    people = ", ".join(f"{plain(answer.reviewer)} ({plain(answer.how)})" for answer in answers)
+    people = ", ".join(f"{plain(answer.reviewer)} ({plain(answer.how)}, {answer.grade})" for answer in answers)
     notes = "; ".join(plain(note) for answer in answers for note in answer.notes)
     stale = f"; {STALE}" if mark.name in document.stale else ""
     yield f"### Checkpoint: {plain(mark.name)}"

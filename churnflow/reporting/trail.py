@@ -44,7 +44,7 @@ def _outcome(entry: Answered) -> str:
             return f"{state}, confidence {entry.confidence.score}"
         case Approval():
             notes = "; ".join(map(plain, entry.notes)) or "no notes"
-            return f"{ANSWERS[entry.answer]} by {plain(entry.reviewer)} ({plain(entry.how)}): {notes}"
+            return f"{ANSWERS[entry.answer]} by {plain(entry.reviewer)} ({plain(entry.how)}, {entry.grade}): {notes}"
         case Decision():
             return f"{entry.word} with a confidence of {entry.confidence.score}: {'; '.join(map(plain, entry.reasons))}"
         case _ as never:

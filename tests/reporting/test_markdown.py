@@ -88,7 +88,7 @@ def test_a_rejection_that_only_a_checkpoint_still_holds_stands_before_the_later_
     asked = begun(scope(), refused, mark("planned", 3))
     run = begun(scope(), approval("plan", 4), mark("planned", 5))
     text = markdown(document(run, [kept(1, asked), kept(2, run)]))
-    assert "- **Before, 2026-03-02 09:02:00 UTC:** rejected by Bo (prompt): no owner" in section(
+    assert "- **Before, 2026-03-02 09:02:00 UTC:** rejected by Bo (prompt, unsigned): no owner" in section(
         text, "### Approval: plan"
     )
     assert "- **Before, 2026-03-02 09:03:00 UTC:** kept" not in section(text, "### Approval: plan")
@@ -165,7 +165,7 @@ def test_a_requirement_says_whether_its_interval_reaches_across_the_limit(auc: f
 def test_a_checkpoint_names_only_the_reviewer_who_was_asked_since_the_one_before() -> None:
     run = built()
     text = markdown(document(run, [kept(1, begun(*run.entries[:3])), kept(2, run)]))
-    assert "- **Reviewer:** Ann (prompt)" in section(text, "### Checkpoint: planned")
+    assert "- **Reviewer:** Ann (prompt, unsigned)" in section(text, "### Checkpoint: planned")
     assert "- **Reviewer:** none was asked since the checkpoint before" in section(text, "### Checkpoint: built")
 
 

@@ -1,0 +1,244 @@
+"""From answers to an approval to whether it is given: who approved, at which grade, and what is still missing."""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from churnflow.domain.approval import NAMESPACE, Grade, Policy, Signed, Statement, reaches
+from churnflow.domain.journal import Approval, Run
+from churnflow.domain.reviewers import ReviewerList
+from churnflow.domain.workflow import ApprovalRequest, Gate, Item, Workflow
+from churnflow.engine.judge import approvals_before
+from churnflow.engine.keys import subject
+from churnflow.engine.ports import Ports
+from churnflow.engine.reviewers import conflict_unless_listed, pin, refuse_foreign, trusted
+from churnflow.engine.scrutiny import FORGED, Scrutiny, bound, made_at, newest, reached, writers
+from churnflow.errors import IntegrityError, RefusedError
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the answers to an approval come to.
+
+    grades: those of the signed approvals that count, by reviewer. typed: who approved it without a signature. rejected:
+    whose signed answer is a no. refused: why other signed answers do not count. roles: those of who approved signed.
+    """
+
+    grades: dict[str, Grade]
+    typed: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def grade(self, policy: Policy) -> Grade:
+        """Return the grade that the approvals have together."""
+        typed: list[Grade] = ["unsigned" for _ in self.typed if policy.grade == "unsigned"]
+        return reached([*self.grades.values(), *typed], policy)
+
+    def lacks(self, policy: Policy, listed: ReviewerList | None) -> str | None:
+        """Return what is missing to what a policy demands, None if nothing is."""
+        if self.rejected:
+            return f"was rejected by {', '.join(self.rejected)}"
+        given = [name for name, grade in self.grades.items() if reaches(grade, policy.grade)]
+        if policy.grade == "unsigned":
+            given += [name for name in self.typed if name not in given]
+        if len(given) >= policy.approvers:
+            return None
+        so_far = f"given by {', '.join(given)}" if given else "given by nobody"
+        parts = [f"needs {policy.in_words()}; {so_far}"]
+        parts += [f"not distinct: {name} wrote part of it" for name in self.grades if name not in given]
+        parts += self.refused
+        if policy.grade != "unsigned" and listed is not None:
+            could = [name for name in listed.holders(policy.role) if name not in self.grades]
+            parts.append(
+                f"missing: {policy.approvers - len(given)} more, of {', '.join(could) or 'nobody who is listed'}"
+            )
+        return "; ".join(parts)
+
+
+def collect(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) -> Approval:
+    """Return the record of an answer together with the earlier ones that still count.
+
+    run: with the earlier answers to `request`. Raises RefusedError for a signed answer that does not count,
+    IntegrityError for one with a signature that is not over it.
+    """
+    earlier = run.answers_to(request.name, said.key)
+    signed = _signed_now(run, request, said, ports)
+    if not signed and request.policy == Policy() and not any(entry.signed for entry in earlier):
+        return said
+    by_key = bool(signed) or request.grade != "unsigned" or any(entry.signed for entry in earlier)
+    lists = trusted(ports) if by_key else ()
+    scrutiny = Scrutiny(run, request, lists, ports, ports.clock.now())
+    for one in signed:
+        _refuse(one, scrutiny, earlier)
+    pin(lists, ports)
+    kept = tuple(newest((*(one for entry in earlier for one in entry.signed), *signed)).values())
+    last = earlier[-1] if earlier and earlier[-1].answer != "reject" else None
+    others = _typed(last) if last else ()
+    signer = {"reviewer": signed[0].statement.reviewer} if signed else {}
+    entry = said.model_copy(update={"signed": kept, "others": () if said.answer == "reject" else others, **signer})
+    standing = standing_of(entry, scrutiny)
+    lacks = standing.lacks(request.policy, lists[-1] if lists else None)
+    passed = said.passed and lacks is None
+    grade = standing.grade(request.policy) if said.passed else _own_grade(signed)
+    return entry.model_copy(update={"passed": passed, "lacks": lacks if said.passed else None, "grade": grade})
+
+
+def standing_of(entry: Approval, scrutiny: Scrutiny) -> Standing:
+    """Return what the answers that a record holds come to, each signature proved anew."""
+    accepted: dict[str, Signed] = {}
+    refused: list[str] = []
+    for one in newest(_all_signed(entry, scrutiny.run)).values():
+        reason = scrutiny.refusal(one)
+        if reason is None:
+            accepted[one.statement.reviewer] = one
+        else:
+            refused.append(f"the answer of {one.statement.reviewer} does not count: {reason}")
+    yes = {name: one for name, one in accepted.items() if one.statement.answer != "reject"}
+    return Standing(
+        grades={name: scrutiny.grade(one) for name, one in yes.items()},
+        typed=_typed(entry) if entry.answer != "reject" else (),
+        rejected=tuple(name for name in accepted if name not in yes),
+        refused=tuple(refused),
+        roles={name: scrutiny.roles(one) for name, one in yes.items()},
+    )
+
+
+def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list[str]:
+    """Return what keeps a gate from counting the approvals before it, each proved from the records as they are now.
+
+    but: an approval that counts as given. Raises IntegrityError for a list of reviewers that can not be trusted.
+    """
+    asked = [request for request in approvals_before(run, gate) if request.name != but]
+    if not (asked or releases(run.declared)):
+        return []
+    lists = trusted(ports)
+    refuse_foreign(lists, ports)
+    pin(lists, ports)
+    now, decider = ports.clock.now(), frozenset({ports.author})
+    scrutinies = [Scrutiny(run, request, lists, ports, now, decider) for request in asked]
+    found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
+    floor = lists[-1].floor if lists and but is None else Policy()
+    return [*found, *below(floor, scrutinies)]
+
+
+def lacking(scrutiny: Scrutiny) -> Iterator[str]:
+    """Yield why an approval does not suffice, as the gate says it; nothing for one that does."""
+    entry = scrutiny.run.latest(scrutiny.request.name)
+    if not isinstance(entry, Approval) or not entry.passed or _is_plain(entry, scrutiny.request):
+        return
+    standing = standing_of(entry, scrutiny)
+    reason = standing.lacks(scrutiny.request.policy, scrutiny.lists[-1] if scrutiny.lists else None)
+    if reason is not None:
+        yield f"the approval {entry.name!r} {reason}"
+    elif scrutiny.request.grade != "unsigned" and not _says_what_was_signed(entry):
+        yield f"the approval {entry.name!r} does not say what {entry.reviewer} signed"
+    elif standing.refused:
+        yield f"the approval {entry.name!r}: {standing.refused[0]}"
+
+
+def below(floor: Policy, scrutinies: Sequence[Scrutiny]) -> list[str]:
+    """Return that no approval meets what the list of reviewers demands of a gate, nothing where one does."""
+    if floor.grade == "unsigned" or any(_meets(floor, scrutiny) for scrutiny in scrutinies):
+        return []
+    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval here is"]
+
+
+def releases(workflow: Workflow) -> bool:
+    """Tell whether a workflow makes what can be served."""
+    return any(codec == "release" for step in workflow.steps() for codec in step.produces.values())
+
+
+def gate_before(run: Run, name: str) -> Gate | None:
+    """Return the gate that stands directly before the item called `name`, None where another item does."""
+    items: list[Item] = list(run.declared.items())
+    place = next(number for number, item in enumerate(items) if item.name == name)
+    before = items[place - 1] if place else None
+    return before if isinstance(before, Gate) else None
+
+
+def briefed(request: ApprovalRequest, ports: Ports) -> tuple[tuple[str, str] | None, ReviewerList | None]:
+    """Return the digests of the first and the present list of reviewers, and that list, if `request` needs to know.
+
+    Raises ConflictError where something is to be signed and nobody is listed.
+    """
+    if request.grade == "unsigned" and ports.signer is None:
+        return None, None
+    lists = trusted(ports)
+    if ports.signer is not None:
+        conflict_unless_listed(lists)
+    return ((lists[0].sha256, lists[-1].sha256), lists[-1]) if lists else (None, None)
+
+
+def _meets(floor: Policy, scrutiny: Scrutiny) -> bool:
+    entry = scrutiny.run.latest(scrutiny.request.name)
+    if not isinstance(entry, Approval) or not entry.passed or entry.key != subject(scrutiny.run, scrutiny.request):
+        return False
+    standing = standing_of(entry, scrutiny)
+    able = (name for name, roles in standing.roles.items() if floor.role is None or floor.role in roles)
+    grades = {name: standing.grades[name] for name in able}
+    return Standing(grades, rejected=standing.rejected).lacks(floor, None) is None
+
+
+def _signed_now(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) -> tuple[Signed, ...]:
+    """Return the statement that came signed, or the one that is signed here and now."""
+    if said.signed or ports.signer is None:
+        return said.signed
+    listed = conflict_unless_listed(trusted(ports))
+    reviewer = ports.signer.signs_as(listed)
+    statement = Statement(
+        **bound(run, request, listed, ports).model_dump(),
+        role=_role(request.role, reviewer.roles),
+        reviewer=reviewer.name,
+        answer=said.answer,
+        notes=said.notes,
+        answers=said.answers,
+        at=max(said.at, made_at(run, request), listed.at),
+        nonce=secrets.token_hex(16),
+        reviewers=listed.sha256,
+        wrote=tuple(sorted(writers(run, ports))),
+    )
+    return (Signed(statement=statement, signature=ports.signer.sign(statement.text(), NAMESPACE)),)
+
+
+def _role(wanted: str | None, roles: Sequence[str]) -> str:
+    return wanted or roles[0]
+
+
+def _refuse(signed: Signed, scrutiny: Scrutiny, earlier: Sequence[Approval]) -> None:
+    nonces = {one.statement.nonce for entry in earlier for one in entry.signed}
+    replayed = "its nonce was used before" if signed.statement.nonce in nonces else None
+    reason = replayed or scrutiny.refusal(signed)
+    if reason is None:
+        return
+    name = scrutiny.request.name
+    message = f"the signed answer of {signed.statement.reviewer} to {name!r} is refused: {reason}"
+    hint = f"`churnflow approve {name} --key FILE` makes a new one; `churnflow reviewers` says who may"
+    raise (IntegrityError if reason.startswith(FORGED) else RefusedError)(message, hint=hint)
+
+
+def _all_signed(entry: Approval, run: Run) -> Iterator[Signed]:
+    """Yield what was ever signed about the same, so that a later no is not hidden by leaving it out of the record."""
+    for other in (*run.answers_to(entry.name, entry.key), entry):
+        yield from other.signed
+
+
+def _typed(entry: Approval) -> tuple[str, ...]:
+    """Return who approved without a signature, each once."""
+    signers = {one.statement.reviewer for one in entry.signed}
+    own = () if entry.reviewer in signers else (entry.reviewer,)
+    return tuple(dict.fromkeys(name.strip().casefold() for name in (*entry.others, *own)))
+
+
+def _own_grade(signed: Sequence[Signed]) -> Grade:
+    return "signed" if signed else "unsigned"
+
+
+def _says_what_was_signed(entry: Approval) -> bool:
+    said = (entry.reviewer, entry.answer, entry.notes, entry.answers)
+    signed = (one.statement for one in entry.signed)
+    return any(said == (one.reviewer, one.answer, one.notes, one.answers) for one in signed)
+
+
+def _is_plain(entry: Approval, request: ApprovalRequest) -> bool:
+    return request.policy == Policy() and not entry.signed

@@ -1,0 +1,176 @@
+"""The list of reviewers, proved version by version; and its next version, signed by somebody whom it already trusts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import ValidationError
+
+from churnflow.domain.approval import Policy
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.reviewers import ADMIN, NAMESPACE, ListedReviewer, Pin, ReviewerList, SignedList
+from churnflow.engine.claims import NEWEST
+from churnflow.engine.ports import Ports
+from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError, UsageError
+
+_RESTORE = "fetch the true one: `git fetch REMOTE refs/churnflow/reviewers:refs/churnflow/reviewers`"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a new version of the list says: who is on it, what a gate needs at least, and the id if it is the first."""
+
+    reviewers: tuple[ListedReviewer, ...]
+    floor: Policy | None = None
+    project: str = ""
+
+
+def trusted(ports: Ports) -> tuple[ReviewerList, ...]:
+    """Return the versions of the list, oldest first, none where nobody was ever listed.
+
+    The first is trusted as it was when it was first used here; each later one has to be signed by an admin of the one
+    before. Raises IntegrityError where that is not so, where a version that was seen here is gone, and where records of
+    the project name another list.
+    """
+    history = ports.reviewers.history()
+    for number, version in enumerate(history):
+        _prove(version, history[number - 1].listed if number else None, ports)
+    lists = tuple(version.listed for version in history)
+    _follow_pin(lists, ports.reviewers.pinned())
+    return lists
+
+
+def pin(lists: Sequence[ReviewerList], ports: Ports) -> None:
+    """Remember what was seen of the list, so that it can neither be exchanged nor taken back unnoticed."""
+    if lists:
+        seen = Pin(first=lists[0].sha256, number=lists[-1].number, newest=lists[-1].sha256)
+        if ports.reviewers.pinned() != seen:
+            ports.reviewers.pin(seen)
+
+
+def amend(draft: Draft, ports: Ports) -> ReviewerList:
+    """Make and keep the next version of the list, signed by `ports.signer`; the first one is signed by one of its own.
+
+    Raises RefusedError when the signer is no admin of the version before, UsageError for a list that can not be.
+    """
+    if ports.signer is None:
+        message = "a change of the list of reviewers is signed by one of its admins"
+        raise UsageError(message, hint="add --sign-with KEY")
+    lists = trusted(ports)
+    before = lists[-1] if lists else None
+    after = _next(draft, before, ports)
+    signer = ports.signer.signs_as(before or after)
+    if ADMIN not in signer.roles:
+        message = f"{signer.name} has not the role {ADMIN}, which alone changes the list of reviewers"
+        raise RefusedError(message, hint=f"its admins: {', '.join((before or after).holders(ADMIN))}")
+    after = after.model_copy(update={"by": signer.name})
+    version = SignedList(listed=after, signature=ports.signer.sign(after.text(), NAMESPACE))
+    try:
+        _prove(version, before, ports)
+    except IntegrityError as error:
+        raise RefusedError(str(error), hint="sign with the private key of the admin who is named") from None
+    refuse_foreign((*lists, after), ports)
+    ports.reviewers.append(version)
+    pin((*lists, after), ports)
+    return after
+
+
+def _next(draft: Draft, before: ReviewerList | None, ports: Ports) -> ReviewerList:
+    now = ports.clock.now()
+    try:
+        return ReviewerList(
+            project=before.project if before else draft.project,
+            number=before.number + 1 if before else 1,
+            previous=before.sha256 if before else None,
+            at=max(now, before.at) if before else now,
+            by=draft.reviewers[0].name if draft.reviewers else ADMIN,
+            floor=draft.floor or (before.floor if before else Policy(grade="signed")),
+            reviewers=draft.reviewers,
+            tips=tuple(ports.reviewers.tips()),
+        )
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        message = f"there can be no such list of reviewers: {reason}"
+        raise UsageError(message, hint=f"the list keeps at least one {ADMIN}, and each key once") from None
+
+
+def _prove(version: SignedList, before: ReviewerList | None, ports: Ports) -> None:
+    listed = version.listed
+    expected = (1, None, listed.project) if before is None else (before.number + 1, before.sha256, before.project)
+    if (listed.number, listed.previous, listed.project) != expected:
+        message = f"version {listed.number} of the list of reviewers does not follow on the one before"
+        raise IntegrityError(message, hint=_RESTORE)
+    signers = (before or listed).named(listed.by)
+    keys = [one.key for one in signers if ADMIN in one.roles and (one.expires is None or listed.at < one.expires)]
+    is_late = before is None or before.at <= listed.at
+    if not is_late or not keys or not ports.signatures.verify(listed.text(), version.signature, NAMESPACE, keys):
+        message = f"version {listed.number} of the list of reviewers is not signed by an admin of the version before"
+        raise IntegrityError(message, hint=_RESTORE)
+
+
+def _follow_pin(lists: Sequence[ReviewerList], seen: Pin | None) -> None:
+    if seen is None:
+        return
+    digests = [listed.sha256 for listed in lists]
+    if not digests or digests[0] != seen.first:
+        what = "is another one" if digests else "is gone"
+        message = f"the list of reviewers {what}: the first list that was used here is {seen.first[:12]}"
+        raise IntegrityError(message, hint=_RESTORE)
+    if seen.newest not in digests:
+        message = f"the list of reviewers was taken back: version {seen.number} was seen here, and is gone"
+        raise IntegrityError(message, hint=_RESTORE)
+
+
+def refuse_foreign(lists: Sequence[ReviewerList], ports: Ports) -> None:
+    """Raise IntegrityError where a record of the project has an approval signed under a list that is none of `lists`.
+
+    So whoever takes away the list, and what was remembered of it, can not begin again with one of their own beside the
+    records of the project. What is remembered says the same, and is quicker to read. Looked at is what is served, and
+    with a list also the NEWEST runs; without one, that would cost every gate of a project in which nobody signs.
+    """
+    if ports.reviewers.pinned() is not None:
+        return
+    known = {listed.sha256 for listed in lists}
+    for checkpoint in _kept(ports, widely=bool(lists)):
+        for one in (one for entry in checkpoint.run.approvals() for one in entry.signed):
+            if one.statement.reviewers not in known:
+                gone = f"the list of reviewers {one.statement.reviewers[:12]}, which is gone"
+                message = f"{checkpoint.tag} holds an approval under {gone}"
+                raise IntegrityError(message, hint=_RESTORE)
+
+
+def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
+    """Yield the checkpoints to look at; `verify` names what is broken among them."""
+    served = ports.pointer.read()
+    looks: list[Callable[[], Checkpoint | None]] = []
+    if served is not None:
+        looks.append(partial(ports.checkpoints.load, served.checkpoint))
+    if widely:
+        newest = list(ports.checkpoints.runs())[-NEWEST:]
+        looks += [partial(ports.checkpoints.head, run_id) for run_id in newest]
+    for look in looks:
+        with suppress(ChurnflowError):
+            checkpoint = look()
+            yield from [checkpoint] if checkpoint else []
+
+
+def floor_of(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> Policy:
+    """Return what the list demanded when the release of the checkpoint called `tag` was made, nothing before the first.
+
+    Each version names the checkpoints that stood before it, by ids that nobody can make again; a clock is not believed.
+    """
+    demanded = Policy()
+    for listed in lists:
+        if ports.reviewers.precedes(tag, listed.tips):
+            return demanded
+        demanded = listed.floor
+    return demanded
+
+
+def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:
+    """Return the present list. Raises ConflictError where nobody was ever listed."""
+    if not lists:
+        message = "nobody is listed as a reviewer, so that no signature can count"
+        raise ConflictError(message, hint="`churnflow reviewers add NAME --key FILE.pub --role admin --sign-with KEY`")
+    return lists[-1]

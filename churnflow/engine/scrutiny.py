@@ -1,0 +1,176 @@
+"""What signed answers to an approval are worth: each is proved from the records, whatever these say of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+from churnflow.domain.approval import GRADES, NAMESPACE, Bound, Grade, Policy, Signed, Statement, reaches
+from churnflow.domain.base import digest, stamp
+from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.domain.reviewers import ListedReviewer, ReviewerList
+from churnflow.domain.workflow import ApprovalRequest
+from churnflow.engine.keys import subject
+from churnflow.engine.ports import Ports
+
+# How far two machines' clocks may lie apart.
+SKEW: Final = timedelta(minutes=5)
+MODELS: Final = ("model", "release")
+FORGED: Final = "its signature is not one"
+
+
+@dataclass(frozen=True)
+class Scrutiny:
+    """One approval of a run under the versions of the list of reviewers.
+
+    now: when what is signed is to count. None looks at the past: then the list that a statement names is the one that
+    counts, and neither today's packages nor today's list or code do. decider: who has the gate decide, if one does.
+    """
+
+    run: Run
+    request: ApprovalRequest
+    lists: Sequence[ReviewerList]
+    ports: Ports
+    now: datetime | None
+    decider: frozenset[str] = frozenset()
+
+    @cached_property
+    def bound(self) -> Bound | None:
+        """What a statement has to be about, None where nobody is listed."""
+        return bound(self.run, self.request, self.lists[-1], self.ports) if self.lists else None
+
+    @cached_property
+    def writers(self) -> frozenset[str]:
+        """Who wrote the run and the code, as far as it is known beside what a statement says."""
+        return self.decider | (writers(self.run, self.ports) if self.now else recorded_writers(self.run))
+
+    def refusal(self, signed: Signed) -> str | None:
+        """Return why a signed answer does not count, None if it does. The signature itself is looked at last."""
+        statement = signed.statement
+        listed = next((one for one in self.lists if one.sha256 == statement.reviewers), None)
+        if listed is None:
+            return "it names a list of reviewers that this project never had"
+        keys = self._keys(statement, listed)
+        reason = self._elsewhere(statement) or _unlisted(statement, keys) or self._untimely(statement, listed, keys)
+        if reason is not None:
+            return reason
+        valid = [key.key for key in keys if self._is_valid(key, statement.at)]
+        if not valid:
+            return f"no key of {statement.reviewer} is valid at {stamp(statement.at)} and now"
+        if not self.ports.signatures.verify(statement.text(), signed.signature, NAMESPACE, valid):
+            return f"{FORGED} that a listed key of {statement.reviewer} made over it"
+        return None
+
+    def roles(self, signed: Signed) -> frozenset[str]:
+        """Return the roles of who gave an answer that is not refused."""
+        named = signed.statement.reviewers
+        listed = self.lists[-1] if self.now else next(one for one in self.lists if one.sha256 == named)
+        return frozenset(role for one in listed.named(signed.statement.reviewer) for role in one.roles)
+
+    def grade(self, signed: Signed) -> Grade:
+        """Return the grade of an answer that is not refused."""
+        statement = signed.statement
+        listed = next(one for one in self.lists if one.sha256 == statement.reviewers)
+        wrote = self.writers | frozenset(statement.wrote)
+        people = [*listed.named(statement.reviewer), *(self.lists[-1].named(statement.reviewer) if self.now else ())]
+        return "signed" if any(person.is_one_of(wrote) for person in people) else "signed+distinct"
+
+    def _elsewhere(self, statement: Statement) -> str | None:
+        expected = self.bound.model_dump(mode="json") if self.bound else {}
+        if self.now is None:
+            expected["environment"] = statement.environment
+        differing = [name for name, value in statement.bound().items() if value != expected[name]]
+        return f"it was signed for another {_WORDS.get(differing[0], differing[0])}" if differing else None
+
+    def _keys(self, statement: Statement, listed: ReviewerList) -> list[ListedReviewer]:
+        """Return the keys that could have signed: listed in that role then, and now where it is to count now."""
+        found = [key for key in listed.named(statement.reviewer) if statement.role in key.roles]
+        if self.now is None:
+            return found
+        today = {key.key for key in self.lists[-1].named(statement.reviewer) if statement.role in key.roles}
+        return [key for key in found if key.key in today]
+
+    def _untimely(self, statement: Statement, listed: ReviewerList, keys: Sequence[ListedReviewer]) -> str | None:
+        if statement.at < made_at(self.run, self.request):
+            return "it is dated before what it approves was made"
+        if statement.at < max(listed.at, min(key.since for key in keys)):
+            return "it is dated before the key was listed"
+        if self.now is not None and statement.at > self.now + SKEW:
+            return "it is dated in the future"
+        return None
+
+    def _is_valid(self, key: ListedReviewer, at: datetime) -> bool:
+        today = [one for one in self.lists[-1].reviewers if one.key == key.key] if self.now else []
+        return key.is_valid(at) and all(one.expires is None or self._now() < one.expires for one in today)
+
+    def _now(self) -> datetime:
+        assert self.now is not None  # noqa: S101 - asked for only where it is to count now; for the type checker
+        return self.now
+
+
+_WORDS: Final = {"subject": "state of the run", "environment": "set of packages", "models": "model"}
+
+
+def _unlisted(statement: Statement, keys: Sequence[ListedReviewer]) -> str | None:
+    wanted = statement.policy.role
+    if wanted is not None and statement.role != wanted:
+        return f"it was signed in the role {statement.role}, not {wanted}"
+    return None if keys else f"{statement.reviewer} is not listed in the role {statement.role}"
+
+
+def bound(run: Run, request: ApprovalRequest, listed: ReviewerList, ports: Ports) -> Bound:
+    """Return what an answer to `request` is about, from the records before it."""
+    before = run.before(request.name)
+    read = [artifact for record in before.steps() for artifact in record.inputs if artifact.codec == "file"]
+    made = [artifact for artifact in before.artifacts().values() if artifact.codec in MODELS]
+    return Bound(
+        project=listed.project,
+        run=run.id,
+        approval=request.name,
+        subject=subject(run, request),
+        workflow=digest(run.declared),
+        policy=request.policy,
+        data={artifact.name: artifact.sha256 for artifact in read},
+        environment=ports.packages_sha256,
+        models={artifact.name: artifact.sha256 for artifact in made},
+    )
+
+
+def made_at(run: Run, request: ApprovalRequest) -> datetime:
+    """Return when the newest of what stands before `request` was made; a reused result, when it was measured."""
+    before = run.before(request.name).current()
+    times = [entry.reused.at if isinstance(entry, StepRecord) and entry.reused else entry.at for entry in before]
+    return max(times, default=run.started_at)
+
+
+def writers(run: Run, ports: Ports) -> frozenset[str]:
+    """Return who wrote the run and its code, as a signer is compared with them.
+
+    These are the names and addresses of the authors and committers of the commits since the release before (of all
+    commits where there is none) and of the run's checkpoints, and the accounts that began the run or had it decided.
+    What git calls an author is what that person says: nobody can be found out who writes under another's name.
+    """
+    before = next((one.checkpoint for one in reversed(ports.pointer.past()) if one.run != run.id), None)
+    return recorded_writers(run) | frozenset(ports.writers(run.id, before))
+
+
+def recorded_writers(run: Run) -> frozenset[str]:
+    """Return the accounts that began or decided the run, as its records name them."""
+    decided = {entry.by for entry in run.entries if isinstance(entry, Decision)}
+    return frozenset(name for name in {run.by, *decided} if name)
+
+
+def newest(signed: Iterable[Signed]) -> dict[str, Signed]:
+    """Return the last answer of each reviewer, by name."""
+    found: dict[str, Signed] = {}
+    for one in sorted(signed, key=lambda one: one.statement.at):
+        found[one.statement.reviewer] = one
+    return found
+
+
+def reached(grades: Sequence[Grade], policy: Policy) -> Grade:
+    """Return the highest grade that as many answers have as are demanded, or all where these are fewer."""
+    enough = min(policy.approvers, len(grades))
+    found = (grade for grade in reversed(GRADES) if sum(reaches(one, grade) for one in grades) >= enough)
+    return next(found) if enough else "unsigned"

@@ -1,0 +1,96 @@
+"""The approvals of a checkpoint, proved: every signature in it, and that what it shipped was approved as demanded."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from churnflow.domain.approval import Policy
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Approval, Decision, Run
+from churnflow.domain.release import Release
+from churnflow.domain.reviewers import ReviewerList
+from churnflow.domain.workflow import ApprovalRequest, Gate
+from churnflow.engine.approvals import below, lacking
+from churnflow.engine.judge import approvals_before
+from churnflow.engine.keys import gate_subject, subject
+from churnflow.engine.ports import Ports
+from churnflow.engine.reviewers import floor_of, trusted
+from churnflow.engine.scrutiny import Scrutiny
+from churnflow.errors import IntegrityError, UsageError
+
+_HINT = "`churnflow show REF` prints the approvals, `churnflow reviewers` who may give them; do not use this release"
+
+
+def check_signatures(history: Sequence[Checkpoint], ports: Ports) -> None:
+    """Prove the approvals of each checkpoint against the list of reviewers. Raises IntegrityError at the first."""
+    lists = trusted(ports)
+    for checkpoint in history:
+        prove_approvals(checkpoint, lists, ports)
+
+
+def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports) -> None:
+    """Check every signed answer of a checkpoint, and the approvals before each gate that let it ship.
+
+    They are looked at as of then. Raises IntegrityError that names the first one that does not hold.
+    """
+    run = checkpoint.run
+    for request, entry in _answered(run):
+        for reason in _false(request, entry, Scrutiny(run, request, lists, ports, None)):
+            raise _broken(checkpoint, f"the approval {entry.name!r}: {reason}")
+    makes = checkpoint.release is not None and checkpoint.release.checkpoint == checkpoint.tag
+    for gate in (item for item in run.declared.items() if isinstance(item, Gate)):
+        decision = run.latest(gate.name)
+        if not isinstance(decision, Decision) or decision.verdict != "ship":
+            continue
+        if makes or decision.key == gate_subject(run, gate):
+            floor = floor_of(checkpoint.tag, lists, ports) if makes else _floor_at(decision.at, lists)
+            _prove_shipped(checkpoint, gate, floor, lists, ports)
+
+
+def prove_release(release: Release, ports: Ports) -> None:
+    """Check the same for the checkpoint that made a release. Raises IntegrityError; an unknown one passes here."""
+    try:
+        made = ports.checkpoints.load(release.checkpoint)
+    except UsageError:
+        return
+    prove_approvals(made, trusted(ports), ports)
+
+
+def _answered(run: Run) -> Iterator[tuple[ApprovalRequest, Approval]]:
+    requests = {item.name: item for item in run.declared.items() if isinstance(item, ApprovalRequest)}
+    return ((requests[entry.name], entry) for entry in run.approvals() if entry.name in requests)
+
+
+def _false(request: ApprovalRequest, entry: Approval, scrutiny: Scrutiny) -> Iterator[str]:
+    """Yield what is wrong with a record of answers; one about an earlier state has only to be about that."""
+    if entry.key == subject(scrutiny.run, request):
+        yield from (reason for one in entry.signed if (reason := scrutiny.refusal(one)) is not None)
+    else:
+        yield from (
+            f"the answer of {one.statement.reviewer} was signed for something else"
+            for one in entry.signed
+            if (one.statement.approval, one.statement.run, one.statement.subject)
+            != (entry.name, scrutiny.run.id, entry.key)
+        )
+
+
+def _prove_shipped(
+    checkpoint: Checkpoint, gate: Gate, floor: Policy, lists: Sequence[ReviewerList], ports: Ports
+) -> None:
+    run = checkpoint.run
+    scrutinies = [Scrutiny(run, request, lists, ports, None) for request in approvals_before(run, gate)]
+    found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
+    for scrutiny in scrutinies:
+        entry = run.latest(scrutiny.request.name)
+        if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
+            found.append(f"the approval {scrutiny.request.name!r} is missing")
+    for reason in [*found, *below(floor, scrutinies)]:
+        raise _broken(checkpoint, reason)
+
+
+def _floor_at(at: datetime, lists: Sequence[ReviewerList]) -> Policy:
+    """Return what the list demanded at a time: enough where nothing was released that could be served."""
+    return next((listed.floor for listed in reversed(lists) if listed.at <= at), Policy())
+
+
+def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:
+    return IntegrityError(f"{checkpoint.tag}: {reason}", hint=_HINT)

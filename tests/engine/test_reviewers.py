@@ -1,0 +1,174 @@
+"""The list of reviewers: trusted on first use, changed by its admins alone, never exchanged or taken back unnoticed."""
+
+from datetime import timedelta
+
+import pytest
+
+from churnflow.domain.approval import Policy
+from churnflow.domain.reviewers import NAMESPACE, Pin, ReviewerList, SignedList
+from churnflow.engine.advance import advance
+from churnflow.engine.reviewers import Draft, amend, trusted
+from churnflow.errors import IntegrityError, RefusedError, UsageError
+from tests.engine.signing import WORKFLOW, approve, listed, reviewer, world
+from tests.fake_signing import FakeSigner
+from tests.fakes import START, World
+
+
+def signed(version: ReviewerList, key: str) -> SignedList:
+    return SignedList(listed=version, signature=FakeSigner(key).sign(version.text(), NAMESPACE))
+
+
+def two_versions() -> World:
+    made = World()
+    listed(made, reviewer("ann"))
+    listed(made, reviewer("ann"), reviewer("bo"))
+    return made
+
+
+def test_each_version_follows_on_the_one_before_and_keeps_project_and_floor() -> None:
+    made = World()
+    listed(made, reviewer("ann"), floor=Policy(grade="signed+distinct", approvers=2))
+    listed(made, reviewer("bo"))
+    first, second = trusted(made.ports)
+    assert (second.number, second.previous, second.project) == (2, first.sha256, first.project)
+    assert second.floor == first.floor
+    assert made.reviewers.seen == Pin(first=first.sha256, number=2, newest=second.sha256)
+
+
+def test_a_gate_behind_a_first_list_needs_a_signature_unless_the_list_says_otherwise() -> None:
+    made = World()
+    listed(made, reviewer("ann"))
+    assert trusted(made.ports)[0].floor == Policy(grade="signed")
+
+
+def test_where_nobody_was_listed_there_is_no_list() -> None:
+    assert trusted(World().ports) == ()
+
+
+def test_a_change_without_a_key_is_refused() -> None:
+    with pytest.raises(UsageError, match="signed by one of its admins"):
+        amend(Draft((reviewer("chief", "admin"),), project="0" * 32), World().ports)
+
+
+def test_only_an_admin_changes_the_list() -> None:
+    made = two_versions()
+    made.signer = FakeSigner("ann")
+    with pytest.raises(RefusedError, match="ann has not the role admin"):
+        amend(Draft((reviewer("ann", "admin"),)), made.ports)
+    assert len(made.reviewers.versions) == 2
+
+
+def test_an_admin_whose_key_has_expired_changes_nothing() -> None:
+    made = World()
+    made.signer = FakeSigner("chief")
+    amend(Draft((reviewer("chief", "admin", expires=START + timedelta(seconds=2)),), project="0" * 32), made.ports)
+    ports = made.ports
+    for _ in range(5):
+        ports.clock.now()
+    with pytest.raises(RefusedError, match="not signed by an admin"):
+        amend(Draft((reviewer("chief", "admin"),)), ports)
+
+
+@pytest.mark.parametrize("draft", [Draft(()), Draft((reviewer("ann"),)), Draft((reviewer("chief", "admin"),) * 2)])
+def test_a_list_keeps_an_admin_and_each_key_once(draft: Draft) -> None:
+    made = two_versions()
+    made.signer = FakeSigner("chief")
+    with pytest.raises(UsageError, match="there can be no such list of reviewers"):
+        amend(draft, made.ports)
+
+
+def test_the_first_list_is_signed_by_a_key_of_its_own() -> None:
+    made = World()
+    made.signer = FakeSigner("eve")
+    with pytest.raises(RefusedError):
+        amend(Draft((reviewer("chief", "admin"),), project="0" * 32), made.ports)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"previous": "1" * 64}, "chief"),
+        ({"number": 5}, "chief"),
+        ({"project": "1" * 32}, "chief"),
+        ({"at": START - timedelta(days=1)}, "chief"),
+        ({"by": "ann"}, "ann"),
+        ({"by": "eve"}, "eve"),
+        ({"floor": Policy()}, "eve"),
+    ],
+    ids=str,
+)
+def test_a_version_that_does_not_follow_is_refused(changes: dict[str, object], key: str) -> None:
+    made = two_versions()
+    made.reviewers.versions[1] = signed(made.reviewers.versions[1].listed.model_copy(update=changes), key)
+    made.reviewers.seen = None
+    with pytest.raises(IntegrityError, match=r"version \d of the list of reviewers"):
+        trusted(made.ports)
+
+
+def test_a_list_that_was_exchanged_is_refused() -> None:
+    made, other = two_versions(), World()
+    listed(other, reviewer("eve"), by="chief")
+    made.reviewers.versions = other.reviewers.versions
+    with pytest.raises(IntegrityError, match="is another one: the first list that was used here"):
+        trusted(made.ports)
+
+
+def test_a_list_that_is_gone_is_refused() -> None:
+    made = two_versions()
+    made.reviewers.versions = []
+    with pytest.raises(IntegrityError, match="is gone: the first list that was used here"):
+        trusted(made.ports)
+
+
+def test_a_list_that_was_taken_back_to_an_older_version_is_refused() -> None:
+    made = two_versions()
+    made.reviewers.versions = made.reviewers.versions[:1]
+    with pytest.raises(IntegrityError, match="was taken back: version 2 was seen here"):
+        trusted(made.ports)
+
+
+def test_a_new_list_can_not_begin_beside_records_that_name_another() -> None:
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = approve(made, run, "ann")
+    advance(run, made.ports, phases=("build",))
+    made.reviewers.versions, made.reviewers.seen = [], None
+    with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+        listed(made, reviewer("ann"), reviewer("eve"))
+    assert made.reviewers.versions == []
+
+
+def test_a_run_whose_record_is_broken_is_left_to_verify() -> None:
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = approve(made, run, "ann")
+    advance(run, made.ports, phases=("build",))
+    made.checkpoints.broken = {run.id}
+    made.reviewers.versions, made.reviewers.seen = [], None
+    listed(made, reviewer("ann"))
+    assert len(made.reviewers.versions) == 1
+
+
+def test_a_clone_that_has_seen_nothing_yet_trusts_the_list_that_its_records_name() -> None:
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = advance(approve(made, run, "ann"), made.ports, phases=("build",))
+    made.reviewers.seen = None
+    made.checkpoints.chains["empty"] = []
+    advance(run, made.ports, phases=("decision",))
+    assert made.reviewers.seen == Pin(
+        first=trusted(made.ports)[0].sha256, number=1, newest=trusted(made.ports)[0].sha256
+    )
+
+
+def test_without_the_list_and_the_note_of_it_what_is_served_still_tells() -> None:
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = advance(approve(made, run, "ann"), made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    made.reviewers.versions, made.reviewers.seen = [], None
+    later = made.begin(WORKFLOW.replace("DEMAND", "questions: []"), "261124-bbbb")
+    later = advance(later, made.ports, phases=("build",), until="train")
+    later = advance(approve(made, later, None), made.ports, phases=("build",))
+    with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+        advance(later, made.ports, phases=("decision",))

@@ -1,0 +1,165 @@
+"""`verify` follows signatures: the first approval of a history that does not hold ends it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from churnflow.domain.approval import Policy
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Approval, Run
+from churnflow.domain.reviewers import NAMESPACE, ReviewerList, SignedList
+from churnflow.engine.advance import advance
+from churnflow.engine.rollback import plan_rollback
+from churnflow.engine.verify import verify_all, verify_one, verify_served
+from churnflow.errors import IntegrityError
+from tests.engine.signing import SIGNED, approve, forged, listed, reviewer, world
+from tests.fake_signing import FakeSigner
+from tests.fakes import START, World
+
+
+def shipped(demand: str = SIGNED) -> World:
+    """Return a world that has shipped what Ann signed."""
+    made, run = world(demand)
+    listed(made, reviewer("ann"))
+    run = approve(made, run, "ann")
+    run = advance(run, made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    assert made.pointer.read() is not None
+    return made
+
+
+def tampered(made: World, change: Callable[[Run], Run]) -> World:
+    """Rewrite the run in every checkpoint, as somebody does who then makes all digests right."""
+    (chain,) = made.checkpoints.chains.values()
+    made.checkpoints.chains = {
+        chain[0].run.id: [one.model_copy(update={"run": change(one.run), "parent": None}) for one in chain]
+    }
+    return made
+
+
+def with_approval(change: Callable[[Approval], Approval]) -> Callable[[Run], Run]:
+    return lambda run: run.with_entries([change(e) if isinstance(e, Approval) else e for e in run.entries])
+
+
+def test_a_signed_history_verifies_also_after_the_reviewer_has_left() -> None:
+    made = shipped()
+    listed(made, reviewer("bo"))
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_packages_that_have_changed_since_do_not_break_the_past() -> None:
+    made = shipped()
+    made.packages = "2" * 64
+    assert verify_all(made.ports).checkpoints == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda a: a.model_copy(update={"signed": (forged(a.signed[0], None, notes=("x",)),)}), "its signature is not"),
+        (lambda a: a.model_copy(update={"signed": (forged(a.signed[0], "ann", run="x"),)}), "for another run"),
+        (lambda a: a.model_copy(update={"signed": ()}), "given by nobody"),
+        (lambda a: a.model_copy(update={"passed": False}), "the approval 'release' is missing"),
+        (lambda a: a.model_copy(update={"notes": ("all is well",)}), "does not say what ann signed"),
+    ],
+)
+def test_a_rewritten_approval_is_named(change: Callable[[Approval], Approval], reason: str) -> None:
+    made = tampered(shipped(), with_approval(change))
+    tag = made.pointer.served[-1].checkpoint
+    with pytest.raises(IntegrityError, match=reason) as caught:
+        verify_one(tag, made.ports)
+    assert str(caught.value).startswith(f"{tag}: ")
+
+
+def test_what_is_served_is_not_served_on_without_its_approval() -> None:
+    made = tampered(shipped(), with_approval(lambda a: a.model_copy(update={"signed": ()})))
+    (release,) = made.pointer.served
+    with pytest.raises(IntegrityError, match="given by nobody"):
+        verify_served(made.ports)
+    with pytest.raises(IntegrityError, match="given by nobody"):
+        plan_rollback(release.checkpoint, made.ports)
+
+
+def test_a_release_whose_checkpoint_is_unknown_is_left_to_what_serves_it() -> None:
+    made = shipped()
+    (chain,) = made.checkpoints.chains.values()
+    gone = chain[0].model_copy(update={"release": made.pointer.served[0].model_copy(update={"checkpoint": "gone"})})
+    made.checkpoints.chains = {gone.run.id: [gone]}
+    assert plan_rollback(gone.tag, made.ports).target == gone
+
+
+def test_a_stale_answer_has_only_to_be_about_what_it_says() -> None:
+    made = shipped()
+    (chain,) = made.checkpoints.chains.values()
+    first: Checkpoint = chain[0]
+    redone = [e.model_copy(update={"key": "5" * 64}) if e.name == "train" else e for e in first.run.entries]
+    made.checkpoints.chains = {first.run.id: [first.model_copy(update={"run": first.run.with_entries(redone)})]}
+    made.pointer.served = []
+    assert verify_one(first.tag, made.ports).checkpoints == 1
+    moved = with_approval(lambda a: a.model_copy(update={"key": "6" * 64}))
+    with pytest.raises(IntegrityError, match="signed for something else"):
+        verify_all(tampered(made, moved).ports)
+
+
+def test_a_gate_that_decided_about_an_earlier_state_does_not_count_for_a_later_checkpoint() -> None:
+    made = shipped()
+    (chain,) = made.checkpoints.chains.values()
+    last = chain[-1]
+    redone = [e.model_copy(update={"key": "5" * 64}) if e.name == "train" else e for e in last.run.entries]
+    later = last.model_copy(update={"run": last.run.with_entries(redone), "release": None, "parent": None})
+    made.checkpoints.chains = {last.run.id: [later]}
+    made.pointer.served = []
+    assert verify_one(later.tag, made.ports).checkpoints == 1
+
+
+def unsigned_release() -> World:
+    """Return a world that has released what nobody signed, before anybody was listed."""
+    made, run = world("questions: []")
+    run = approve(made, run, None)
+    run = advance(run, made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    return made
+
+
+def test_a_release_from_before_the_first_list_is_held_to_no_floor() -> None:
+    made = unsigned_release()
+    made.reviewers.kept = ["a" * 40]
+    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("a" * 40,))}
+    listed(made, reviewer("ann"))
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_a_release_that_only_says_that_it_is_older_is_held_to_the_floor() -> None:
+    made = unsigned_release()
+    listed(made, reviewer("ann"))
+    first = made.reviewers.versions[0].listed
+    later = first.model_copy(update={"at": START + timedelta(days=365)})
+    made.reviewers.versions = [SignedList(listed=later, signature=signature(later))]
+    made.reviewers.seen = None
+    with pytest.raises(IntegrityError, match="the list of reviewers demands"):
+        verify_all(made.ports)
+
+
+def test_a_release_is_held_to_the_floor_of_its_time() -> None:
+    made = shipped()
+    made.reviewers.kept = ["b" * 40]
+    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("b" * 40,))}
+    listed(made, reviewer("ann"), floor=Policy(grade="signed", approvers=2))
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_a_gate_that_released_nothing_is_held_to_the_floor_at_its_time() -> None:
+    made = unsigned_release()
+    (chain,) = made.checkpoints.chains.values()
+    bare = [one.model_copy(update={"release": None, "parent": None}) for one in chain]
+    made.checkpoints.chains = {chain[0].run.id: bare}
+    made.pointer.served = []
+    assert verify_one(bare[-1].tag, made.ports).checkpoints == 1
+    listed(made, reviewer("ann"))
+    with pytest.raises(IntegrityError, match="the list of reviewers demands"):
+        verify_one(bare[-1].tag, made.ports)
+
+
+def signature(listing: ReviewerList) -> str:
+    return FakeSigner("chief").sign(listing.text(), NAMESPACE)
