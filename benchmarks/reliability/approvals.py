@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from churnflow.adapters.sealed_lines import opened, sealed, whole_lines
+
 STEPS: Final = '''"""A step that makes a release of what a file says."""
 
 from pathlib import Path
@@ -129,9 +131,10 @@ class Agent:
         return self.root / STATE / "runs" / run / "journal.jsonl"
 
     def record(self, entry: dict[str, Any]) -> None:
-        """Write an entry into the journal."""
-        with self.journal.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        """Write an entry into the journal, sealed as the program seals its own."""
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        with self.journal.open("ab") as file:
+            file.write(sealed(line, whole_lines(self.journal)))
 
     def edit(self, old: str, new: str) -> None:
         """Replace a text in the workflow."""
@@ -265,8 +268,8 @@ def decision(agent: Agent) -> None:
     agent.record(agent.approval())
     agent.cli("run", "--until", "approved")
     agent.cli("run")
-    lines = agent.journal.read_text().splitlines()
-    made = [json.loads(line) for line in lines if '"decision"' in line and '"kind"' in line][-1]
+    lines = opened(agent.journal.read_bytes()).lines
+    made = [json.loads(line) for line in lines if b'"decision"' in line and b'"kind"' in line][-1]
     if made.get("kind") == "decision":
         agent.record({**made, "verdict": "ship", "passed": True, "reasons": ["all is well"]})
 
@@ -437,28 +440,28 @@ def attempt(way: Callable[[Agent], None], agent: Agent) -> Result:
     way(agent)
     ran = json.loads(agent.cli("--json", "run").out)
     verified = json.loads(agent.cli("--json", "verify").out)
-    opened = verified["ok"] and agent.served()["artifact"]["sha256"] != before
+    is_open = verified["ok"] and agent.served()["artifact"]["sha256"] != before
     decided = [item["record"] for item in ran["data"].get("items", ()) if item["name"] == "ship" and item["record"]]
     refusals = [answer["error"]["text"] for answer in (verified, ran) if answer["error"]]
     said = (
         refusals[0] if refusals else f"{decided[0]['verdict']}: {decided[0]['reasons'][-1]}" if decided else "nothing"
     )
-    return Result(opened, f"exit {ran['exit']['code']}, verify {verified['exit']['code']}: {said}")
+    return Result(is_open, f"exit {ran['exit']['code']}, verify {verified['exit']['code']}: {said}")
 
 
 def main() -> int:
     """Try every way and print a table; the exit code is 1 if a gate was opened."""
-    opened = 0
+    gates = 0
     with tempfile.TemporaryDirectory() as folder:
         make_project(Path(folder, "made"))
         for way in WAYS:
             place = Path(folder, way.__name__)
             shutil.copytree(Path(folder, "made"), place, symlinks=True)
             result = attempt(way, Agent(place))
-            opened += result.opened
+            gates += result.opened
             print(f"{way.__name__:16} {'OPENED' if result.opened else 'closed'}  {result.said}", flush=True)
-    print(f"{len(WAYS)} ways tried, {opened} gates opened at grade signed")
-    return 1 if opened else 0
+    print(f"{len(WAYS)} ways tried, {gates} gates opened at grade signed")
+    return 1 if gates else 0
 
 
 if __name__ == "__main__":
