@@ -88,8 +88,9 @@ def test_an_agent_with_a_shell_opens_no_gate_at_grade_signed(
 
 
 def test_the_signature_of_the_reviewer_opens_the_same_gate(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     shutil.copytree(made, tmp_path / "tried", symlinks=True)
     agent = Quick(tmp_path / "tried", capsys)
 

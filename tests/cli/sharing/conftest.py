@@ -90,8 +90,9 @@ def pushed(team: Team, at: At) -> Team:
 
 
 @pytest.fixture
-def at(capsys: pytest.CaptureFixture[str]) -> At:
+def at(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> At:
     """Run the program in a folder, in this process."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def run(folder: Path, *arguments: str) -> Outcome:
         code = app.run(("-C", str(folder), *arguments))
