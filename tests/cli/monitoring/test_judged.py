@@ -98,7 +98,7 @@ def test_where_customers_drifted_without_labels_it_is_not_said_that_the_model_ho
     customers = make_customers(1400, 32)
     customers.loc[700:, "bill"] += 25.0
     traffic(pseudonymised(project, customers), labelled=False)
-    known = labels(project, customers["customer_id"].tolist()[:400], customers["churn"].astype(str).tolist()[:400])
+    known = labels(project, customers["customer_id"].tolist()[:200], customers["churn"].astype(str).tolist()[:200])
     found = here("--json", "monitor", *known)
     assert found.code == 8
     assert "there they have drifted, and how the model does is not measured" in found.json["data"]["next_action"]
