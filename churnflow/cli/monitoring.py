@@ -338,7 +338,7 @@ def _asking(project: Project) -> str:
 def _answer(watched: Watched, taken: Mapping[str, int]) -> Answer:
     decision = watched.decision
     report = [f"report  {path}" for path in watched.reports]
-    views = [_table(watched), *_labels_view(taken), _verdict(watched), lines_view(*report)]
+    views = [_table(watched), *_labels_view(taken), _verdict(watched), commands_view(*report)]
     code = VERDICTS[decision.verdict] if decision else STEP_FAILED
     failure = None if decision else _failure(watched)
     data = {**watched.as_json(), "labels": dict(taken)}

@@ -85,7 +85,7 @@ def lines_view(*lines: str) -> View:
 
 
 def commands_view(*lines: str) -> View:
-    """Return a view of lines that are copied into a shell: however long, none is broken."""
+    """Return a view of lines to copy, as commands and paths are: however long, none is broken."""
 
     def view(console: Console) -> None:
         for line in lines:
