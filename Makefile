@@ -34,15 +34,17 @@ demo: setup
 	@mkdir -p $(dir $(DEMO))
 	$(BIN)/churnflow demo $(DEMO)
 
+# A file of tests stays in one process, for it shares what it sets up.
+TEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 test: .venv/extras
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(TEST) $(PYTEST_OPTIONS)
 
 check: .venv/extras
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(TEST)
 
 format: setup
 	$(BIN)/ruff format .
