@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from keeper import Keeper, State
-from life import edit, git
+from life import age, edit, git
 
 # The step that changes the disk, or starts git, before which a command is killed; None lets it end.
 KILL = st.none() | st.integers(1, 250)
@@ -22,7 +22,7 @@ DOCUMENTED = {0, 2, 3, 4, 5, 8, 9}
 
 
 class Life(RuleBasedStateMachine):
-    """A project, its user, and its commands; a command that comes later, as `gc`, gets a rule of its own here."""
+    """A project, its user, and its commands."""
 
     hatchery: ClassVar[RemoteHatchery]
     template: ClassVar[Path]
@@ -36,9 +36,9 @@ class Life(RuleBasedStateMachine):
         self.edits = 0
         self.killed = False
 
-    @rule(kill=KILL, until=st.sampled_from(ITEMS))
-    def run(self, kill: int | None, until: str) -> None:
-        self._command(("run", "--answers", "answers.yaml", "--until", until), kill)
+    @rule(kill=KILL, until=st.sampled_from(ITEMS), new=st.booleans())
+    def run(self, kill: int | None, until: str, *, new: bool) -> None:
+        self._command(("run", "--answers", "answers.yaml", "--until", until, *["--new"] * new), kill)
 
     @rule(kill=KILL, name=st.sampled_from(("plan", "release")))
     def approve(self, kill: int | None, name: str) -> None:
@@ -55,6 +55,11 @@ class Life(RuleBasedStateMachine):
     @rule(kill=KILL)
     def undo(self, kill: int | None) -> None:
         self._command(("undo",), kill, restoring=True)
+
+    @rule(kill=KILL)
+    def gc(self, kill: int | None) -> None:
+        age(self.keeper.root)
+        self._command(("gc", "--keep-days", "0"), kill)
 
     @rule(weight=st.sampled_from((0.5, 0.7, 0.9)))
     def edit_files(self, weight: float) -> None:
@@ -111,8 +116,8 @@ def test_commands_in_any_order_killed_anywhere_lose_nothing_and_leave_nothing_ha
 ) -> None:
     Life.hatchery, Life.template = hatchery, shipped_once
     short = settings(
-        max_examples=3,
-        stateful_step_count=8,
+        max_examples=4,
+        stateful_step_count=10,
         deadline=None,
         derandomize=True,
         database=None,
