@@ -1,6 +1,7 @@
-"""Pull: records are proved before a ref names them, bytes before the store has them."""
+"""Pull: the list of reviewers and records are proved before a ref names them, bytes before the store has them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from churnflow.adapters.artifact_files import ArtifactFiles
 from churnflow.adapters.durable import explained, make_folder
@@ -8,18 +9,34 @@ from churnflow.adapters.git_commit import CommitWriter
 from churnflow.adapters.git_inventory import RUNS, Inventory, Line, Ref
 from churnflow.adapters.git_plumbing import Plumbing
 from churnflow.adapters.git_remote import GitRemote
+from churnflow.adapters.git_reviewers import GitReviewers
 from churnflow.adapters.remote_store import RemoteStore, Report, transfer
 from churnflow.adapters.repository import Repository
 from churnflow.adapters.sharing import Shared, artifacts_of, lacking, refs_by_run, reviewers_of
+from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
+from churnflow.domain.reviewers import ReviewerList
+from churnflow.engine.ports import Ports
+from churnflow.engine.reviewers import newer, pin, trusted
+from churnflow.engine.verify_approvals import prove_approvals
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A run of the remote: its refs there, and its checkpoints, each proved by its digest."""
+
+    refs: Sequence[Ref]
+    line: Line
+    checkpoints: Sequence[Checkpoint]
 
 
 class Pull:
     """Fetches every checkpoint of a remote; its user holds the project's lock."""
 
-    def __init__(self, repository: Repository, store: ArtifactFiles) -> None:
-        """Take the repository and its store; nothing is reached yet."""
+    def __init__(self, repository: Repository, store: ArtifactFiles, ports: Ports) -> None:
+        """Take the repository, its store, and what proves approvals; nothing is reached yet."""
+        self._ports = ports
         self._repository = repository
         self._plumbing = Plumbing(repository)
         self._inventory = Inventory(self._plumbing, repository)
@@ -28,10 +45,12 @@ class Pull:
         self._shared = Shared()
 
     def fetch(self, git: GitRemote, remote: RemoteStore, report: Report) -> Shared:
-        """Fetch the records that are new, then the bytes that are not whole here.
+        """Fetch the list of reviewers and the records that are new, then the bytes that are not whole here.
 
-        A run is left out, and named, when its chain does not prove whole, when one of its tags was moved on either
-        side, or when there are other checkpoints of it here. Raises ConflictError when a remote can not be reached.
+        A run is left out, and named, when its chain or a signature in it does not prove whole, when one of its tags was
+        moved on either side, or when there are other checkpoints of it here. Raises ConflictError when a remote can not
+        be reached, IntegrityError for a list of reviewers that does not follow on the one that was seen here: then no
+        ref has moved.
         """
         here = self._inventory.refs()
         there = git.refs()
@@ -39,12 +58,16 @@ class Pull:
         held = {oid for ref in here for oid in (ref.oid, ref.commit)}
         git.fetch([ref for ref in there if ref.oid not in held])
         wanted: list[Artifact] = []
-        for refs in refs_by_run(there).values():
+        offered = list(self._offered(there))
+        lists = self._take_reviewers(here, there, offered)
+        # The commits themselves say which is older, since no tag of ours names them yet.
+        tagged = {link.tag: link.commit for one in offered for link in one.line.links}
+        ports = replace(self._ports, reviewers=GitReviewers(self._repository, tagged=tagged))
+        for one in offered:
             try:
-                wanted += self._taken(refs, here)
+                wanted += self._taken(one, here, lists, ports)
             except ChurnflowError as failure:
                 self._shared.refused.append(failure)
-        self._take_reviewers(here, there)
         return self.fetch_bytes(wanted, remote, report)
 
     def fetch_bytes(self, artifacts: Iterable[Artifact], remote: RemoteStore, report: Report) -> Shared:
@@ -61,12 +84,23 @@ class Pull:
         self._shared.size_bytes = sum(one.size_bytes for one in taken)
         return self._shared
 
-    def _taken(self, refs: Sequence[Ref], here: Sequence[Ref]) -> list[Artifact]:
-        """Take over the records of one run, once they are proved; return the artifacts that they name."""
+    def _offered(self, there: Sequence[Ref]) -> Iterator[Offered]:
+        for refs in refs_by_run(there).values():
+            try:
+                (line,) = self._inventory.lines(refs)
+                yield Offered(refs, line, self._inventory.checkpoints(line))
+            except ChurnflowError as failure:
+                self._shared.refused.append(failure)
+
+    def _taken(
+        self, offered: Offered, here: Sequence[Ref], lists: Sequence[ReviewerList], ports: Ports
+    ) -> list[Artifact]:
+        """Take over the records of one run, once their signatures prove; return the artifacts that they name."""
         own = {ref.name: ref for ref in here}
-        (line,) = self._inventory.lines(refs)
-        checkpoints = self._inventory.checkpoints(line)
-        lacked = self._lacked(line, refs, refs_by_run(here).get(line.run, []))
+        line = offered.line
+        lacked = self._lacked(line, offered.refs, refs_by_run(here).get(line.run, []))
+        for checkpoint in offered.checkpoints if lacked else ():
+            prove_approvals(checkpoint, lists, ports)
         self._move_refs(line, lacked, own)
         self._shared.records += len(lacked)
         if line.prefix == self._repository.prefix:
@@ -75,7 +109,7 @@ class Pull:
                 make_folder(self._repository.state_dir / "runs" / line.run)
         self._shared.runs.append(line.run)
         self._shared.checkpoints += len(line.links)
-        return artifacts_of(checkpoints)
+        return artifacts_of(offered.checkpoints)
 
     def _lacked(self, line: Line, theirs: Sequence[Ref], ours: Sequence[Ref]) -> list[Ref]:
         """Return the refs of a run that are to be moved here; none where ours has all of theirs and more."""
@@ -95,17 +129,26 @@ class Pull:
             else:
                 self._writer.create_ref(ref.name, ref.oid)
 
-    def _take_reviewers(self, here: Sequence[Ref], there: Sequence[Ref]) -> None:
-        """Take the list of reviewers where there is none; another one than ours is for people to compare."""
+    def _take_reviewers(
+        self, here: Sequence[Ref], there: Sequence[Ref], offered: Sequence[Offered]
+    ) -> Sequence[ReviewerList]:
+        """Take over the remote's list of reviewers where it is newer than ours; return the one to go by from now on."""
         own, theirs = reviewers_of(here), reviewers_of(there)
-        if theirs is None or (own is not None and own.oid == theirs.oid):
-            return
-        if own is None:
-            self._writer.create_ref(theirs.name, theirs.oid)
+        if theirs is None:
+            return trusted(self._ports)
+        reviewers, seen = self._ports.reviewers, self._ports.reviewers.pinned()
+        known = len(reviewers.history())
+        fetched = (checkpoint for one in offered for checkpoint in one.checkpoints)
+        lists = newer(GitReviewers(self._repository, theirs.oid), fetched, self._ports)
+        if len(lists) > known:
+            self._writer.move(theirs.name, theirs.oid, own.oid if own else None, f"reviewers: version {len(lists)}")
             self._shared.records += 1
-            self._shared.notes.append(f"took the list of reviewers {theirs.oid[:12]}: compare it with whoever keeps it")
-        else:
-            self._shared.notes.append(f"the remote has another list of reviewers ({theirs.oid[:12]}); yours stays")
+            self._shared.notes.append(f"the list of reviewers is now version {len(lists)}: {lists[-1].sha256}")
+        pin(lists, self._ports)
+        if seen is None:
+            first = f"the first list of reviewers, {lists[0].sha256}, is trusted from now on"
+            self._shared.notes.append(f"{first}: compare it with what `churnflow reviewers` says to a colleague")
+        return lists
 
     def _is_whole(self, artifact: Artifact) -> bool:
         try:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from churnflow.adapters.git_chain import is_run
 from churnflow.adapters.git_inventory import RUNS, TAGS, Ref
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_reviewers import REF as REVIEWERS
 from churnflow.adapters.repository import Repository
 from churnflow.domain.remote import NAME
 from churnflow.errors import ConflictError, UsageError
 
-REVIEWERS = "refs/churnflow/reviewers"
 DEADLINE_SECONDS = 6 * 3600.0
 _MOST_AT_ONCE = 500
 _PEELED = "^{}"

@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from pydantic import ValidationError
@@ -19,13 +20,20 @@ from churnflow.errors import ConflictError, IntegrityError
 REF: Final = "refs/churnflow/reviewers"
 LIST: Final = "reviewers.json"
 SIGNATURE: Final = "reviewers.json.sig"
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class GitReviewers:
     """Each version is a commit with two files, the list and its signature, as `ssh-keygen -Y verify` takes them."""
 
-    def __init__(self, repository: Repository) -> None:
-        """Take the repository; nothing is run or written yet."""
+    def __init__(self, repository: Repository, tip: str | None = None, tagged: Mapping[str, str] = _NONE) -> None:
+        """Take the repository; nothing is run or written yet.
+
+        tip: the newest version of a list that was fetched, to be read before our ref leads to it; None reads ours.
+        tagged: the commits of checkpoints that were fetched, by tag, where no tag of ours names them yet.
+        """
+        self._tip = tip
+        self._tagged = tagged
         self._plumbing = Plumbing(repository)
         self._writer = CommitWriter(self._plumbing, repository)
         self._pin = repository.shared_dir / "reviewers.pin"
@@ -70,7 +78,7 @@ class GitReviewers:
 
         Nothing that only says who follows whom is believed: no graft, and no index of commits.
         """
-        found, *known = self._plumbing.read([f"refs/tags/{tag}^{{commit}}", *tips])
+        found, *known = self._plumbing.read([self._tagged.get(tag, f"refs/tags/{tag}^{{commit}}"), *tips])
         there = [one.oid for one in known if one is not None and one.kind == "commit"]
         if found is None or not there:
             return False
@@ -96,12 +104,15 @@ class GitReviewers:
 
     def _commits(self) -> list[str]:
         """Return the commits of the versions, oldest first; where no ref of ours is on the disk git is not asked."""
-        if not self._ref.exists() and not (self._packed.exists() and REF in self._packed.read_text(errors="replace")):
+        if self._tip is None and not self._is_on_disk():
             return []
-        (tip,) = self._plumbing.read([REF])
+        (tip,) = self._plumbing.read([self._tip or REF])
         if tip is None or tip.kind != "commit":
             raise _no_list()
         return self._plumbing.line("rev-list", "--first-parent", "--reverse", tip.oid).splitlines()
+
+    def _is_on_disk(self) -> bool:
+        return self._ref.exists() or (self._packed.exists() and REF in self._packed.read_text(errors="replace"))
 
 
 class GitWriters:

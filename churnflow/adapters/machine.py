@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from churnflow.adapters.durable import explained, make_folder, remove, sync_folder, temporary_in, write_durably
 from churnflow.adapters.remote_store import RemoteStore
 from churnflow.adapters.remotes_file import RemotesFile
 from churnflow.adapters.repository import Repository, clean_environment
+from churnflow.adapters.ssh_signatures import KeySigner, SshSignatures, public_key
 from churnflow.errors import ChurnflowError
 
 State = Literal["ok", "look", "bad"]
@@ -40,11 +43,14 @@ class Seen:
     hint: str = ""
 
 
-def examine(repository: Repository | None) -> Iterator[Seen]:
-    """Yield what was found of the machine, and of the place of a project, if there is one; each look leaves nothing."""
+def examine(repository: Repository | None, signatures: SshSignatures | None = None) -> Iterator[Seen]:
+    """Yield what was found of the machine, and of the place of a project, if there is one; each look leaves nothing.
+
+    signatures: what makes and checks signatures, None for the system's own ssh-keygen.
+    """
     yield Seen("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield _git()
-    yield _program("ssh-keygen", "signed approvals need it: apt install openssh-client")
+    yield _signing(signatures or SshSignatures())
     yield _limits()
     if repository is None:
         yield Seen("project", "look", "there is none here", "churnflow new DIR makes one; or name its folder with -C")
@@ -88,9 +94,22 @@ def _git() -> Seen:
     return Seen("git", "ok", done.stdout.strip().removeprefix("git version "))
 
 
-def _program(name: str, hint: str) -> Seen:
-    where = shutil.which(name)
-    return Seen(name, "ok", where) if where else Seen(name, "look", "it is not on the PATH", hint)
+def _signing(signatures: SshSignatures) -> Seen:
+    """Sign with a key that is made for it and gone after it, and check that; only signed approvals need either."""
+    name, space, message = "ssh-keygen", "churnflow-doctor", b"whole"
+    try:
+        with TemporaryDirectory(prefix="churnflow-doctor-") as folder:
+            key = Path(folder, "key")
+            signatures.call(("-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)), b"", {})
+            signature = KeySigner(key, signatures).sign(message, space)
+            is_good = signatures.verify(message, signature, space, [public_key(Path(f"{key}.pub"))])
+    except ChurnflowError as failure:
+        return Seen(name, "look", str(failure), f"only signed approvals need it: {failure.hint}")
+    except OSError as failure:
+        return Seen(name, "look", f"it could not be tried out: {failure}", "only signed approvals need it")
+    if not is_good:
+        return Seen(name, "bad", f"{signatures.program} does not find its own signature good", "install another")
+    return Seen(name, "ok", f"{signatures.program} signs and checks")
 
 
 def _limits() -> Seen:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from churnflow.adapters.git_inventory import RUNS, Line, Ref
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
-from churnflow.adapters.git_remote import REVIEWERS
+from churnflow.adapters.git_reviewers import REF as REVIEWERS
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.reachable import needed_by

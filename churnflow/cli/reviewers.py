@@ -172,7 +172,7 @@ def _answer(lists: Sequence[ReviewerList]) -> Answer:
         f"sha256   {listed.sha256}",
         f"first    {lists[0].sha256}, trusted on first use: compare it with those of your colleagues",
         f"floor    {listed.floor.in_words()} before every gate, whatever a workflow says",
-        "travels  git push REMOTE refs/churnflow/reviewers",
+        "travels  churnflow push; without a remote of bytes, git push REMOTE refs/churnflow/reviewers",
     )
     view: View = together(table_view("Reviewers", columns, rows), lines)
     data = {

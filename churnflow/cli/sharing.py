@@ -79,14 +79,15 @@ def push(
     context: typer.Context,
     remote: Annotated[str | None, typer.Argument(metavar="REMOTE", help="A git remote of `churnflow remote`.")] = None,
 ) -> Answer:
-    """Send all checkpoints with their artifacts; what is there is not sent again, and nothing is overwritten."""
+    """Send all checkpoints with artifacts and reviewers; what is there is not sent again, nothing is overwritten."""
     session = session_of(context)
     project = session.project()
     name, url = _remote(project, remote)
     sending = import_module("churnflow.adapters.sending")
     with project.lock("churnflow push"), _bar(session, "sent") as report:
-        settle(project.ports(AbsentReviewer(), Silent()))
-        shared = sending.Push(project.repository, project.store).send(
+        ports = project.ports(AbsentReviewer(), Silent())
+        settle(ports)
+        shared = sending.Push(project.repository, project.store, ports).send(
             GitRemote(project.repository, name), RemoteStore(url), report
         )
     return _answered(shared, f"sent to {name} and {url}", Next("churnflow log"))
@@ -99,7 +100,7 @@ def pull(
         typer.Argument(metavar="REMOTE|REF", help="A remote; or a checkpoint, of which only artifacts are fetched."),
     ] = None,
 ) -> Answer:
-    """Fetch all checkpoints with their artifacts, each proved by its digest; nothing of yours is overwritten."""
+    """Fetch all checkpoints with artifacts and reviewers, each proved before it counts; nothing is overwritten."""
     session = session_of(context)
     project = session.project()
     is_remote = what is None or what in project.remotes.read().urls
@@ -107,11 +108,12 @@ def pull(
     fetching = import_module("churnflow.adapters.fetching")
     with project.lock("churnflow pull"), _bar(session, "fetched") as report:
         settle_where_whole(project)
-        puller = fetching.Pull(project.repository, project.store)
+        ports = project.ports(AbsentReviewer(), Silent())
+        puller = fetching.Pull(project.repository, project.store, ports)
         if is_remote:
             shared = puller.fetch(GitRemote(project.repository, name), RemoteStore(url), report)
         else:
-            tag = resolve(str(what), project.journal.current(), project.ports(AbsentReviewer(), Silent()))
+            tag = resolve(str(what), project.journal.current(), ports)
             needed = needed_by(project.checkpoints.load(tag))
             shared = puller.fetch_bytes(needed, RemoteStore(url), report)
             shared.runs, shared.checkpoints = [tag.split("/")[1]], 1

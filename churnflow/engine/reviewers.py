@@ -1,9 +1,10 @@
 """The list of reviewers, proved version by version; and its next version, signed by somebody whom it already trusts."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -11,10 +12,19 @@ from churnflow.domain.approval import Policy
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.reviewers import ADMIN, NAMESPACE, ListedReviewer, Pin, ReviewerList, SignedList
 from churnflow.engine.claims import NEWEST
-from churnflow.engine.ports import Ports
+from churnflow.engine.ports import Ports, ReviewerLists
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError, UsageError
 
 _RESTORE = "fetch the true one: `git fetch REMOTE refs/churnflow/reviewers:refs/churnflow/reviewers`"
+_PUT_BACK: Final = (
+    "nothing was taken; whoever has the true list compares the digests that `churnflow reviewers` prints,"
+    " then `git push REMOTE +refs/churnflow/reviewers`"
+)
+_CHOOSE: Final = (
+    "agree on one with whoever made the other; to take that of the remote and make your change again: "
+    "`git fetch REMOTE +refs/churnflow/reviewers:refs/churnflow/reviewers"
+    ' && rm -f "$(git rev-parse --git-common-dir)/churnflow/reviewers.pin"`'
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,57 @@ def trusted(ports: Ports) -> tuple[ReviewerList, ...]:
     before. Raises IntegrityError where that is not so, where a version that was seen here is gone, and where records of
     the project name another list.
     """
+    lists = _proved(ports)
+    _follow_pin(lists, ports.reviewers.pinned())
+    return lists
+
+
+def newer(theirs: ReviewerLists, fetched: Iterable[Checkpoint], ports: Ports) -> tuple[ReviewerList, ...]:
+    """Return the list to go by beside one from elsewhere: that one where it goes on from ours, else ours.
+
+    theirs: the list from elsewhere. fetched: the checkpoints that came with it, which have to know it where no list was
+    seen here before. Raises IntegrityError unless it proves, and is an older or a newer state of the list that was seen
+    here; and where ours would be the one to go by, and does not prove.
+    """
+    with _refused():
+        there = _proved(replace(ports, reviewers=theirs))
+    here = tuple(version.listed for version in ports.reviewers.history())
+    _refuse_forked(there, here)
+    if len(there) <= len(here):
+        return trusted(ports)
+    with _refused():
+        _follow_pin(there, ports.reviewers.pinned())
+        refuse_foreign(there, ports)
+        if not here and ports.reviewers.pinned() is None:
+            refuse_unknown(fetched, there)
+    return there
+
+
+def _proved(ports: Ports) -> tuple[ReviewerList, ...]:
     history = ports.reviewers.history()
     for number, version in enumerate(history):
         _prove(version, history[number - 1].listed if number else None, ports)
-    lists = tuple(version.listed for version in history)
-    _follow_pin(lists, ports.reviewers.pinned())
-    return lists
+    return tuple(version.listed for version in history)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Say of a list from elsewhere that it is refused."""
+    try:
+        yield
+    except IntegrityError as failure:
+        message = f"the list of reviewers at the remote is refused: {failure}"
+        raise IntegrityError(message, hint=_PUT_BACK) from failure
+
+
+def _refuse_forked(there: Sequence[ReviewerList], here: Sequence[ReviewerList]) -> None:
+    for theirs, ours in zip(there, here, strict=False):
+        if theirs.sha256 != ours.sha256:
+            digests = (
+                f"version {ours.number} is {theirs.sha256[:12]} there, by {theirs.by}, and {ours.sha256[:12]} here"
+            )
+            message = f"the list of reviewers at the remote is refused: it is another one, {digests}, by {ours.by}"
+            raise IntegrityError(message, hint=_CHOOSE)
 
 
 def pin(lists: Sequence[ReviewerList], ports: Ports) -> None:
@@ -131,8 +186,13 @@ def refuse_foreign(lists: Sequence[ReviewerList], ports: Ports) -> None:
     """
     if ports.reviewers.pinned() is not None:
         return
+    refuse_unknown(_kept(ports, widely=bool(lists)), lists)
+
+
+def refuse_unknown(checkpoints: Iterable[Checkpoint], lists: Sequence[ReviewerList]) -> None:
+    """Raise IntegrityError where one of the checkpoints has an approval signed under a list that is none of `lists`."""
     known = {listed.sha256 for listed in lists}
-    for checkpoint in _kept(ports, widely=bool(lists)):
+    for checkpoint in checkpoints:
         for one in (one for entry in checkpoint.run.approvals() for one in entry.signed):
             if one.statement.reviewers not in known:
                 gone = f"the list of reviewers {one.statement.reviewers[:12]}, which is gone"

@@ -28,6 +28,15 @@ def test_the_list_travels_with_a_push_of_its_ref(work: Work, tmp_path: Path) -> 
     assert list(reviewers(clone).history()) == [first]
 
 
+def test_a_list_that_was_fetched_is_read_before_a_ref_leads_to_it(work: Work) -> None:
+    first = version(1)
+    reviewers(work).append(first)
+    tip = work.git("rev-parse", REF)
+    work.git("update-ref", "-d", REF)
+    assert list(reviewers(work).history()) == []
+    assert list(GitReviewers(open_repository(work.path), tip).history()) == [first]
+
+
 def test_a_version_is_two_files_that_ssh_keygen_takes_as_they_are(work: Work) -> None:
     one = version(1)
     reviewers(work).append(one)

@@ -1,12 +1,16 @@
 """doctor: what this machine lacks is tried out and told with what to do, and nothing is left behind."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from churnflow.adapters.machine import Seen, examine
+from churnflow.adapters.ssh_signatures import SshSignatures
 from tests.adapters.faults import in_a_process
+from tests.adapters.test_ssh_signatures import program
 from tests.cli.conftest import Cli, Outcome, churnflow, environment
 
 
@@ -84,3 +88,26 @@ def test_without_permission_or_room_the_checks_that_write_fail(shipped: Path) ->
     said = in_a_process(EXAMINED, shipped, 2)
     assert "'durable': ('bad', 'no space left on the disk" in said
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def signing(*places: Path) -> Seen:
+    return next(seen for seen in examine(None, SshSignatures(places)) if seen.name == "ssh-keygen")
+
+
+def test_whether_approvals_can_be_signed_is_tried_with_the_ssh_keygen_that_would_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = signing(Path("/usr/bin"))
+    assert (found.state, found.said, found.hint) == ("ok", "/usr/bin/ssh-keygen signs and checks", "")
+    missing = signing(tmp_path)
+    assert missing.state == "look"
+    assert missing.said.startswith(f"ssh-keygen is not installed in {tmp_path}")
+    assert missing.hint.startswith("only signed approvals need it: install OpenSSH 8.2 or newer")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    assert signing(Path("/usr/bin")).said.startswith("it could not be tried out: ")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only the administrator can install a program that counts as the system's")
+def test_an_ssh_keygen_that_does_not_find_its_own_signature_good_is_told(tmp_path: Path) -> None:
+    path = program(tmp_path / "bin", '#!/bin/sh\ntest "$2" = verify && exit 1\nexec /usr/bin/ssh-keygen "$@"\n')
+    assert signing(path.parent).state == "bad"

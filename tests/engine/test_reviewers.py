@@ -7,10 +7,10 @@ import pytest
 from churnflow.domain.approval import Policy
 from churnflow.domain.reviewers import NAMESPACE, Pin, ReviewerList, SignedList
 from churnflow.engine.advance import advance
-from churnflow.engine.reviewers import Draft, amend, trusted
+from churnflow.engine.reviewers import Draft, amend, newer, trusted
 from churnflow.errors import IntegrityError, RefusedError, UsageError
 from tests.engine.signing import WORKFLOW, approve, listed, reviewer, world
-from tests.fake_signing import FakeSigner
+from tests.fake_signing import FakeReviewers, FakeSigner
 from tests.fakes import START, World
 
 
@@ -171,3 +171,35 @@ def test_without_the_list_and_the_note_of_it_what_is_served_still_tells() -> Non
     later = advance(later, made.ports, phases=("build",), until="train")
     with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
         approve(made, later, None)
+
+
+def elsewhere(*versions: SignedList) -> FakeReviewers:
+    found = FakeReviewers()
+    found.versions = list(versions)
+    return found
+
+
+def test_a_list_from_elsewhere_is_gone_by_where_it_is_newer_and_ours_where_it_is_older() -> None:
+    made = two_versions()
+    first, second = made.reviewers.versions
+    assert newer(elsewhere(first), (), made.ports) == (first.listed, second.listed)
+    clone = World()
+    assert newer(elsewhere(first, second), (), clone.ports) == (first.listed, second.listed)
+    clone.reviewers.versions = [first]
+    assert newer(elsewhere(first, second), (), clone.ports) == (first.listed, second.listed)
+
+
+def test_a_list_from_elsewhere_that_does_not_prove_or_was_exchanged_or_taken_back_is_refused() -> None:
+    made = two_versions()
+    first, second = made.reviewers.versions
+    other = World()
+    listed(other, reviewer("eve"))
+    for offered, says in (
+        (elsewhere(first, signed(second.listed, "bo")), "version 2 of the list of reviewers is not signed by an admin"),
+        (elsewhere(*other.reviewers.versions), "it is another one, version 1 is"),
+    ):
+        with pytest.raises(IntegrityError, match=f"at the remote is refused: {says}"):
+            newer(offered, (), made.ports)
+    made.reviewers.versions = []
+    with pytest.raises(IntegrityError, match="is refused: the list of reviewers was taken back"):
+        newer(elsewhere(first), (), made.ports)

@@ -238,19 +238,6 @@ def test_records_of_which_a_kill_has_kept_half_away_are_fetched_again(pushed: Te
     assert (at(clone, "pull").code, at(clone, "verify").code) == (0, 0)
 
 
-def test_the_list_of_reviewers_is_taken_once_and_told(pushed: Team, at: At) -> None:
-    first = git(pushed.bare, "rev-parse", "main")
-    git(pushed.bare, "update-ref", "refs/churnflow/reviewers", first)
-    clone = pushed.clone()
-    outcome = at(clone, "pull")
-    assert (outcome.code, "took the list of reviewers" in outcome.err) == (0, True)
-    assert git(clone, "rev-parse", "refs/churnflow/reviewers") == first
-    git(pushed.bare, "update-ref", "refs/churnflow/reviewers", f"churnflow/{pushed.run}/01-plan-approved^{{commit}}")
-    outcome = at(clone, "pull")
-    assert (outcome.code, "yours stays" in outcome.err) == (0, True)
-    assert git(clone, "rev-parse", "refs/churnflow/reviewers") == first
-
-
 def test_a_pull_of_nothing_says_so(team: Team, at: At) -> None:
     clone = team.clone()
     outcome = at(clone, "pull")

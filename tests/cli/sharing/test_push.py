@@ -177,19 +177,6 @@ def test_drafts_of_killed_pushes_go_after_a_day(pushed: Team, at: At) -> None:
     assert (old.exists(), new.exists()) == (False, True)
 
 
-def test_the_list_of_reviewers_goes_along_and_is_never_replaced(pushed: Team, at: At) -> None:
-    first = git(pushed.project, "rev-parse", "HEAD")
-    git(pushed.project, "update-ref", "refs/churnflow/reviewers", first)
-    assert at(pushed.project, "push").code == 0
-    assert git(pushed.bare, "rev-parse", "refs/churnflow/reviewers") == first
-    tree = git(pushed.project, "rev-parse", "HEAD^{tree}")
-    other = git(pushed.project, "commit-tree", "-m", "another list", tree)
-    git(pushed.project, "update-ref", "refs/churnflow/reviewers", other)
-    outcome = at(pushed.project, "push")
-    assert (outcome.code, "list of reviewers" in outcome.error[0]) == (5, True)
-    assert git(pushed.bare, "rev-parse", "refs/churnflow/reviewers") == first
-
-
 def test_at_a_terminal_the_bytes_are_shown_as_they_go(team: Team) -> None:
     screen = at_terminal(team.project, "push")
     screen.expect(re.compile(r"sent .*bytes"))

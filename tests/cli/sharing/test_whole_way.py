@@ -9,6 +9,7 @@ import pytest
 from tests.cli.monitoring.conftest import released_once  # noqa: F401 - a project that serves a real release
 from tests.cli.sharing.conftest import At, Team, git, store_of
 from tests.customers import make_customers
+from tests.keys import make_key
 
 
 @pytest.fixture
@@ -55,4 +56,17 @@ def test_what_needs_the_bundle_says_which_command_fetches_it(released: Team, at:
     assert (outcome.code, len(outcome.error)) == (6, 2)
     assert "`churnflow pull`" in outcome.error[1]
     assert at(clone, "pull").code == 0
+    assert at(clone, "verify").code == 0
+
+
+def test_a_release_from_before_the_first_list_of_reviewers_is_proved_as_it_was_then(released: Team, at: At) -> None:
+    ann = str(make_key(released.folder, "ann"))
+    listed = ("reviewers", "add", "ann", "--key", f"{ann}.pub", "--role", "admin", "--sign-with", ann)
+    assert at(released.project, *listed).code == 0
+    assert at(released.project, "push").code == 0
+    git(released.folder, "clone", "-q", "--no-local", "--no-tags", "bare.git", "clone")
+    clone = released.folder / "clone"
+    assert at(clone, "remote", "set", str(released.bytes)).code == 0
+    outcome = at(clone, "pull")
+    assert outcome.code == 0, outcome.err
     assert at(clone, "verify").code == 0
