@@ -98,6 +98,13 @@ def test_a_process_writes_no_message_of_an_exception_however_it_ends(last: str, 
     assert CELL not in ended.stderr
 
 
+def test_a_process_that_has_switched_off_the_handler_of_last_resort_is_left_so() -> None:
+    program = [sys.executable, "-c", "import logging\nlogging.lastResort = None" + PROGRAM.format("float('x')"), CELL]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ended.stderr.count("Traceback") == 2
+    assert CELL not in ended.stderr
+
+
 def test_a_module_or_variable_that_is_not_there_is_named() -> None:
     for code, named in (("import no_such_module", "no_such_module"), ("unknown_name", "unknown_name")):
         with pytest.raises((ImportError, NameError)) as caught:

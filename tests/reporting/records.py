@@ -144,7 +144,7 @@ def approval(name: str, minute: float, answer: str = "approve", **more: Any) -> 
     phase = {"plan": "plan", "release": "review"}[name]
     passed = answer != "reject"
     return Approval.model_validate(
-        {"name": name, "phase": phase, "passed": passed, "key": sha(name), "at": at(minute), "answer": answer, **values}
+        {"name": name, "phase": phase, "passed": passed, "key": sha(name), "at": at(minute), "answer": answer} | values
     )
 
 

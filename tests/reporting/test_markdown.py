@@ -74,6 +74,13 @@ def test_a_run_whose_items_are_all_done_without_a_gate_says_so() -> None:
     assert "requirement" not in text
 
 
+def test_an_approval_that_too_few_have_given_says_what_it_lacks() -> None:
+    half = approval("plan", 2, passed=False, lacks="needs 2 approvals of grade signed; given by ann")
+    text = section(markdown(document(begun(scope(), half))), "### Approval: plan")
+    assert "- **Grade:** unsigned" in text
+    assert "- **Not given yet:** it needs 2 approvals of grade signed; given by ann" in text
+
+
 def test_a_rejection_is_shown_with_its_notes_and_the_run_as_refused() -> None:
     run = begun(scope(), approval("plan", 2, "reject", reviewer="Bo", notes=("!! no owner of the data",)))
     text = markdown(document(run))
