@@ -287,6 +287,20 @@ def no_approval(agent: Agent) -> None:
     agent.cli("run")
 
 
+def not_a_gate(agent: Agent) -> None:
+    """Take gate and approval out of the workflow, and write a decision to ship in the name of a checkpoint."""
+    agent.edit("    - approval: release\n      grade: signed\n      role: risk\n", "")
+    agent.edit("    - gate: ship\n      ship: 0\n      fix: 0\n", "")
+    agent.cli("run", "--new", "--until", "approved")
+    line = next(line for line in opened(agent.journal.read_bytes()).lines[::-1] if b'"name":"approved"' in line)
+    confidence = {"score": 100, "because": "all is well"}
+    agent.record(
+        {**json.loads(line), "kind": "decision", "verdict": "ship", "confidence": confidence, "bands": [0, 0]}
+        | {"reasons": [], "next_action": "`churnflow serve`"}
+    )
+    agent.cli("run")
+
+
 def listed_key(agent: Agent) -> None:
     """Add the agent's key to the list of reviewers in git, signed with that key, and approve with it."""
     own = str(agent.folder / "agent")
@@ -414,6 +428,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     checkpoint,
     policy,
     no_approval,
+    not_a_gate,
     listed_key,
     new_list,
     rewound_list,

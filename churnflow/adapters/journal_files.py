@@ -247,6 +247,9 @@ def _parse(text: bytes, path: Path) -> Run:
     for number, line in enumerate(lines[base + 1 :], base + 2):
         with _readable(path, number):
             entries.append(_ENTRY.validate_json(line))
+    wrong = run.misplaced(entries)
+    if wrong is not None:
+        raise _damaged(path, f"{wrong.name} is no {wrong.kind} in its workflow")
     return run.with_entries(entries)
 
 

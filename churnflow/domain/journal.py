@@ -1,16 +1,16 @@
 """What happened: the entries of a run, in the order in which they were recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from churnflow.domain.approval import Answer, Grade, Signed
 from churnflow.domain.base import Frozen, Moment, Name, Score, Sha256
 from churnflow.domain.evidence import Artifact, Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.notes import opened_by_notes
-from churnflow.domain.workflow import Workflow
+from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Step, Workflow
 
 Verdict = Literal["ship", "fix", "rework"]
 
@@ -162,6 +162,12 @@ Entry = Annotated[
     Field(discriminator="kind"),
 ]
 ItemEntry = StepRecord | Mark | Approval | Decision
+_RECORDED_AS: Final[dict[type, type]] = {
+    Step: StepRecord,
+    CheckpointRequest: Mark,
+    ApprovalRequest: Approval,
+    Gate: Decision,
+}
 
 
 class Run(Frozen):
@@ -174,6 +180,23 @@ class Run(Frozen):
     started_at: Moment
     by: str | None = Field(default=None, exclude_if=lambda by: by is None)
     entries: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def _entries_are_of_their_items(self) -> "Run":
+        wrong = self.misplaced(self.entries)
+        if wrong is not None:
+            message = f"{wrong.name} is no {wrong.kind} in this workflow"
+            raise ValueError(message)
+        return self
+
+    def misplaced(self, entries: Iterable[Entry]) -> ItemEntry | None:
+        """Return the first entry that is recorded of another kind of item than the workflow declares, None for none.
+
+        A decision in the name of a checkpoint would be a gate that nobody declared.
+        """
+        kinds = {item.name: _RECORDED_AS[type(item)] for item in self.declared.items()}
+        recorded = (entry for entry in entries if isinstance(entry, ItemEntry))
+        return next((entry for entry in recorded if not isinstance(entry, kinds.get(entry.name, ItemEntry))), None)
 
     def add(self, entry: Entry) -> "Run":
         """Return the run with one more entry."""

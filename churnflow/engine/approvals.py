@@ -152,7 +152,7 @@ def releases(workflow: Workflow) -> bool:
 def gate_before(run: Run, name: str) -> Gate | None:
     """Return the gate that stands directly before the item called `name`, None where another item does."""
     items: list[Item] = list(run.declared.items())
-    place = next(number for number, item in enumerate(items) if item.name == name)
+    place = next((number for number, item in enumerate(items) if item.name == name), 0)
     before = items[place - 1] if place else None
     return before if isinstance(before, Gate) else None
 

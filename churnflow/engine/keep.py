@@ -126,9 +126,8 @@ def _saved_mark(head: Checkpoint | None, run: Run, mark: Mark) -> Mark | None:
 
 def _release(run: Run, mark: Mark, checkpoint: Checkpoint, ports: Ports) -> Release | None:
     """Return what is served as of this checkpoint: a new release if it directly follows a gate that said ship."""
-    items = list(run.declared.items())
-    place = next(number for number, item in enumerate(items) if item.name == mark.name)
-    decision = run.latest(items[place - 1].name) if place else None
+    gate = gate_before(run, mark.name)
+    decision = run.latest(gate.name) if gate else None
     candidate = next((artifact for artifact in run.artifacts().values() if artifact.codec == "release"), None)
     served = checkpoint.release
     if candidate is None or not isinstance(decision, Decision) or decision.verdict != "ship":

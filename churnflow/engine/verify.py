@@ -13,8 +13,9 @@ from churnflow.domain.ledger import as_of
 from churnflow.domain.release import Release
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
+from churnflow.engine.shipping import is_released, maker_of
 from churnflow.engine.verify_approvals import check_signatures, prove_release
-from churnflow.errors import ChurnflowError, IntegrityError, UsageError
+from churnflow.errors import ChurnflowError, IntegrityError
 
 FORGED: Final = "compare with another clone; `churnflow log` lists what there is, `churnflow rollback REF` goes back"
 POINTER: Final = "`churnflow log` lists what was released; `churnflow rollback REF` serves it"
@@ -197,26 +198,9 @@ def check_releases(history: History, ports: Ports) -> None:
         if release is None:
             continue
         ports.store.verify(release.artifact)
-        if release.checkpoint == checkpoint.tag and not _is_released(release, checkpoint):
+        if release.checkpoint == checkpoint.tag and not is_released(release, checkpoint):
             message = f"the release {release.version} of {checkpoint.tag} does not follow from its run"
             raise IntegrityError(message, hint=FORGED)
-
-
-def _is_released(release: Release, checkpoint: Checkpoint) -> bool:
-    run = checkpoint.run
-    approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
-    approved = digest(approvals[-1]) if approvals else None
-    made = {artifact.sha256 for artifact in checkpoint.artifacts if artifact.codec == "release"}
-    return (
-        _has_shipped(checkpoint)
-        and release.run == run.id
-        and release.artifact.sha256 in made
-        and release.approval_sha256 == approved
-    )
-
-
-def _has_shipped(checkpoint: Checkpoint) -> bool:
-    return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in checkpoint.run.current())
 
 
 def artifacts_of(checkpoint: Checkpoint) -> tuple[Artifact, ...]:
@@ -249,19 +233,11 @@ def verify_served(ports: Ports) -> Release | None:
     if served is None:
         return None
     ports.store.verify(served.artifact)
-    if not _was_released(served, ports):
+    if maker_of(served, ports) is None:
         message = f"what is served ({served.version}) is not what {served.checkpoint} released"
         raise IntegrityError(message, hint=POINTER)
     prove_release(served, ports)
     return served
-
-
-def _was_released(release: Release, ports: Ports) -> bool:
-    try:
-        made = ports.checkpoints.load(release.checkpoint)
-    except UsageError:
-        return False
-    return made.release == release and _has_shipped(made)
 
 
 def check_past(histories: Sequence[History], ports: Ports) -> None:
@@ -276,7 +252,7 @@ def check_past(histories: Sequence[History], ports: Ports) -> None:
             message = f"the list of what was served does not name {stated.version}, which {checkpoint.tag} states"
             raise IntegrityError(message, hint=POINTER)
     for release in past.values():
-        if not _was_released(release, ports):
+        if maker_of(release, ports) is None:
             message = f"the list of what was served names {release.version}, which {release.checkpoint} did not release"
             raise IntegrityError(message, hint=POINTER)
 

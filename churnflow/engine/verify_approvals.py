@@ -15,7 +15,8 @@ from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
 from churnflow.engine.reviewers import floor_of, trusted
 from churnflow.engine.scrutiny import Scrutiny
-from churnflow.errors import IntegrityError, UsageError
+from churnflow.engine.shipping import proved_maker_of
+from churnflow.errors import IntegrityError
 
 _HINT = "`churnflow show REF` prints the approvals, `churnflow reviewers` who may give them; do not use this release"
 
@@ -47,12 +48,8 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
 
 
 def prove_release(release: Release, ports: Ports) -> None:
-    """Check the same for the checkpoint that made a release. Raises IntegrityError; an unknown one passes here."""
-    try:
-        made = ports.checkpoints.load(release.checkpoint)
-    except UsageError:
-        return
-    prove_approvals(made, trusted(ports), ports)
+    """Prove that a checkpoint made a release, and its approvals. Raises IntegrityError at what does not hold."""
+    prove_approvals(proved_maker_of(release, ports), trusted(ports), ports)
 
 
 def _answered(run: Run) -> Iterator[tuple[ApprovalRequest, Approval]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from churnflow.adapters.journal_files import JournalFiles
-from churnflow.domain.journal import StepRecord
+from churnflow.domain.journal import Mark, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import IntegrityError
 from tests.adapters.faults import in_a_process
@@ -73,6 +73,15 @@ def test_a_damaged_journal_is_named_and_the_checkpoints_pointed_at(
         journal.current()
     assert str(path) in str(caught.value)
     assert "churnflow rollback" in caught.value.hint
+
+
+def test_an_entry_of_another_kind_than_its_item_is_named(journal: JournalFiles) -> None:
+    run = make_run()
+    (step,) = run.steps()
+    journal.start(run)
+    journal.append(run, Mark(name=step.name, phase=step.phase, key=step.key, at=step.at))
+    with pytest.raises(IntegrityError, match=f"{step.name} is no checkpoint in its workflow"):
+        journal.read(RUN)
 
 
 def test_a_note_of_the_current_run_that_is_no_text_is_named(journal: JournalFiles, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ STOPPED_BY = {
     "checkpoint": "the approval 'release' needs 1 approval of grade signed, in the role risk; given by nobody",
     "policy": "the list of reviewers demands 1 approval of grade signed before a gate",
     "no_approval": "the list of reviewers demands 1 approval of grade signed before a gate",
+    "not_a_gate": "approved is no decision in its workflow",
     "listed_key": "version 3 of the list of reviewers is not signed by an admin of the version before",
     "new_list": "it names a list of reviewers that this project never had",
     "rewound_list": "the list of reviewers was taken back: version 3 was seen here",

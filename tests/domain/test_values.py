@@ -189,6 +189,16 @@ def test_a_run_is_read_back_as_it_was_written() -> None:
     assert Run.model_validate_json(run.model_dump_json(by_alias=True)) == run
 
 
+def test_a_decision_in_the_name_of_what_is_no_gate_is_no_run() -> None:
+    run = World().begin(WORKFLOW)
+    mark = Mark(name="planned", phase="plan", key="0" * 64, at=START)
+    assert run.misplaced([record(), approval(), mark]) is None
+    in_disguise = approval().model_copy(update={"name": "planned"})
+    assert run.misplaced([record(), in_disguise]) == in_disguise
+    with pytest.raises(ValidationError, match="planned is no approval in this workflow"):
+        Run.model_validate_json(run.add(in_disguise).model_dump_json(by_alias=True))
+
+
 def test_the_newest_entry_of_an_item_counts() -> None:
     run = World().begin(WORKFLOW).add(record(passed=False)).add(approval()).add(record())
     assert run.latest("scope") == record()

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Approval, Decision, Mark, Run
+from churnflow.domain.release import Release
 from churnflow.domain.reviewers import NAMESPACE, ReviewerList, SignedList
 from churnflow.engine.advance import advance
 from churnflow.engine.keys import gate_subject, subject
@@ -50,6 +52,16 @@ def rekeyed(run: Run) -> Run:
         if isinstance(entry, Decision):
             entries[place] = entry.model_copy(update={"key": gate_subject(so_far, items[entry.name])})
     return run.with_entries(entries)
+
+
+def restated(made: World) -> Release:
+    """State the approval as it is now in the release and in what is served; return that."""
+    (chain,) = made.checkpoints.chains.values()
+    (served,) = made.pointer.served
+    release = served.model_copy(update={"approval_sha256": digest(chain[-1].run.approvals()[-1])})
+    made.checkpoints.chains = {chain[0].run.id: [*chain[:-1], chain[-1].model_copy(update={"release": release})]}
+    made.pointer.served = [release]
+    return release
 
 
 def rescue_of(checkpoint: Checkpoint) -> Checkpoint:
@@ -96,19 +108,21 @@ def test_a_rewritten_approval_is_named(change: Callable[[Approval], Approval], r
 
 def test_what_is_served_is_not_served_on_without_its_approval() -> None:
     made = tampered(shipped(), with_approval(lambda a: a.model_copy(update={"signed": ()})))
-    (release,) = made.pointer.served
+    release = restated(made)
     with pytest.raises(IntegrityError, match="given by nobody"):
         verify_served(made.ports)
     with pytest.raises(IntegrityError, match="given by nobody"):
         plan_rollback(release.checkpoint, made.ports)
 
 
-def test_a_release_whose_checkpoint_is_unknown_is_left_to_what_serves_it() -> None:
+@pytest.mark.parametrize("changes", [{"checkpoint": "gone"}, {"version": "v9.0.0"}, {"approval_sha256": "0" * 64}])
+def test_a_release_that_no_checkpoint_made_is_not_brought_back(changes: dict[str, str]) -> None:
     made = shipped()
     (chain,) = made.checkpoints.chains.values()
-    gone = chain[0].model_copy(update={"release": made.pointer.served[0].model_copy(update={"checkpoint": "gone"})})
-    made.checkpoints.chains = {gone.run.id: [gone]}
-    assert plan_rollback(gone.tag, made.ports).target == gone
+    ghost = chain[0].model_copy(update={"release": made.pointer.served[0].model_copy(update=changes)})
+    made.checkpoints.chains = {ghost.run.id: [ghost, *chain[1:]]}
+    with pytest.raises(IntegrityError, match=r"is not what .* released, as far as is known here"):
+        plan_rollback(ghost.tag, made.ports)
 
 
 def test_a_stale_answer_has_only_to_be_about_what_it_says() -> None:
