@@ -85,8 +85,11 @@ def _prove_shipped(
 
 
 def _floor_at(at: datetime, lists: Sequence[ReviewerList]) -> Policy:
-    """Return what the list demanded at a time: enough where nothing was released that could be served."""
-    return next((listed.floor for listed in reversed(lists) if listed.at <= at), Policy())
+    """Return what the list demanded before a time: enough where nothing was released that could be served.
+
+    Times are whole seconds: of a list and a decision of the same second the decision counts as the earlier one.
+    """
+    return next((listed.floor for listed in reversed(lists) if listed.at < at), Policy())
 
 
 def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:
