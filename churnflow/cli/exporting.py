@@ -1,24 +1,27 @@
 """The command that writes a checkpoint as a bundle which anyone can check with sha256sum, git and ssh-keygen."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
 
+from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.tar_file import Content, write_tar
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import RefArgument, load_checkpoint
 from churnflow.cli.rendering import render
 from churnflow.cli.screens import counted, lines_view
 from churnflow.cli.session import session_of
+from churnflow.cli.watching import Silent
 from churnflow.domain.base import canonical_json, digest
 from churnflow.domain.checkpoint import Checkpoint, file_of, tag_of
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Decision
 from churnflow.engine.keys import subject_of, subject_of_gate
+from churnflow.engine.ports import Ports
 from churnflow.engine.verify import artifacts_of, following, verify
 from churnflow.errors import ConflictError, RefusedError, UsageError
 from churnflow.project import Project
@@ -90,8 +93,8 @@ def _files(
     project: Project, checkpoint: Checkpoint, scratch: Path, *, with_data: bool
 ) -> Iterator[tuple[str, Content]]:
     """Yield the files of the export by name. Raises IntegrityError unless the run proves whole."""
-    history = _proved(project, checkpoint)
-    for item in history:
+    ports = project.ports(AbsentReviewer(), Silent())
+    for item in _proved(project, checkpoint, ports):
         yield f"records/{_short(item)}.json", canonical_json(item.model_dump(mode="json", by_alias=True))
         yield f"records/{_short(item)}.yaml", project.checkpoints.record_bytes(item)
     project.checkpoints.bundle(checkpoint, scratch / "history.bundle")
@@ -104,16 +107,14 @@ def _files(
         text, plots = render(project, checkpoint.run, form, checkpoint)
         yield f"reports/report.{form}", text.encode()
         yield from ((f"reports/{name}", plot.encode()) for name, plot in plots.items())
-    answers = dict(_answers(checkpoint))
-    yield from answers.items()
-    yield "INSTRUCTIONS.md", _instructions(project, checkpoint, answers, with_data=with_data).encode()
+    yield from _answers(checkpoint)
+    lists = dict(_lists(checkpoint, ports))
+    yield from lists.items()
+    first = next(iter(lists), None)
+    yield "INSTRUCTIONS.md", _instructions(project, checkpoint, first, with_data=with_data).encode()
 
 
-def _proved(project: Project, checkpoint: Checkpoint) -> list[Checkpoint]:
-    from churnflow.adapters.answers_reviewer import AbsentReviewer  # noqa: PLC0415 - for the ports alone
-    from churnflow.cli.watching import Silent  # noqa: PLC0415
-
-    ports = project.ports(AbsentReviewer(), Silent())
+def _proved(project: Project, checkpoint: Checkpoint, ports: Ports) -> list[Checkpoint]:
     verify(checkpoint.run.id, ports)
     with following("record"):
         history = project.checkpoints.history(checkpoint.run.id)
@@ -121,10 +122,7 @@ def _proved(project: Project, checkpoint: Checkpoint) -> list[Checkpoint]:
 
 
 def _answers(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
-    """Yield each answer and decision as the record holds it, and what its key is the digest of.
-
-    A signed answer has its statement, signature and signer beside these, as `NAME`, `NAME.sig` and `NAME.signer`.
-    """
+    """Yield each answer and decision as the record holds it, what its key is the digest of, and what was signed."""
     run = checkpoint.run
     for entry in run.current():
         if isinstance(entry, Approval | Decision):
@@ -132,9 +130,23 @@ def _answers(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
             content = subject_of_gate(run, item) if isinstance(entry, Decision) else subject_of(run, item)
             yield f"approvals/{entry.name}.json", canonical_json(entry.model_dump(mode="json", by_alias=True))
             yield f"approvals/{entry.name}.subject.json", canonical_json(content)
+            for number, one in enumerate(entry.signed if isinstance(entry, Approval) else (), 1):
+                yield f"approvals/{entry.name}.{number}.statement", one.statement.text()
+                yield f"approvals/{entry.name}.{number}.statement.sig", one.signature.encode()
 
 
-def _instructions(project: Project, checkpoint: Checkpoint, answers: Mapping[str, bytes], *, with_data: bool) -> str:
+def _lists(checkpoint: Checkpoint, ports: Ports) -> Iterator[tuple[str, bytes]]:
+    """Yield the list of reviewers with its signatures, up to the newest version that a signed answer names."""
+    named = {one.statement.reviewers for entry in checkpoint.run.approvals() for one in entry.signed}
+    versions = ports.reviewers.history() if named else ()
+    last = max((version.listed.number for version in versions if version.listed.sha256 in named), default=0)
+    for version in versions[:last]:
+        name = f"reviewers/{version.listed.number:04d}.json"
+        yield name, version.listed.text()
+        yield f"{name}.sig", version.signature.encode()
+
+
+def _instructions(project: Project, checkpoint: Checkpoint, first_list: str | None, *, with_data: bool) -> str:
     prefix = f"{project.repository.prefix}/" if project.repository.prefix else ""
     record = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
     facts = {
@@ -146,8 +158,8 @@ def _instructions(project: Project, checkpoint: Checkpoint, answers: Mapping[str
     }
     served: Artifact | None = checkpoint.release.artifact if checkpoint.release else None
     release = {"sha256": served.sha256, "name": served.name} if served else None
-    signed = any(name.endswith(".sig") for name in answers)
-    return instructions(facts, release, signed=signed, data=with_data)
+    first = first_list.rpartition("/")[2] if first_list else None
+    return instructions(facts, release, first_list=first, data=with_data)
 
 
 def _short(checkpoint: Checkpoint) -> str:

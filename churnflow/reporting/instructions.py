@@ -2,8 +2,6 @@
 
 from typing import Final
 
-NAMESPACE: Final = "churnflow-approval"
-
 _PAGE: Final = """# How to check this export
 
 This is checkpoint `{name}` of run `{run}`, exported by churnflow. Nothing here needs churnflow, a network or trust in
@@ -96,9 +94,9 @@ for entry in approvals/*.json; do
   key=$(sha256sum < "${{entry%.json}}.subject.json" | cut -d' ' -f1)
   grep -qF "\\"key\\":\\"$key\\"" "$entry"
 done
-{signed}```
+```
 
-## 7. The digest to compare
+{signed}## {last}. The digest to compare
 
 ```bash
 sha256sum "records/{name}.json"
@@ -109,19 +107,65 @@ It should be `{sha256}`.
 _RELEASE: Final = """test -e "artifacts/{sha256}"
 grep -qF '"artifact":{{"codec":"release","name":"{name}","sha256":"{sha256}"' "records/{checkpoint}.json"
 """
-_SIGNED: Final = """for signature in approvals/*.sig; do
-  statement=${{signature%.sig}}
-  ssh-keygen -Y verify -q -f approvals/allowed_signers -I "$(cat "$statement.signer")" -n {namespace} \\
-    -s "$signature" < "$statement"
+_UNSIGNED: Final = """No approval in it is signed: each was typed at a prompt or stands in a file.
+That shows intent and proves nobody.
+
+"""
+_SIGNED: Final = """## 7. Who signed is on the list of reviewers
+
+`reviewers/` has the versions of the list, each signed by an admin of the version before. The first one vouches for
+itself: compare the digest that this block prints with what somebody told you whom you trust.
+
+```bash
+signers() {{  # LIST ROLE NAMESPACE: who may sign, as ssh-keygen wants to be told
+  tr '{{' '\\n' < "$1" \\
+    | sed -n 's/.*"key":"\\([^"]*\\)","name":"\\([^"]*\\)","roles":\\(\\[[^]]*\\]\\).*/\\2 \\3 \\1/p' \\
+    | grep -F "\\"$2\\"" | sed "s/ \\[[^]]*\\] / namespaces=\\"$3\\" /"
+}}
+before=""
+for list in reviewers/*.json; do
+  by=$(grep -o '"by":"[a-z0-9._-]*"' "$list" | head -n 1 | cut -d'"' -f4)
+  signers "${{before:-$list}}" admin churnflow-reviewers > check/signers
+  ssh-keygen -Y verify -q -f check/signers -I "$by" -n churnflow-reviewers -s "$list.sig" < "$list"
+  test -z "$before" || grep -qF "\\"previous\\":\\"$(sha256sum < "$before" | cut -d' ' -f1)\\"" "$list"
+  before=$list
 done
+sha256sum reviewers/{first}
+```
+
+## 8. Each signature is over a statement about exactly this
+
+The record holds each statement; `approvals/NAME.N.statement` are its bytes. It names run, state, role, the version of
+the list, and who signed. Whether a key had expired by then, `at` in the statement and `expires` in the list tell.
+
+```bash
+for entry in approvals/*.json; do
+  case "$entry" in *.subject.json) continue ;; esac
+  held=$(grep -o '"schema":"churnflow/approval@1"' "$entry" | wc -l || true)
+  test "$held" = "$(find approvals -path "${{entry%.json}}.*.statement" | wc -l)"
+done
+for statement in approvals/*.statement; do
+  entry=${{statement%.*.statement}}
+  told='"reviewer":"\\([^"]*\\)","reviewers":"\\([0-9a-f]*\\)","role":"\\([^"]*\\)","run":"\\([^"]*\\)"'
+  told="$told,\\"schema\\":\\"churnflow.approval@1\\",\\"subject\\":\\"\\\\([0-9a-f]*\\\\)\\""
+  read -r reviewer sha256 role run subject <<< "$(sed -n "s/.*$told.*/\\1 \\2 \\3 \\4 \\5/p" "$statement")"
+  test "$run" = "{run}"
+  test "$subject" = "$(sha256sum < "$entry.subject.json" | cut -d' ' -f1)"
+  grep -qF "$(cat "$statement")" "$entry.json"
+  list=$(sha256sum reviewers/*.json | grep "^$sha256 " | cut -d' ' -f3)
+  signers "$list" "$role" churnflow-approval > check/signers
+  ssh-keygen -Y verify -q -f check/signers -I "$reviewer" -n churnflow-approval -s "$statement.sig" < "$statement"
+done
+```
+
 """
 
 
-def instructions(facts: dict[str, str], release: dict[str, str] | None, *, signed: bool, data: bool) -> str:
+def instructions(facts: dict[str, str], release: dict[str, str] | None, *, first_list: str | None, data: bool) -> str:
     """Return the page. facts: run, name (`NN-NAME`), sha256 of the record, prefix of tags, folder of YAML in git.
 
-    release: sha256 and name of the bundle that the checkpoint serves. signed: whether approvals have signatures. data:
-    whether every artifact is here, rows of customers included.
+    release: sha256 and name of the bundle that the checkpoint serves. first_list: the file of the first list of
+    reviewers, None where no approval is signed. data: whether every artifact is here, rows of customers included.
     """
     left_out = (
         "All artifacts are here, rows of customers included: handle them as such."
@@ -132,5 +176,6 @@ def instructions(facts: dict[str, str], release: dict[str, str] | None, *, signe
         **facts,
         left_out=left_out,
         release=_RELEASE.format(**release, checkpoint=facts["name"]) if release else "",
-        signed=_SIGNED.format(namespace=NAMESPACE) if signed else "",
+        signed=_SIGNED.format(first=first_list, run=facts["run"]) if first_list else _UNSIGNED,
+        last="9" if first_list else "7",
     )

@@ -16,6 +16,7 @@ import pytest
 from churnflow.cli import app
 from tests.cli import packing
 from tests.cli.cluster import Cluster, running_cluster
+from tests.keys import make_key
 
 STEPS = '''
 """Steps of a small project."""
@@ -257,3 +258,22 @@ def journal(project: Path) -> dict[str, bytes]:
     """Return what the journal's files hold."""
     folder = project / ".git" / "churnflow" / "root"
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*.jsonl"))}
+
+
+SIGNED_BY_RISK = "    - approval: release\n      grade: signed\n      role: risk\n"
+
+
+@pytest.fixture(scope="session")
+def waiting_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project whose release waits for a signature, and the keys beside it; never to be changed."""
+    root = make_project(tmp_path_factory.mktemp("waiting") / "project")
+    path = root / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("    - approval: release\n", SIGNED_BY_RISK))
+    ann = str(make_key(root.parent, "ann"))
+    bo = str(make_key(root.parent, "bo"))
+    listed = ("reviewers", "add", "--role", "risk", "--sign-with", ann)
+    assert churnflow(root, *listed, "ann", "--key", f"{ann}.pub", "--role", "admin").code == 0
+    assert churnflow(root, *listed, "bo", "--key", f"{bo}.pub").code == 0
+    assert churnflow(root, "plan", "--answers", "answers.yaml").code == 0
+    assert churnflow(root, "run").code == 3
+    return root.parent

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli, Outcome, at_terminal, churnflow, ended, journal, make_project
+from tests.cli.conftest import Cli, Outcome, at_terminal, ended, journal
 from tests.keys import make_key, signature
-
-DEMAND = "    - approval: release\n      grade: signed\n      role: risk\n"
 
 
 @pytest.fixture
@@ -30,22 +28,6 @@ Keys = Callable[..., Path]
 
 def add(cli: Cli, keys: Keys, name: str, *options: str, by: str = "ann") -> Outcome:
     return cli("reviewers", "add", name, "--key", f"{keys(name)}.pub", *options, "--sign-with", str(keys(by)))
-
-
-@pytest.fixture(scope="module")
-def waiting_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the project whose release waits for a signature, and the keys beside it; never to be changed."""
-    root = make_project(tmp_path_factory.mktemp("waiting") / "project")
-    path = root / "workflows" / "churn.yaml"
-    path.write_text(path.read_text().replace("    - approval: release\n", DEMAND))
-    ann = str(make_key(root.parent, "ann"))
-    bo = str(make_key(root.parent, "bo"))
-    listed = ("reviewers", "add", "--role", "risk", "--sign-with", ann)
-    assert churnflow(root, *listed, "ann", "--key", f"{ann}.pub", "--role", "admin").code == 0
-    assert churnflow(root, *listed, "bo", "--key", f"{bo}.pub").code == 0
-    assert churnflow(root, "plan", "--answers", "answers.yaml").code == 0
-    assert churnflow(root, "run").code == 3
-    return root.parent
 
 
 @pytest.fixture
