@@ -33,7 +33,7 @@ def main() -> int:
         page.write_text(_terminal(done.stdout))
         (drawn,) = place.glob("churnflow-demo/reports/*/roc.svg")
         report = drawn.with_name("report.html")
-        lines = min(FIRST_LINES, done.stdout.count("\n")) + 6
+        lines = min(FIRST_LINES, done.stdout.count("\n")) + 9
         _shoot(chromium, page, HERE / "screen.png", (COLUMNS * 9 + 40, lines * 20 + 20))
         _shoot(chromium, report, HERE / "report.png", REPORT_SIZE)
         watch = [sys.executable, HERE / "monitoring_example.py", place / "churnflow-demo"]
