@@ -57,9 +57,7 @@ def rescue_of(checkpoint: Checkpoint) -> Checkpoint:
     whole = checkpoint.run.entries
     entries = whole[:-1] if isinstance(whole[-1], Mark) else whole
     redone = [e.model_copy(update={"key": "5" * 64}) if e.name == "train" else e for e in entries]
-    return checkpoint.model_copy(
-        update={"run": checkpoint.run.with_entries(redone), "release": None, "parent": None}
-    )
+    return checkpoint.model_copy(update={"run": checkpoint.run.with_entries(redone), "release": None, "parent": None})
 
 
 def with_approval(change: Callable[[Approval], Approval]) -> Callable[[Run], Run]:
