@@ -5,7 +5,8 @@ import re
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Final
 
@@ -132,6 +133,16 @@ class KeySigner:
             refused = f"ssh-keygen signed nothing with {self._key}: {why.strip()}"
             raise RefusedError(refused, hint="give the passphrase of that key, or a key that your ssh-agent holds")
         return signature
+
+
+def allowed_signers(reviewers: Iterable[ListedReviewer], namespace: str) -> str:
+    """Return the keys as `ssh-keygen -Y verify -f` reads them, each under its reviewer's name; times are in UTC."""
+    return "".join(f"{one.name} {_restricted(one, namespace)} {one.key}\n" for one in reviewers)
+
+
+def _restricted(one: ListedReviewer, namespace: str) -> str:
+    until = f',valid-before="{one.expires.astimezone(UTC):%Y%m%d%H%M%S}"' if one.expires else ""
+    return f'namespaces="{namespace}"{until}'
 
 
 def public_key(path: Path) -> str:

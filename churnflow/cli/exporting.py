@@ -1,27 +1,32 @@
 """The command that writes a checkpoint as a bundle which anyone can check with sha256sum, git and ssh-keygen."""
 
+import hashlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
 
-from churnflow.adapters.answers_reviewer import AbsentReviewer
+from churnflow.adapters.ssh_signatures import allowed_signers
 from churnflow.adapters.tar_file import Content, write_tar
 from churnflow.cli.answer import Answer, Next
 from churnflow.cli.history import RefArgument, load_checkpoint
 from churnflow.cli.rendering import render
 from churnflow.cli.screens import counted, lines_view
 from churnflow.cli.session import session_of
-from churnflow.cli.watching import Silent
+from churnflow.domain import approval, reviewers
+from churnflow.domain.approval import Grade, Signed
 from churnflow.domain.base import canonical_json, digest
 from churnflow.domain.checkpoint import Checkpoint, file_of, tag_of
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Decision
+from churnflow.domain.ledger import as_of
+from churnflow.domain.reviewers import ADMIN
 from churnflow.engine.keys import subject_of, subject_of_gate
 from churnflow.engine.ports import Ports
+from churnflow.engine.reviewers import trusted
 from churnflow.engine.verify import artifacts_of, following, verify
 from churnflow.errors import ConflictError, RefusedError, UsageError
 from churnflow.project import Project
@@ -60,16 +65,21 @@ def export(
     with TemporaryDirectory() as scratch:
         files = dict(_files(project, checkpoint, Path(scratch), with_data=with_data))
         sha256 = write_tar(path, folder, files, checkpoint.created_at)
-    record = digest(checkpoint)
-    text = f"{path}: {counted(len(files), 'file')}, as INSTRUCTIONS.md in it says to be checked"
-    data = {"path": str(path), "sha256": sha256, "record_sha256": record, "files": sorted(files)}
-    return Answer(
-        data=data,
-        view=lines_view(text, f"sha256 of the file    {sha256}", f"sha256 of the record  {record}"),
-        next=(Next(shlex.join(["tar", "xf", str(path)]), "then follow its INSTRUCTIONS.md"),),
-        run=checkpoint.run.id,
-        checkpoint=checkpoint.tag,
+    return _told(path, sha256, sorted(files), checkpoint)
+
+
+def _told(path: Path, sha256: str, files: Sequence[str], checkpoint: Checkpoint) -> Answer:
+    record, grades = digest(checkpoint), _grades(checkpoint)
+    data = {"path": str(path), "sha256": sha256, "record_sha256": record, "approvals": grades, "files": list(files)}
+    approved = ", ".join(f"{name} {grade}" for name, grade in grades.items()) or "none"
+    view = lines_view(
+        f"{path}: {counted(len(files), 'file')}, as INSTRUCTIONS.md in it says to be checked",
+        f"sha256 of the file    {sha256}",
+        f"sha256 of the record  {record}",
+        f"approvals             {approved}",
     )
+    follow = Next(shlex.join(["tar", "xf", str(path)]), "then follow its INSTRUCTIONS.md")
+    return Answer(data=data, view=view, next=(follow,), run=checkpoint.run.id, checkpoint=checkpoint.tag)
 
 
 def _refuse_place(path: Path) -> None:
@@ -93,8 +103,8 @@ def _files(
     project: Project, checkpoint: Checkpoint, scratch: Path, *, with_data: bool
 ) -> Iterator[tuple[str, Content]]:
     """Yield the files of the export by name. Raises IntegrityError unless the run proves whole."""
-    ports = project.ports(AbsentReviewer(), Silent())
-    for item in _proved(project, checkpoint, ports):
+    history = _proved(project, checkpoint)
+    for item in history:
         yield f"records/{_short(item)}.json", canonical_json(item.model_dump(mode="json", by_alias=True))
         yield f"records/{_short(item)}.yaml", project.checkpoints.record_bytes(item)
     project.checkpoints.bundle(checkpoint, scratch / "history.bundle")
@@ -107,46 +117,82 @@ def _files(
         text, plots = render(project, checkpoint.run, form, checkpoint)
         yield f"reports/report.{form}", text.encode()
         yield from ((f"reports/{name}", plot.encode()) for name, plot in plots.items())
-    yield from _answers(checkpoint)
-    lists = dict(_lists(checkpoint, ports))
-    yield from lists.items()
-    first = next(iter(lists), None)
-    yield "INSTRUCTIONS.md", _instructions(project, checkpoint, first, with_data=with_data).encode()
+    approved = {**dict(_answers(checkpoint)), **dict(_statements(checkpoint)), **dict(_reviewers(project, checkpoint))}
+    yield from approved.items()
+    yield "INSTRUCTIONS.md", _instructions(project, checkpoint, approved, with_data=with_data).encode()
 
 
-def _proved(project: Project, checkpoint: Checkpoint, ports: Ports) -> list[Checkpoint]:
+def _proved(project: Project, checkpoint: Checkpoint) -> list[Checkpoint]:
+    ports = _ports(project)
     verify(checkpoint.run.id, ports)
     with following("record"):
         history = project.checkpoints.history(checkpoint.run.id)
     return [item for item in history if item.number <= checkpoint.number]
 
 
+def _ports(project: Project) -> Ports:
+    from churnflow.adapters.answers_reviewer import AbsentReviewer  # noqa: PLC0415 - for the ports alone
+    from churnflow.cli.watching import Silent  # noqa: PLC0415
+
+    return project.ports(AbsentReviewer(), Silent())
+
+
 def _answers(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
-    """Yield each answer and decision as the record holds it, what its key is the digest of, and what was signed."""
+    """Yield each answer and decision as the record holds it, and what its key is the digest of.
+
+    A rescue may hold one about an earlier state, which is left out.
+    """
     run = checkpoint.run
     for entry in run.current():
         if isinstance(entry, Approval | Decision):
             item = next(item for item in run.declared.items() if item.name == entry.name)
-            content = subject_of_gate(run, item) if isinstance(entry, Decision) else subject_of(run, item)
-            yield f"approvals/{entry.name}.json", canonical_json(entry.model_dump(mode="json", by_alias=True))
-            yield f"approvals/{entry.name}.subject.json", canonical_json(content)
-            for number, one in enumerate(entry.signed if isinstance(entry, Approval) else (), 1):
-                yield f"approvals/{entry.name}.{number}.statement", one.statement.text()
-                yield f"approvals/{entry.name}.{number}.statement.sig", one.signature.encode()
+            is_gate = isinstance(entry, Decision)
+            content = subject_of_gate(as_of(run, entry.at), item) if is_gate else subject_of(run, item)
+            if digest(content) == entry.key:
+                yield f"approvals/{entry.name}.json", canonical_json(entry.model_dump(mode="json", by_alias=True))
+                yield f"approvals/{entry.name}.subject.json", canonical_json(content)
 
 
-def _lists(checkpoint: Checkpoint, ports: Ports) -> Iterator[tuple[str, bytes]]:
-    """Yield the list of reviewers with its signatures, up to the newest version that a signed answer names."""
-    named = {one.statement.reviewers for entry in checkpoint.run.approvals() for one in entry.signed}
-    versions = ports.reviewers.history() if named else ()
-    last = max((version.listed.number for version in versions if version.listed.sha256 in named), default=0)
-    for version in versions[:last]:
-        name = f"reviewers/{version.listed.number:04d}.json"
-        yield name, version.listed.text()
-        yield f"{name}.sig", version.signature.encode()
+def _statements(checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    """Yield what was ever signed in the run as reviewers signed it, each with its signature."""
+    for one in _signed(checkpoint):
+        text = one.statement.text()
+        name = f"statements/{one.statement.approval}-{hashlib.sha256(text).hexdigest()[:12]}.json"
+        yield name, text
+        yield f"{name}.sig", one.signature.encode()
 
 
-def _instructions(project: Project, checkpoint: Checkpoint, first_list: str | None, *, with_data: bool) -> str:
+def _signed(checkpoint: Checkpoint) -> list[Signed]:
+    return [one for entry in checkpoint.run.entries if isinstance(entry, Approval) for one in entry.signed]
+
+
+def _reviewers(project: Project, checkpoint: Checkpoint) -> Iterator[tuple[str, bytes]]:
+    """Yield the versions of the list of reviewers from the first to the newest that a statement names.
+
+    Later ones are left out, so that the same checkpoint always gives the same export.
+    """
+    named = {one.statement.reviewers for one in _signed(checkpoint)}
+    if not named:
+        return
+    ports = _ports(project)
+    with following("signature"):
+        known = [listed.sha256 for listed in trusted(ports)]
+        versions = ports.reviewers.history()
+    newest = max(place for place, sha256 in enumerate(known) if sha256 in named)
+    for version in versions[: newest + 1]:
+        listed, name = version.listed, f"reviewers/{version.listed.number}"
+        admins = (one for one in listed.reviewers if ADMIN in one.roles)
+        yield f"{name}.json", listed.text()
+        yield f"{name}.json.sig", version.signature.encode()
+        yield f"{name}.allowed_signers", allowed_signers(listed.reviewers, approval.NAMESPACE).encode()
+        yield f"{name}.admins", allowed_signers(admins, reviewers.NAMESPACE).encode()
+
+
+def _grades(checkpoint: Checkpoint) -> dict[str, Grade]:
+    return {entry.name: entry.grade for entry in checkpoint.run.approvals()}
+
+
+def _instructions(project: Project, checkpoint: Checkpoint, files: Mapping[str, bytes], *, with_data: bool) -> str:
     prefix = f"{project.repository.prefix}/" if project.repository.prefix else ""
     record = file_of(checkpoint.run.id, checkpoint.number, checkpoint.name)
     facts = {
@@ -158,8 +204,9 @@ def _instructions(project: Project, checkpoint: Checkpoint, first_list: str | No
     }
     served: Artifact | None = checkpoint.release.artifact if checkpoint.release else None
     release = {"sha256": served.sha256, "name": served.name} if served else None
-    first = first_list.rpartition("/")[2] if first_list else None
-    return instructions(facts, release, first_list=first, data=with_data)
+    first = files.get("reviewers/1.json")
+    known = hashlib.sha256(first).hexdigest() if first else None
+    return instructions(facts, release, _grades(checkpoint), first=known, data=with_data)
 
 
 def _short(checkpoint: Checkpoint) -> str:
