@@ -121,6 +121,7 @@ class FakeJournal:
         self.runs: dict[str, Run] = {}
         self.recorded: dict[str, list[Entry]] = {}
         self.at: str | None = None
+        self.turned_back: dict[str, list[str]] = {}
         self.steps: dict[str, tuple[str, StepRecord]] = {}
         self.intended: Intent | None = None
 
@@ -141,9 +142,13 @@ class FakeJournal:
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self.steps[entry.key] = (run.id, entry)
 
-    def reset(self, run: Run) -> None:
+    def reset(self, run: Run, tag: str) -> None:
         self.runs[run.id] = run
         self.at = run.id
+        self.turned_back.setdefault(run.id, []).append(tag)
+
+    def rollbacks(self, run_id: str) -> Sequence[str]:
+        return self.turned_back.get(run_id, [])
 
     def intend(self, intent: Intent | None) -> None:
         self.intended = intent

@@ -1,6 +1,8 @@
 """The journal on disk: one line per entry, appended and synced, and the index of results that can be reused."""
 
+import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from churnflow.errors import ConflictError, IntegrityError
 _ENTRY: TypeAdapter[Any] = TypeAdapter(Entry, config=ConfigDict(defer_build=True))
 _RUN_LINE = b'{"kind":"run",'
 _RESET_LINE = b'{"kind":"reset",'
+_TAG = re.compile(rb'\{"kind":"reset","tag":"([^"\\]*)",')
 # For its owner alone, as everything that is kept about customers.
 _OWNER = 0o600
 
@@ -119,13 +122,23 @@ class JournalFiles:
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self._remember(run.id, entry)
 
-    def reset(self, run: Run) -> None:
-        """Make `run` with its entries the current state, durably, as a rollback does; nothing older is erased."""
+    def reset(self, run: Run, tag: str) -> None:
+        """Make `run` with its entries the current state, durably, as the rollback kept as `tag`; nothing is erased."""
         path = self._path(run.id)
         with explained(path):
             make_folder(path.parent, 0o700)
-        append_durably(path, sealed(_whole(run, _RESET_LINE), whole_lines(path)), _OWNER)
+        start = _RESET_LINE + b'"tag":' + json.dumps(tag).encode() + b","
+        append_durably(path, sealed(_whole(run, start), whole_lines(path)), _OWNER)
         self._point_to(run.id)
+
+    def rollbacks(self, run_id: str) -> Sequence[str]:
+        """Return the tags of the checkpoints that rollbacks to this run have made, as far as its journal tells.
+
+        Lines from before they stated one tell none. Raises IntegrityError for a line that was altered.
+        """
+        path = self._path(run_id)
+        lines = _opened(path.read_bytes(), path)[0] if path.exists() else []
+        return [os.fsdecode(found[1]) for line in lines if (found := _TAG.match(line))]
 
     def intend(self, intent: Intent | None) -> None:
         """Keep durably what is about to be done in several writes, None when it is done."""
@@ -225,6 +238,11 @@ def _whole(run: Run, start: bytes) -> bytes:
     return start + run.model_dump_json(by_alias=True).encode()[1:] + b"\n"
 
 
+def _run_of(line: bytes) -> Run:
+    said = _TAG.match(line)
+    return Run.model_validate_json(b"{" + (line[said.end() :] if said else line.split(b",", 1)[1]))
+
+
 def _opened(text: bytes, path: Path) -> tuple[list[bytes], bool]:
     """Return the lines of a journal without their seals, and whether damage before a rollback was mended by that.
 
@@ -242,7 +260,7 @@ def _parse(text: bytes, path: Path) -> Run:
     if base is None:
         raise _damaged(path, "its beginning is gone")
     with _readable(path, base + 1):
-        run = Run.model_validate_json(b"{" + lines[base].split(b",", 1)[1])
+        run = _run_of(lines[base])
     entries = list(run.entries)
     for number, line in enumerate(lines[base + 1 :], base + 2):
         with _readable(path, number):
@@ -259,7 +277,7 @@ def _every_entry(text: bytes, path: Path) -> tuple[Entry, ...]:
     for number, line in enumerate(lines, 1):
         with _readable(path, number):
             if line.startswith((_RUN_LINE, _RESET_LINE)):
-                entries.extend(Run.model_validate_json(b"{" + line.split(b",", 1)[1]).entries)
+                entries.extend(_run_of(line).entries)
             else:
                 entries.append(_ENTRY.validate_json(line))
     return tuple(entries)

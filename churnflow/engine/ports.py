@@ -62,8 +62,11 @@ class Journal(Protocol):
     def append(self, run: Run, entry: Entry) -> None:
         """Add one entry durably; when this returns, a kill does not lose it."""
 
-    def reset(self, run: Run) -> None:
-        """Make `run` with its entries the current state, durably, as a rollback does; nothing older is erased."""
+    def reset(self, run: Run, tag: str) -> None:
+        """Make `run` with its entries the current state, durably, as the rollback kept as `tag`; nothing is erased."""
+
+    def rollbacks(self, run_id: str) -> Sequence[str]:
+        """Return the tags of the checkpoints that rollbacks to this run have made, as far as its journal tells."""
 
     def intend(self, intent: Intent | None) -> None:
         """Keep durably what is about to be done in several writes, None when it is done."""

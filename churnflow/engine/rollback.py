@@ -159,7 +159,7 @@ def _bring_back(intent: Intent, target: Checkpoint, ports: Ports) -> tuple[Check
             ports.files.restore(path, artifact)
     if head is None or (head.restores, head.before) != (intent.target, intent.before):
         head = _add(intent, target, head, ports)
-    ports.journal.reset(target.run)
+    ports.journal.reset(target.run, head.tag)
     serve_release(head, ports)
     ports.journal.intend(None)
     return head, verified

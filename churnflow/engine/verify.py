@@ -18,6 +18,7 @@ from churnflow.engine.verify_approvals import check_signatures, prove_release
 from churnflow.errors import ChurnflowError, IntegrityError
 
 FORGED: Final = "compare with another clone; `churnflow log` lists what there is, `churnflow rollback REF` goes back"
+LOST: Final = "git fetch --tags brings it back from a clone; git fsck --lost-found finds it"
 POINTER: Final = "`churnflow log` lists what was released; `churnflow rollback REF` serves it"
 History = Sequence[Checkpoint]
 Link = Callable[[History, Ports], None]
@@ -123,9 +124,12 @@ def check_journal(run_id: str, history: History, ports: Ports) -> None:
     lost = next((entry for entry in run.entries if isinstance(entry, Mark) and entry not in held), None)
     if lost is not None:
         message = f"the journal of {run_id} tells of a checkpoint {lost.name!r} that is in no chain any more"
-        raise IntegrityError(
-            message, hint="git fetch --tags brings it back from a clone; git fsck --lost-found finds it"
-        )
+        raise IntegrityError(message, hint=LOST)
+    tags = {checkpoint.tag for checkpoint in history}
+    undone = next((tag for tag in ports.journal.rollbacks(run_id) if tag not in tags), None)
+    if undone is not None:
+        message = f"the journal of {run_id} tells of the rollback {undone} that is in no chain any more"
+        raise IntegrityError(message, hint=LOST)
     recorded = ports.journal.ever(run_id)
     for checkpoint in history if recorded is not None else ():
         entries = checkpoint.run.entries

@@ -10,7 +10,7 @@ from churnflow.domain.journal import Mark, StepRecord
 from churnflow.engine.ports import Intent
 from churnflow.errors import IntegrityError
 from tests.adapters.faults import in_a_process
-from tests.adapters.workbench import RUN, make_run
+from tests.adapters.workbench import RUN, TAG, make_run
 
 
 @pytest.fixture
@@ -47,8 +47,18 @@ def test_a_reset_erases_nothing(journal: JournalFiles, tmp_path: Path) -> None:
     for entry in run.entries:
         journal.append(run, entry)
     before = file_of(tmp_path).read_bytes()
-    journal.reset(run.with_entries(run.entries[:1]))
+    journal.reset(run.with_entries(run.entries[:1]), TAG)
     assert file_of(tmp_path).read_bytes().startswith(before)
+
+
+def test_a_rollback_from_before_they_stated_their_checkpoint_is_read(journal: JournalFiles, tmp_path: Path) -> None:
+    run = make_run()
+    journal.start(run)
+    journal.reset(run, TAG)
+    lines = file_of(tmp_path).read_bytes().splitlines(keepends=True)
+    bare = [b"{" + line.partition(b'",')[2].replace(b'"tag":"%s",' % TAG.encode(), b"") for line in lines]
+    file_of(tmp_path).write_bytes(b"".join(bare))
+    assert (journal.current(), journal.rollbacks(RUN)) == (run, [])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_all_that_was_recorded_is_known_only_of_a_run_that_was_begun_here(
 ) -> None:
     kept, run = journal, make_run()
     assert kept.ever(RUN) is None
-    kept.reset(run)
+    kept.reset(run, TAG)
     assert kept.ever(RUN) is None
     assert [list(state.entries) for state in kept.states(RUN)] == [list(run.entries)]
     assert list(kept.states("none")) == []

@@ -8,7 +8,7 @@ from churnflow.adapters.journal_files import JournalFiles
 from churnflow.domain.journal import Override, Reuse, StepRecord
 from churnflow.engine.ports import Intent, Journal
 from churnflow.errors import ConflictError
-from tests.adapters.workbench import NOW, RUN, make_run
+from tests.adapters.workbench import NOW, RUN, TAG, make_run
 from tests.fakes import FakeJournal
 
 
@@ -53,9 +53,9 @@ def test_a_new_run_is_the_current_one_and_a_reset_goes_back_to_another(journal: 
     journal.start(first)
     journal.start(second)
     assert journal.current() == second.with_entries(())
-    journal.reset(first)
+    journal.reset(first, TAG)
     assert journal.current() == first
-    journal.reset(second)
+    journal.reset(second, TAG)
     journal.append(second, record(name="later"))
     assert journal.current() == second.add(record(name="later"))
 
@@ -66,15 +66,17 @@ def test_a_reset_takes_entries_back_and_work_goes_on_from_there(journal: Journal
     for count, entry in enumerate(run.entries):
         journal.append(run.with_entries(run.entries[:count]), entry)
     back = run.with_entries(run.entries[:1])
-    journal.reset(back)
+    assert journal.rollbacks(RUN) == []
+    journal.reset(back, TAG)
     assert journal.current() == back
+    assert journal.rollbacks(RUN) == [TAG]
     journal.append(back, record(name="again"))
     assert journal.current() == back.add(record(name="again"))
 
 
 def test_a_run_that_only_a_checkpoint_knows_can_be_made_current(journal: Journal) -> None:
     run = make_run()
-    journal.reset(run)
+    journal.reset(run, TAG)
     assert journal.current() == run
 
 

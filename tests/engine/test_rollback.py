@@ -265,10 +265,20 @@ def test_a_blocked_path_refuses_before_anything_is_touched(world: World, path: s
     assert len(world.checkpoints.history(run.id)) == 2
 
 
+def test_a_rollback_that_was_cut_out_of_the_history_is_named(world: World) -> None:
+    run = shipped(world)
+    outcome = rollback(resolve("made", run, world.ports), world.ports)
+    assert verify_all(world.ports).checkpoints == 3
+    chain = world.checkpoints.chains[run.id]
+    world.checkpoints.chains[run.id] = [one for one in chain if one.tag != outcome.checkpoint.tag]
+    with pytest.raises(IntegrityError, match=f"tells of the rollback {outcome.checkpoint.tag} that is in no chain"):
+        verify_all(world.ports)
+
+
 def test_a_checkpoint_saved_by_a_killed_command_is_taken_as_it_is(world: World) -> None:
     run = shipped(world)
     cut = run.with_entries(run.entries[:-1])
-    world.journal.reset(cut)
+    world.journal.runs[run.id] = cut
     world.pointer.served.clear()
 
     again = advance(cut, world.ports, phases=ALL)
