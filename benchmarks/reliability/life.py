@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from churnflow.domain.ledger import ledger
+from churnflow.modelling.bundle import read_bundle
+from churnflow.modelling.encoding import as_columns
+from churnflow.modelling.prediction_log import PredictionLog, PredictionRow
+from churnflow.modelling.reference import REFERENCE_FILE, Reference
+from churnflow.modelling.scorer import PortableModel
 from churnflow.project import Project
 
 STEPS = '''
@@ -86,10 +94,10 @@ MONITOR = """name: monitor
 task: Watch what is served
 phases:
   observe:
-    - step: look
-      uses: steps:look
-      with: {source: data/told.json}
-      produces: {seen: text}
+    - step: observe
+      uses: churn.observe
+      with: {against: served}
+      produces: {observed: json}
   decision:
     - gate: healthy
       ship: 0
@@ -130,6 +138,28 @@ def edit(root: Path, weight: float, word: str) -> None:
     (root / f"note-{word}.txt").write_text(f"{word}\n")
 
 
+def ask(root: Path) -> None:
+    """Do what customers' programs do: ask the server, which takes its answers down."""
+    project = Project.open(root)
+    served = project.pointer.read()
+    assert served is not None
+    files = read_bundle(project.store.path(served.artifact))
+    model, reference = PortableModel.from_bytes(files["model.bin"]), Reference.from_bytes(files[REFERENCE_FILE])
+    names = [column.name for column in model.encoding.columns]
+    columns = as_columns(pd.DataFrame({name: np.arange(40.0) for name in names}), model.encoding)
+    rows = [
+        PredictionRow(
+            id=f"{served.version}-{number}", at=time.time() - number, customer=None, key=None, version=served.version,
+            release=served.artifact.sha256, latency_ms=1.0, probability=float(probability), decision=1,
+            bins=codes.tobytes().hex(), inputs=None,
+        )
+        for number, (codes, probability) in enumerate(zip(reference.codes(columns), model.score(columns), strict=True))
+    ]  # fmt: skip
+    log = PredictionLog.open(project.log_url)
+    log.write(rows, [])
+    log.close()
+
+
 def age(root: Path) -> None:
     """Let all that is kept be of yesterday, for `gc` leaves what is new to the command that may be making it."""
     yesterday = time.time() - 86_400
@@ -150,7 +180,7 @@ LIFE: tuple[Command, ...] = (
     Command(("decide",)),
     Command(("report",)),
     Command(("keys", "add", "web"), codes=(0, 5)),
-    Command(("monitor",), codes=(0,)),
+    Command(("monitor",), codes=(0,), before=ask),
     Command(("run", "--answers", "answers.yaml"), before=lambda root: edit(root, 0.7, "second")),
     Command(("rollback", "v1.0.0"), before=lambda root: edit(root, 0.9, "third"), once=True),
     Command(("undo",), once=True),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from churnflow.adapters.answers_reviewer import AbsentReviewer
+from churnflow.adapters.durable import remove_leftovers
 from churnflow.adapters.journal_files import JournalFiles
 from churnflow.adapters.project_lock import ProjectLock
 from churnflow.adapters.tracked_tables import Tracked
@@ -176,6 +177,9 @@ def watch_once(project: Project, asked: Round, listener: Listener) -> Watched:
 def write_reports(project: Project, watched: Watched) -> Watched:
     """Write the report of a run of monitoring as Markdown and HTML; return it with where they are."""
     folder = project.root / FOLDER / watched.run.id
+    # Each run of monitoring has a folder of its own, so that nobody else would clear up after one that was killed.
+    for other in (project.root / FOLDER).glob("*/"):
+        remove_leftovers(other)
     paths = []
     for form in ("md", "html"):
         path = folder / f"report.{form}"
