@@ -53,6 +53,39 @@ phases:
     - checkpoint: shipped
 """
 ANSWERS: Final = "approvals:\n  release: {answer: approve, reviewer: ann}\n"
+# A whole run by the program's own functions, at a time when a key was listed that was taken off the list since.
+BACKDATED: Final = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, "")
+from churnflow.adapters.answers_reviewer import AnswersReviewer
+from churnflow.adapters.ssh_signatures import KeySigner, SshSignatures
+from churnflow.cli.watching import Silent
+from churnflow.engine import approvals, reviewers
+from churnflow.engine.advance import advance
+from churnflow.project import Project
+
+class Then:
+    def now(self):
+        return lists[1].at
+    def stopwatch(self):
+        return 0.0
+
+class Answers(AnswersReviewer):
+    def review(self, brief, phase):
+        return super().review(brief, phase).model_copy(update={"at": lists[1].at})
+
+project = Project.open(Path())
+ports = project.ports(Answers.from_file(Path("answers.yaml")), Silent())
+lists = reviewers.trusted(ports)
+ports = replace(ports, clock=Then(), signer=KeySigner(Path(sys.argv[1]), SshSignatures()))
+approvals.trusted, approvals.pin = lambda _: lists[:2], lambda *_: None
+run = project.run().model_copy(update={"id": "261101-aaaa", "started_at": lists[1].at, "entries": ()})
+ports.journal.start(run)
+for phase in run.declared.phases:
+    run = advance(run, ports, phases=(phase,))
+"""
 STATE: Final = Path(".git/churnflow/root")
 NAMESPACE: Final = "churnflow-approval"
 
@@ -344,6 +377,12 @@ def removed_key(agent: Agent) -> None:
         agent.cli("run")
 
 
+def backdated_run(agent: Agent) -> None:
+    """Do the whole run, its release with it, as of when a key was listed that was taken off the list since."""
+    (agent.root / "data" / "model.txt").write_text("by a key from before\n")
+    agent.run(sys.executable, "-c", BACKDATED, str(agent.folder / "old"))
+
+
 def git_liar(agent: Agent) -> None:
     """Have git's own configuration name a program that finds every signature good."""
     liar = _liar(agent.root / "liar")
@@ -418,6 +457,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     new_list,
     rewound_list,
     removed_key,
+    backdated_run,
     replay,
     retold,
     git_liar,

@@ -21,11 +21,21 @@ FORGED: Final = "its signature is not one"
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """A release as it was made: under which version of the list, None before the first, and when the gate decided."""
+
+    listed: ReviewerList | None
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Scrutiny:
     """One approval of a run under the versions of the list of reviewers.
 
     now: when what is signed is to count. None looks at the past: then the list that a statement names is the one that
     counts, and neither today's packages nor today's list or code do. decider: who has the gate decide, if one does.
+    shipped: the release of the past that the approval let through; the list of then counts beside the one named, for a
+    date says nothing: whoever holds a key that was taken off the list writes one from before.
     """
 
     run: Run
@@ -34,6 +44,7 @@ class Scrutiny:
     ports: Ports
     now: datetime | None
     decider: frozenset[str] = frozenset()
+    shipped: Shipped | None = None
 
     @cached_property
     def bound(self) -> Bound | None:
@@ -57,7 +68,7 @@ class Scrutiny:
             return reason
         valid = [key.key for key in keys if self._is_valid(key, statement.at)]
         if not valid:
-            return f"no key of {statement.reviewer} is valid at {stamp(statement.at)} and now"
+            return f"no key of {statement.reviewer} is valid at {stamp(statement.at)} and when it is to count"
         if not self.ports.signatures.verify(statement.text(), signed.signature, NAMESPACE, valid):
             return f"{FORGED} that a listed key of {statement.reviewer} made over it"
         return None
@@ -65,7 +76,7 @@ class Scrutiny:
     def roles(self, signed: Signed) -> frozenset[str]:
         """Return the roles of who gave an answer that is not refused."""
         named = signed.statement.reviewers
-        listed = self.lists[-1] if self.now else next(one for one in self.lists if one.sha256 == named)
+        listed = self._then or next(one for one in self.lists if one.sha256 == named)
         return frozenset(role for one in listed.named(signed.statement.reviewer) for role in one.roles)
 
     def grade(self, signed: Signed) -> Grade:
@@ -73,7 +84,7 @@ class Scrutiny:
         statement = signed.statement
         listed = next(one for one in self.lists if one.sha256 == statement.reviewers)
         wrote = self.writers | frozenset(statement.wrote)
-        people = [*listed.named(statement.reviewer), *(self.lists[-1].named(statement.reviewer) if self.now else ())]
+        people = [*listed.named(statement.reviewer), *(self._then.named(statement.reviewer) if self._then else ())]
         return "signed" if any(person.is_one_of(wrote) for person in people) else "signed+distinct"
 
     def _elsewhere(self, statement: Statement) -> str | None:
@@ -84,12 +95,12 @@ class Scrutiny:
         return f"it was signed for another {_WORDS.get(differing[0], differing[0])}" if differing else None
 
     def _keys(self, statement: Statement, listed: ReviewerList) -> list[ListedReviewer]:
-        """Return the keys that could have signed: listed in that role then, and now where it is to count now."""
+        """Return the keys that could have signed: listed in that role when it was signed, and when it is to count."""
         found = [key for key in listed.named(statement.reviewer) if statement.role in key.roles]
-        if self.now is None:
+        if self._then is None:
             return found
-        today = {key.key for key in self.lists[-1].named(statement.reviewer) if statement.role in key.roles}
-        return [key for key in found if key.key in today]
+        then = {key.key for key in self._then.named(statement.reviewer) if statement.role in key.roles}
+        return [key for key in found if key.key in then]
 
     def _untimely(self, statement: Statement, listed: ReviewerList, keys: Sequence[ListedReviewer]) -> str | None:
         if statement.at < made_at(self.run, self.request):
@@ -101,12 +112,16 @@ class Scrutiny:
         return None
 
     def _is_valid(self, key: ListedReviewer, at: datetime) -> bool:
-        today = [one for one in self.lists[-1].reviewers if one.key == key.key] if self.now else []
-        return key.is_valid(at) and all(one.expires is None or self._now() < one.expires for one in today)
+        then = [one for one in self._then.reviewers if one.key == key.key] if self._then else []
+        counts = self.now or (self.shipped.at if self.shipped else at)
+        return key.is_valid(at) and all(one.expires is None or counts < one.expires for one in then)
 
-    def _now(self) -> datetime:
-        assert self.now is not None  # noqa: S101 - asked for only where it is to count now; for the type checker
-        return self.now
+    @property
+    def _then(self) -> ReviewerList | None:
+        """The version of the list when it is to count, None where the one that a statement names is all there is."""
+        if self.now is not None:
+            return self.lists[-1]
+        return self.shipped.listed if self.shipped else None
 
 
 _WORDS: Final = {"subject": "state of the run", "environment": "set of packages", "models": "model"}

@@ -32,6 +32,7 @@ STOPPED_BY = {
     "new_list": "it names a list of reviewers that this project never had",
     "rewound_list": "the list of reviewers was taken back: version 3 was seen here",
     "removed_key": "it is dated before what it approves was made",
+    "backdated_run": "given by nobody; the answer of old does not count: old is not listed in the role risk",
     "replay": "it was signed for another run",
     "retold": FORGED,
     "git_liar": FORGED,
