@@ -383,6 +383,16 @@ def backdated_run(agent: Agent) -> None:
     agent.run(sys.executable, "-c", BACKDATED, str(agent.folder / "old"))
 
 
+def undone_no(agent: Agent) -> None:
+    """Go back to before Ann's signed no, to a checkpoint that holds her yes."""
+    ann = str(agent.folder / "ann")
+    _done(agent.cli("approve", "release", "--answers", "answers.yaml", "--key", ann))
+    _done(agent.cli("run", "--until", "approved"))
+    agent.cli("approve", "release", "--reject", "--notes", "do not ship", "--key", ann)
+    agent.cli("run")
+    agent.cli("rollback", "approved")
+
+
 def git_liar(agent: Agent) -> None:
     """Have git's own configuration name a program that finds every signature good."""
     liar = _liar(agent.root / "liar")
@@ -458,6 +468,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     rewound_list,
     removed_key,
     backdated_run,
+    undone_no,
     replay,
     retold,
     git_liar,

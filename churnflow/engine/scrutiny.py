@@ -8,11 +8,13 @@ from typing import Final
 
 from churnflow.domain.approval import GRADES, NAMESPACE, Bound, Grade, Policy, Signed, Statement, reaches
 from churnflow.domain.base import digest, stamp
-from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Decision, Entry, Run, StepRecord
 from churnflow.domain.reviewers import ListedReviewer, ReviewerList
 from churnflow.domain.workflow import ApprovalRequest
 from churnflow.engine.keys import subject
 from churnflow.engine.ports import Ports
+from churnflow.engine.recorded import ever_recorded, recorded_before, signed_answers
 
 # How far two machines' clocks may lie apart.
 SKEW: Final = timedelta(minutes=5)
@@ -22,8 +24,12 @@ FORGED: Final = "its signature is not one"
 
 @dataclass(frozen=True)
 class Shipped:
-    """A release as it was made: under which version of the list, None before the first, and when the gate decided."""
+    """A release as it was made: by which checkpoint, under which version of the list, and when the gate decided.
 
+    listed: None for a release from before the first version.
+    """
+
+    made: Checkpoint
     listed: ReviewerList | None
     at: datetime
 
@@ -56,8 +62,41 @@ class Scrutiny:
         """Who wrote the run and the code, as far as it is known beside what a statement says."""
         return self.decider | (writers(self.run, self.ports) if self.now else recorded_writers(self.run))
 
+    @cached_property
+    def ever(self) -> tuple[Signed, ...]:
+        """What was ever signed about the same, also what a rollback left; nothing where a past is no release's."""
+        if self.now is None and self.shipped is None:
+            return ()
+        known = recorded_before(self.shipped.made, self.ports) if self.shipped else self._recorded
+        return signed_answers(known, self.run, self.request)
+
+    @cached_property
+    def _recorded(self) -> tuple[Entry, ...]:
+        return ever_recorded(self.run.id, self.ports)
+
+    @cached_property
+    def _reasons(self) -> dict[tuple[bytes, str], str | None]:
+        return {}
+
+    def counting(self, given: Iterable[Signed]) -> dict[str, Signed]:
+        """Return the last answer of each reviewer that counts, by name, of those in a record.
+
+        A no counts also where the record is without it: going back to before it takes back no more than the work. Only
+        answers that hold are compared, so that none that does not hides one that does.
+        """
+        holding = [one for one in given if self.refusal(one) is None]
+        last = newest([*(one for one in self.ever if self.refusal(one) is None), *holding])
+        names = {one.statement.reviewer for one in holding}
+        return {name: one for name, one in last.items() if name in names or one.statement.answer == "reject"}
+
     def refusal(self, signed: Signed) -> str | None:
         """Return why a signed answer does not count, None if it does. The signature itself is looked at last."""
+        known = (signed.statement.text(), signed.signature)
+        if known not in self._reasons:
+            self._reasons[known] = self._refusal(signed)
+        return self._reasons[known]
+
+    def _refusal(self, signed: Signed) -> str | None:
         statement = signed.statement
         listed = next((one for one in self.lists if one.sha256 == statement.reviewers), None)
         if listed is None:
@@ -177,9 +216,9 @@ def recorded_writers(run: Run) -> frozenset[str]:
 
 
 def newest(signed: Iterable[Signed]) -> dict[str, Signed]:
-    """Return the last answer of each reviewer, by name."""
+    """Return the last answer of each reviewer, by name; of a yes and a no of the same second, the no."""
     found: dict[str, Signed] = {}
-    for one in sorted(signed, key=lambda one: one.statement.at):
+    for one in sorted(signed, key=lambda one: (one.statement.at, one.statement.answer == "reject")):
         found[one.statement.reviewer] = one
     return found
 

@@ -43,7 +43,7 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
             continue
         if makes or decision.key == gate_subject(run, gate):
             listed = in_force(checkpoint.tag, lists, ports) if makes else _listed_at(decision.at, lists)
-            shipped = Shipped(listed, decision.at) if makes else None
+            shipped = Shipped(checkpoint, listed, decision.at) if makes else None
             scrutinies = [
                 Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)
             ]

@@ -33,6 +33,7 @@ STOPPED_BY = {
     "rewound_list": "the list of reviewers was taken back: version 3 was seen here",
     "removed_key": "it is dated before what it approves was made",
     "backdated_run": "given by nobody; the answer of old does not count: old is not listed in the role risk",
+    "undone_no": "the list of reviewers demands 1 approval of grade signed before a gate",
     "replay": "it was signed for another run",
     "retold": FORGED,
     "git_liar": FORGED,
