@@ -14,7 +14,7 @@ from churnflow.engine.keys import subject
 from churnflow.engine.ports import Ports
 from churnflow.engine.recorded import ever_recorded, signed_answers
 from churnflow.engine.reviewers import conflict_unless_listed, pin, refuse_foreign, trusted
-from churnflow.engine.scrutiny import FORGED, Scrutiny, bound, made_at, newest, reached, writers
+from churnflow.engine.scrutiny import FORGED, Scrutiny, bound, newest, reached, writers
 from churnflow.errors import IntegrityError, RefusedError
 
 
@@ -197,7 +197,7 @@ def _signed_now(said: Approval, scrutiny: Scrutiny, ever: Sequence[Signed]) -> t
         answer=said.answer,
         notes=said.notes,
         answers=said.answers,
-        at=max(said.at, made_at(run, request), listed.at, *_after_own(reviewer.name, scrutiny, ever)),
+        at=max(said.at, scrutiny.made_at, listed.at, *_after_own(reviewer.name, scrutiny, ever)),
         nonce=secrets.token_hex(16),
         reviewers=listed.sha256,
         wrote=tuple(sorted(writers(run, ports))),

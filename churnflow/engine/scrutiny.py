@@ -9,10 +9,10 @@ from typing import Final
 from churnflow.domain.approval import GRADES, NAMESPACE, Bound, Grade, Policy, Signed, Statement, reaches
 from churnflow.domain.base import digest, stamp
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.journal import Decision, Entry, Run, StepRecord
+from churnflow.domain.journal import Decision, Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.reviewers import ListedReviewer, ReviewerList
 from churnflow.domain.workflow import ApprovalRequest
-from churnflow.engine.keys import subject
+from churnflow.engine.keys import essence, subject
 from churnflow.engine.ports import Ports
 from churnflow.engine.recorded import ever_recorded, recorded_before, signed_answers
 
@@ -69,6 +69,11 @@ class Scrutiny:
             return ()
         known = recorded_before(self.shipped.made, self.ports) if self.shipped else self._recorded
         return signed_answers(known, self.run, self.request)
+
+    @cached_property
+    def made_at(self) -> datetime:
+        """When what is approved was made first, as far as it is known here."""
+        return made_at(self.run, self.request, self._recorded)
 
     @cached_property
     def _recorded(self) -> tuple[Entry, ...]:
@@ -142,7 +147,7 @@ class Scrutiny:
         return [key for key in found if key.key in then]
 
     def _untimely(self, statement: Statement, listed: ReviewerList, keys: Sequence[ListedReviewer]) -> str | None:
-        if statement.at < made_at(self.run, self.request):
+        if self.now is not None and statement.answer != "reject" and statement.at < self.made_at:
             return "it is dated before what it approves was made"
         if statement.at < max(listed.at, min(key.since for key in keys)):
             return "it is dated before the key was listed"
@@ -191,11 +196,24 @@ def bound(run: Run, request: ApprovalRequest, listed: ReviewerList, ports: Ports
     )
 
 
-def made_at(run: Run, request: ApprovalRequest) -> datetime:
-    """Return when the newest of what stands before `request` was made; a reused result, when it was measured."""
-    before = run.before(request.name).current()
-    times = [entry.reused.at if isinstance(entry, StepRecord) and entry.reused else entry.at for entry in before]
+def made_at(run: Run, request: ApprovalRequest, recorded: Sequence[Entry]) -> datetime:
+    """Return when the newest of what stands before `request` was made first: what equals it later is the same again.
+
+    recorded: what was ever recorded of the run. A reused result was made when it was measured. Where a checkpoint
+    stands says nothing of what is approved.
+    """
+    before = [entry for entry in run.before(request.name).current() if not isinstance(entry, Mark)]
+    known = [entry for entry in (*recorded, *run.entries) if isinstance(entry, ItemEntry)]
+    times = [min(_measured(one) for one in known if _are_equal(one, entry)) for entry in before]
     return max(times, default=run.started_at)
+
+
+def _are_equal(one: ItemEntry, other: ItemEntry) -> bool:
+    return one.name == other.name and essence(one) == essence(other)
+
+
+def _measured(entry: ItemEntry) -> datetime:
+    return entry.reused.at if isinstance(entry, StepRecord) and entry.reused else entry.at
 
 
 def writers(run: Run, ports: Ports) -> frozenset[str]:

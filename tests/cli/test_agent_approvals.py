@@ -31,7 +31,7 @@ STOPPED_BY = {
     "listed_key": "version 3 of the list of reviewers is not signed by an admin of the version before",
     "new_list": "it names a list of reviewers that this project never had",
     "rewound_list": "the list of reviewers was taken back: version 3 was seen here",
-    "removed_key": "it is dated before what it approves was made",
+    "removed_key": "the list of reviewers demands 1 approval of grade signed before a gate",
     "backdated_run": "given by nobody; the answer of old does not count: old is not listed in the role risk",
     "undone_no": "the list of reviewers demands 1 approval of grade signed before a gate",
     "replay": "it was signed for another run",
