@@ -393,6 +393,16 @@ def undone_no(agent: Agent) -> None:
     agent.cli("rollback", "approved")
 
 
+def early_approval(agent: Agent) -> None:
+    """Move the approval to before the release is made, have Ann sign there, and make another release after it."""
+    step = WORKFLOW.partition("    - step")[2].partition("    - approval")[0]
+    agent.edit(f"    - step{step}", "")
+    agent.edit("  decision:\n", f"  decision:\n    - step{step}")
+    agent.cli("run", "--new")
+    _done(agent.cli("approve", "release", "--answers", "answers.yaml", "--key", str(agent.folder / "ann")))
+    (agent.root / "data" / "model.txt").write_text("what Ann never saw\n")
+
+
 def git_liar(agent: Agent) -> None:
     """Have git's own configuration name a program that finds every signature good."""
     liar = _liar(agent.root / "liar")
@@ -469,6 +479,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     removed_key,
     backdated_run,
     undone_no,
+    early_approval,
     replay,
     retold,
     git_liar,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from churnflow.domain.approval import NAMESPACE, Grade, Policy, Signed, Statement, reaches
+from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Run
 from churnflow.domain.reviewers import ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item, Workflow
@@ -24,7 +25,7 @@ class Standing:
 
     grades: those of the signed approvals that count, by reviewer. typed: who approved it without a signature. rejected:
     whose signed answer is a no. refused: why other signed answers do not count. forged: those of them that are
-    forged, and not only outdated. roles: those of who approved signed.
+    forged, and not only outdated. statements: those of who approved signed.
     """
 
     grades: dict[str, Grade]
@@ -32,7 +33,7 @@ class Standing:
     rejected: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     forged: tuple[str, ...] = ()
-    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    statements: Mapping[str, Statement] = field(default_factory=dict)
 
     def grade(self, policy: Policy) -> Grade:
         """Return the grade that the approvals have together."""
@@ -103,7 +104,7 @@ def standing_of(entry: Approval, scrutiny: Scrutiny) -> Standing:
         rejected=tuple(name for name in accepted if name not in yes),
         refused=tuple(refused.values()),
         forged=tuple(refused[name] for name, reason in reasons.items() if reason.startswith(FORGED)),
-        roles={name: scrutiny.roles(one) for name, one in yes.items()},
+        statements={name: one.statement for name, one in yes.items()},
     )
 
 
@@ -122,7 +123,7 @@ def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list
     scrutinies = [Scrutiny(run, request, lists, ports, now, decider) for request in asked]
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
     floor = lists[-1].floor if lists and but is None else Policy()
-    return [*found, *below(floor, scrutinies)]
+    return [*found, *below(floor, scrutinies, candidate(run, gate))]
 
 
 def lacking(scrutiny: Scrutiny) -> Iterator[str]:
@@ -140,11 +141,22 @@ def lacking(scrutiny: Scrutiny) -> Iterator[str]:
         yield f"the approval {entry.name!r}: {standing.forged[0]}"
 
 
-def below(floor: Policy, scrutinies: Sequence[Scrutiny]) -> list[str]:
-    """Return that no approval meets what the list of reviewers demands of a gate, nothing where one does."""
-    if floor.grade == "unsigned" or any(_meets(floor, scrutiny) for scrutiny in scrutinies):
+def below(floor: Policy, scrutinies: Sequence[Scrutiny], ships: Artifact | None) -> list[str]:
+    """Return that no approval meets what the list of reviewers demands of a gate, nothing where one does.
+
+    ships: what the gate lets through, None where nothing that can be served was made; an approval from before it was
+    made says nothing of it.
+    """
+    if floor.grade == "unsigned" or any(_meets(floor, scrutiny, ships) for scrutiny in scrutinies):
         return []
-    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval here is"]
+    of_it = f" of {ships.name!r}" if ships else ""
+    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval{of_it} here is"]
+
+
+def candidate(run: Run, gate: Gate) -> Artifact | None:
+    """Return what a checkpoint after `gate` would release, None where nothing of the kind was made before."""
+    made = run.before(gate.name).artifacts().values()
+    return next((artifact for artifact in made if artifact.codec == "release"), None)
 
 
 def releases(workflow: Workflow) -> bool:
@@ -173,14 +185,19 @@ def briefed(request: ApprovalRequest, ports: Ports) -> tuple[tuple[str, str] | N
     return ((lists[0].sha256, lists[-1].sha256), lists[-1]) if lists else (None, None)
 
 
-def _meets(floor: Policy, scrutiny: Scrutiny) -> bool:
+def _meets(floor: Policy, scrutiny: Scrutiny, ships: Artifact | None) -> bool:
     entry = scrutiny.run.latest(scrutiny.request.name)
     if not isinstance(entry, Approval) or not entry.passed or entry.key != subject(scrutiny.run, scrutiny.request):
         return False
     standing = standing_of(entry, scrutiny)
-    able = (name for name, roles in standing.roles.items() if floor.role is None or floor.role in roles)
+    able = (name for name, statement in standing.statements.items() if _is_able(statement, floor, ships))
     grades = {name: standing.grades[name] for name in able}
     return Standing(grades, rejected=standing.rejected).lacks(floor, None) is None
+
+
+def _is_able(statement: Statement, floor: Policy, ships: Artifact | None) -> bool:
+    in_role = floor.role is None or statement.role == floor.role
+    return in_role and (ships is None or statement.models.get(ships.name) == ships.sha256)
 
 
 def _signed_now(said: Approval, scrutiny: Scrutiny, ever: Sequence[Signed]) -> tuple[Signed, ...]:
@@ -192,7 +209,7 @@ def _signed_now(said: Approval, scrutiny: Scrutiny, ever: Sequence[Signed]) -> t
     reviewer = ports.signer.signs_as(listed)
     statement = Statement(
         **bound(run, request, listed, ports).model_dump(),
-        role=_role(request.role, reviewer.roles),
+        role=request.role or _role(listed.floor.role, reviewer.roles),
         reviewer=reviewer.name,
         answer=said.answer,
         notes=said.notes,
@@ -206,7 +223,7 @@ def _signed_now(said: Approval, scrutiny: Scrutiny, ever: Sequence[Signed]) -> t
 
 
 def _role(wanted: str | None, roles: Sequence[str]) -> str:
-    return wanted or roles[0]
+    return next((role for role in roles if role == wanted), roles[0])
 
 
 def _refuse(signed: Signed, scrutiny: Scrutiny, ever: Sequence[Signed]) -> None:

@@ -117,12 +117,6 @@ class Scrutiny:
             return f"{FORGED} that a listed key of {statement.reviewer} made over it"
         return None
 
-    def roles(self, signed: Signed) -> frozenset[str]:
-        """Return the roles of who gave an answer that is not refused."""
-        named = signed.statement.reviewers
-        listed = self._then or next(one for one in self.lists if one.sha256 == named)
-        return frozenset(role for one in listed.named(signed.statement.reviewer) for role in one.roles)
-
     def grade(self, signed: Signed) -> Grade:
         """Return the grade of an answer that is not refused."""
         statement = signed.statement

@@ -9,7 +9,7 @@ from churnflow.domain.journal import Approval, Decision, Run
 from churnflow.domain.release import Release
 from churnflow.domain.reviewers import ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate
-from churnflow.engine.approvals import below, lacking
+from churnflow.engine.approvals import below, candidate, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
@@ -47,7 +47,8 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
             scrutinies = [
                 Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)
             ]
-            _prove_shipped(checkpoint, listed.floor if listed else Policy(), scrutinies)
+            found = below(listed.floor if listed else Policy(), scrutinies, candidate(run, gate))
+            _prove_shipped(checkpoint, scrutinies, found)
 
 
 def prove_release(release: Release, ports: Ports) -> None:
@@ -77,13 +78,13 @@ def _false(request: ApprovalRequest, entry: Approval, scrutiny: Scrutiny) -> Ite
         )
 
 
-def _prove_shipped(checkpoint: Checkpoint, floor: Policy, scrutinies: Sequence[Scrutiny]) -> None:
+def _prove_shipped(checkpoint: Checkpoint, scrutinies: Sequence[Scrutiny], too_little: Sequence[str]) -> None:
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
     for scrutiny in scrutinies:
         entry = checkpoint.run.latest(scrutiny.request.name)
         if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
             found.append(f"the approval {scrutiny.request.name!r} is missing")
-    for reason in [*found, *below(floor, scrutinies)]:
+    for reason in [*found, *too_little]:
         raise _broken(checkpoint, reason)
 
 

@@ -34,6 +34,7 @@ STOPPED_BY = {
     "removed_key": "the list of reviewers demands 1 approval of grade signed before a gate",
     "backdated_run": "given by nobody; the answer of old does not count: old is not listed in the role risk",
     "undone_no": "the list of reviewers demands 1 approval of grade signed before a gate",
+    "early_approval": "before a gate, which no approval of 'candidate' here is",
     "replay": "it was signed for another run",
     "retold": FORGED,
     "git_liar": FORGED,
