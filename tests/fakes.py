@@ -138,7 +138,7 @@ class FakeJournal:
 
     def append(self, run: Run, entry: Entry) -> None:
         self.runs[run.id] = run.add(entry)
-        self.recorded[run.id].append(entry)
+        self.recorded.get(run.id, []).append(entry)
         if isinstance(entry, StepRecord) and not entry.raised and entry.reused is None:
             self.steps[entry.key] = (run.id, entry)
 

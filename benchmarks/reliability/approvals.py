@@ -53,6 +53,39 @@ phases:
     - checkpoint: shipped
 """
 ANSWERS: Final = "approvals:\n  release: {answer: approve, reviewer: ann}\n"
+# A whole run by the program's own functions, at a time when a key was listed that was taken off the list since.
+BACKDATED: Final = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, "")
+from churnflow.adapters.answers_reviewer import AnswersReviewer
+from churnflow.adapters.ssh_signatures import KeySigner, SshSignatures
+from churnflow.cli.watching import Silent
+from churnflow.engine import approvals, reviewers
+from churnflow.engine.advance import advance
+from churnflow.project import Project
+
+class Then:
+    def now(self):
+        return lists[1].at
+    def stopwatch(self):
+        return 0.0
+
+class Answers(AnswersReviewer):
+    def review(self, brief, phase):
+        return super().review(brief, phase).model_copy(update={"at": lists[1].at})
+
+project = Project.open(Path())
+ports = project.ports(Answers.from_file(Path("answers.yaml")), Silent())
+lists = reviewers.trusted(ports)
+ports = replace(ports, clock=Then(), signer=KeySigner(Path(sys.argv[1]), SshSignatures()))
+approvals.trusted, approvals.pin = lambda _: lists[:2], lambda *_: None
+run = project.run().model_copy(update={"id": "261101-aaaa", "started_at": lists[1].at, "entries": ()})
+ports.journal.start(run)
+for phase in run.declared.phases:
+    run = advance(run, ports, phases=(phase,))
+"""
 STATE: Final = Path(".git/churnflow/root")
 NAMESPACE: Final = "churnflow-approval"
 
@@ -358,6 +391,32 @@ def removed_key(agent: Agent) -> None:
         agent.cli("run")
 
 
+def backdated_run(agent: Agent) -> None:
+    """Do the whole run, its release with it, as of when a key was listed that was taken off the list since."""
+    (agent.root / "data" / "model.txt").write_text("by a key from before\n")
+    agent.run(sys.executable, "-c", BACKDATED, str(agent.folder / "old"))
+
+
+def undone_no(agent: Agent) -> None:
+    """Go back to before Ann's signed no, to a checkpoint that holds her yes."""
+    ann = str(agent.folder / "ann")
+    _done(agent.cli("approve", "release", "--answers", "answers.yaml", "--key", ann))
+    _done(agent.cli("run", "--until", "approved"))
+    agent.cli("approve", "release", "--reject", "--notes", "do not ship", "--key", ann)
+    agent.cli("run")
+    agent.cli("rollback", "approved")
+
+
+def early_approval(agent: Agent) -> None:
+    """Move the approval to before the release is made, have Ann sign there, and make another release after it."""
+    step = WORKFLOW.partition("    - step")[2].partition("    - approval")[0]
+    agent.edit(f"    - step{step}", "")
+    agent.edit("  decision:\n", f"  decision:\n    - step{step}")
+    agent.cli("run", "--new")
+    _done(agent.cli("approve", "release", "--answers", "answers.yaml", "--key", str(agent.folder / "ann")))
+    (agent.root / "data" / "model.txt").write_text("what Ann never saw\n")
+
+
 def git_liar(agent: Agent) -> None:
     """Have git's own configuration name a program that finds every signature good."""
     liar = _liar(agent.root / "liar")
@@ -433,6 +492,9 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     new_list,
     rewound_list,
     removed_key,
+    backdated_run,
+    undone_no,
+    early_approval,
     replay,
     retold,
     git_liar,

@@ -3,16 +3,19 @@
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from churnflow.domain.approval import NAMESPACE, Grade, Policy, Signed, Statement, reaches
+from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Run
 from churnflow.domain.reviewers import ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item, Workflow
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import subject
 from churnflow.engine.ports import Ports
+from churnflow.engine.recorded import ever_recorded, signed_answers
 from churnflow.engine.reviewers import conflict_unless_listed, pin, refuse_foreign, trusted
-from churnflow.engine.scrutiny import FORGED, Scrutiny, bound, made_at, newest, reached, writers
+from churnflow.engine.scrutiny import FORGED, Scrutiny, bound, newest, reached, writers
 from churnflow.errors import IntegrityError, RefusedError
 
 
@@ -21,14 +24,16 @@ class Standing:
     """What the answers to an approval come to.
 
     grades: those of the signed approvals that count, by reviewer. typed: who approved it without a signature. rejected:
-    whose signed answer is a no. refused: why other signed answers do not count. roles: those of who approved signed.
+    whose signed answer is a no. refused: why other signed answers do not count. forged: those of them that are
+    forged, and not only outdated. statements: those of who approved signed.
     """
 
     grades: dict[str, Grade]
     typed: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    forged: tuple[str, ...] = ()
+    statements: Mapping[str, Statement] = field(default_factory=dict)
 
     def grade(self, policy: Policy) -> Grade:
         """Return the grade that the approvals have together."""
@@ -63,16 +68,18 @@ def collect(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) ->
     IntegrityError for one with a signature that is not over it.
     """
     earlier = run.answers_to(request.name, said.key)
-    signed = _signed_now(run, request, said, ports)
-    if not signed and request.policy == Policy() and not any(entry.signed for entry in earlier):
+    before = [one for entry in earlier for one in entry.signed]
+    ever = [*signed_answers(ever_recorded(run.id, ports), run, request), *before]
+    by_key = bool(said.signed or ports.signer or ever) or request.grade != "unsigned"
+    if not by_key and request.policy == Policy():
         return said
-    by_key = bool(signed) or request.grade != "unsigned" or any(entry.signed for entry in earlier)
     lists = trusted(ports) if by_key else ()
     scrutiny = Scrutiny(run, request, lists, ports, ports.clock.now())
+    signed = _signed_now(said, scrutiny, ever)
     for one in signed:
-        _refuse(one, scrutiny, earlier)
+        _refuse(one, scrutiny, ever)
     pin(lists, ports)
-    kept = tuple(newest((*(one for entry in earlier for one in entry.signed), *signed)).values())
+    kept = tuple(scrutiny.counting([*before, *signed]).values())
     last = earlier[-1] if earlier and earlier[-1].answer != "reject" else None
     others = _typed(last) if last else ()
     signer = {"reviewer": signed[0].statement.reviewer} if signed else {}
@@ -86,21 +93,18 @@ def collect(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) ->
 
 def standing_of(entry: Approval, scrutiny: Scrutiny) -> Standing:
     """Return what the answers that a record holds come to, each signature proved anew."""
-    accepted: dict[str, Signed] = {}
-    refused: list[str] = []
-    for one in newest(_all_signed(entry, scrutiny.run)).values():
-        reason = scrutiny.refusal(one)
-        if reason is None:
-            accepted[one.statement.reviewer] = one
-        else:
-            refused.append(f"the answer of {one.statement.reviewer} does not count: {reason}")
+    given = list(_all_signed(entry, scrutiny.run))
+    accepted = scrutiny.counting(given)
+    reasons = {name: reason for name, one in newest(given).items() if (reason := scrutiny.refusal(one)) is not None}
+    refused = {name: f"the answer of {name} does not count: {reason}" for name, reason in reasons.items()}
     yes = {name: one for name, one in accepted.items() if one.statement.answer != "reject"}
     return Standing(
         grades={name: scrutiny.grade(one) for name, one in yes.items()},
         typed=_typed(entry) if entry.answer != "reject" else (),
         rejected=tuple(name for name in accepted if name not in yes),
-        refused=tuple(refused),
-        roles={name: scrutiny.roles(one) for name, one in yes.items()},
+        refused=tuple(refused.values()),
+        forged=tuple(refused[name] for name, reason in reasons.items() if reason.startswith(FORGED)),
+        statements={name: one.statement for name, one in yes.items()},
     )
 
 
@@ -119,13 +123,13 @@ def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list
     scrutinies = [Scrutiny(run, request, lists, ports, now, decider) for request in asked]
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
     floor = lists[-1].floor if lists and but is None else Policy()
-    return [*found, *below(floor, scrutinies)]
+    return [*found, *below(floor, scrutinies, candidate(run, gate))]
 
 
 def lacking(scrutiny: Scrutiny) -> Iterator[str]:
     """Yield why an approval does not suffice, as the gate says it; nothing for one that does."""
     entry = scrutiny.run.latest(scrutiny.request.name)
-    if not isinstance(entry, Approval) or not entry.passed or _is_plain(entry, scrutiny.request):
+    if not isinstance(entry, Approval) or not entry.passed or _is_plain(entry, scrutiny):
         return
     standing = standing_of(entry, scrutiny)
     reason = standing.lacks(scrutiny.request.policy, scrutiny.lists[-1] if scrutiny.lists else None)
@@ -133,15 +137,26 @@ def lacking(scrutiny: Scrutiny) -> Iterator[str]:
         yield f"the approval {entry.name!r} {reason}"
     elif scrutiny.request.grade != "unsigned" and not _says_what_was_signed(entry):
         yield f"the approval {entry.name!r} does not say what {entry.reviewer} signed"
-    elif standing.refused:
-        yield f"the approval {entry.name!r}: {standing.refused[0]}"
+    elif standing.forged:
+        yield f"the approval {entry.name!r}: {standing.forged[0]}"
 
 
-def below(floor: Policy, scrutinies: Sequence[Scrutiny]) -> list[str]:
-    """Return that no approval meets what the list of reviewers demands of a gate, nothing where one does."""
-    if floor.grade == "unsigned" or any(_meets(floor, scrutiny) for scrutiny in scrutinies):
+def below(floor: Policy, scrutinies: Sequence[Scrutiny], ships: Artifact | None) -> list[str]:
+    """Return that no approval meets what the list of reviewers demands of a gate, nothing where one does.
+
+    ships: what the gate lets through, None where nothing that can be served was made; an approval from before it was
+    made says nothing of it.
+    """
+    if floor.grade == "unsigned" or any(_meets(floor, scrutiny, ships) for scrutiny in scrutinies):
         return []
-    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval here is"]
+    of_it = f" of {ships.name!r}" if ships else ""
+    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval{of_it} here is"]
+
+
+def candidate(run: Run, gate: Gate) -> Artifact | None:
+    """Return what a checkpoint after `gate` would release, None where nothing of the kind was made before."""
+    made = run.before(gate.name).artifacts().values()
+    return next((artifact for artifact in made if artifact.codec == "release"), None)
 
 
 def releases(workflow: Workflow) -> bool:
@@ -170,30 +185,36 @@ def briefed(request: ApprovalRequest, ports: Ports) -> tuple[tuple[str, str] | N
     return ((lists[0].sha256, lists[-1].sha256), lists[-1]) if lists else (None, None)
 
 
-def _meets(floor: Policy, scrutiny: Scrutiny) -> bool:
+def _meets(floor: Policy, scrutiny: Scrutiny, ships: Artifact | None) -> bool:
     entry = scrutiny.run.latest(scrutiny.request.name)
     if not isinstance(entry, Approval) or not entry.passed or entry.key != subject(scrutiny.run, scrutiny.request):
         return False
     standing = standing_of(entry, scrutiny)
-    able = (name for name, roles in standing.roles.items() if floor.role is None or floor.role in roles)
+    able = (name for name, statement in standing.statements.items() if _is_able(statement, floor, ships))
     grades = {name: standing.grades[name] for name in able}
     return Standing(grades, rejected=standing.rejected).lacks(floor, None) is None
 
 
-def _signed_now(run: Run, request: ApprovalRequest, said: Approval, ports: Ports) -> tuple[Signed, ...]:
+def _is_able(statement: Statement, floor: Policy, ships: Artifact | None) -> bool:
+    in_role = floor.role is None or statement.role == floor.role
+    return in_role and (ships is None or statement.models.get(ships.name) == ships.sha256)
+
+
+def _signed_now(said: Approval, scrutiny: Scrutiny, ever: Sequence[Signed]) -> tuple[Signed, ...]:
     """Return the statement that came signed, or the one that is signed here and now."""
+    run, request, ports = scrutiny.run, scrutiny.request, scrutiny.ports
     if said.signed or ports.signer is None:
         return said.signed
-    listed = conflict_unless_listed(trusted(ports))
+    listed = conflict_unless_listed(scrutiny.lists)
     reviewer = ports.signer.signs_as(listed)
     statement = Statement(
         **bound(run, request, listed, ports).model_dump(),
-        role=_role(request.role, reviewer.roles),
+        role=request.role or _role(listed.floor.role, reviewer.roles),
         reviewer=reviewer.name,
         answer=said.answer,
         notes=said.notes,
         answers=said.answers,
-        at=max(said.at, made_at(run, request), listed.at),
+        at=max(said.at, scrutiny.made_at, listed.at, *_after_own(reviewer.name, scrutiny, ever)),
         nonce=secrets.token_hex(16),
         reviewers=listed.sha256,
         wrote=tuple(sorted(writers(run, ports))),
@@ -202,13 +223,13 @@ def _signed_now(run: Run, request: ApprovalRequest, said: Approval, ports: Ports
 
 
 def _role(wanted: str | None, roles: Sequence[str]) -> str:
-    return wanted or roles[0]
+    return next((role for role in roles if role == wanted), roles[0])
 
 
-def _refuse(signed: Signed, scrutiny: Scrutiny, earlier: Sequence[Approval]) -> None:
-    nonces = {one.statement.nonce for entry in earlier for one in entry.signed}
+def _refuse(signed: Signed, scrutiny: Scrutiny, ever: Sequence[Signed]) -> None:
+    nonces = {one.statement.nonce for one in ever}
     replayed = "its nonce was used before" if signed.statement.nonce in nonces else None
-    reason = replayed or scrutiny.refusal(signed)
+    reason = replayed or scrutiny.refusal(signed) or _superseded(signed.statement, scrutiny, ever)
     if reason is None:
         return
     name = scrutiny.request.name
@@ -221,6 +242,18 @@ def _all_signed(entry: Approval, run: Run) -> Iterator[Signed]:
     """Yield what was ever signed about the same, so that a later no is not hidden by leaving it out of the record."""
     for other in (*run.answers_to(entry.name, entry.key), entry):
         yield from other.signed
+
+
+def _superseded(statement: Statement, scrutiny: Scrutiny, ever: Sequence[Signed]) -> str | None:
+    """Return why an answer changes nothing: which of a reviewer's is the last is told by their dates alone."""
+    later = max(_after_own(statement.reviewer, scrutiny, ever), default=None)
+    return "it is not dated after the answer before" if later is not None and statement.at < later else None
+
+
+def _after_own(reviewer: str, scrutiny: Scrutiny, ever: Sequence[Signed]) -> list[datetime]:
+    """Return when a reviewer's next answer may be dated at the earliest, by each earlier one; dates are seconds."""
+    own = (one for one in ever if one.statement.reviewer == reviewer and scrutiny.refusal(one) is None)
+    return [one.statement.at + timedelta(seconds=1) for one in own]
 
 
 def _typed(entry: Approval) -> tuple[str, ...]:
@@ -240,5 +273,5 @@ def _says_what_was_signed(entry: Approval) -> bool:
     return any(said == (one.reviewer, one.answer, one.notes, one.answers) for one in signed)
 
 
-def _is_plain(entry: Approval, request: ApprovalRequest) -> bool:
-    return request.policy == Policy() and not entry.signed
+def _is_plain(entry: Approval, scrutiny: Scrutiny) -> bool:
+    return scrutiny.request.policy == Policy() and not entry.signed and not scrutiny.ever

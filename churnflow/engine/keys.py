@@ -37,7 +37,7 @@ def subject(run: Run, item: Item) -> str:
 
 def subject_of(run: Run, item: Item) -> dict[str, object]:
     """Return what `subject` is the digest of, as JSON can hold it."""
-    before = [_essence(entry) for entry in run.before(item.name).current()]
+    before = [essence(entry) for entry in run.before(item.name).current()]
     return {"workflow": digest(run.workflow), "before": before}
 
 
@@ -82,7 +82,7 @@ def _key_today(run: Run, step: Step, entry: StepRecord, ports: Ports) -> str | N
     return step_key(step, tuple(inputs), evidence, ports)
 
 
-def _essence(entry: ItemEntry) -> object:
+def essence(entry: ItemEntry) -> object:
     """Return what counts of an entry: not when, nor how long, nor whether it was measured anew or reused."""
     match entry:
         case StepRecord():

@@ -215,17 +215,17 @@ def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
             yield from [checkpoint] if checkpoint else []
 
 
-def floor_of(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> Policy:
-    """Return what the list demanded when the release of the checkpoint called `tag` was made, nothing before the first.
+def in_force(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> ReviewerList | None:
+    """Return the version of the list that held when the checkpoint called `tag` was made, None before the first.
 
     Each version names the checkpoints that stood before it, by ids that nobody can make again; a clock is not believed.
     """
-    demanded = Policy()
+    held = None
     for listed in lists:
         if ports.reviewers.precedes(tag, listed.tips):
-            return demanded
-        demanded = listed.floor
-    return demanded
+            return held
+        held = listed
+    return held
 
 
 def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:

@@ -8,11 +8,13 @@ from typing import Final
 
 from churnflow.domain.approval import GRADES, NAMESPACE, Bound, Grade, Policy, Signed, Statement, reaches
 from churnflow.domain.base import digest, stamp
-from churnflow.domain.journal import Decision, Run, StepRecord
+from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.journal import Decision, Entry, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.reviewers import ListedReviewer, ReviewerList
 from churnflow.domain.workflow import ApprovalRequest
-from churnflow.engine.keys import subject
+from churnflow.engine.keys import essence, subject
 from churnflow.engine.ports import Ports
+from churnflow.engine.recorded import ever_recorded, recorded_before, signed_answers
 
 # How far two machines' clocks may lie apart.
 SKEW: Final = timedelta(minutes=5)
@@ -21,11 +23,25 @@ FORGED: Final = "its signature is not one"
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """A release as it was made: by which checkpoint, under which version of the list, and when the gate decided.
+
+    listed: None for a release from before the first version.
+    """
+
+    made: Checkpoint
+    listed: ReviewerList | None
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Scrutiny:
     """One approval of a run under the versions of the list of reviewers.
 
     now: when what is signed is to count. None looks at the past: then the list that a statement names is the one that
     counts, and neither today's packages nor today's list or code do. decider: who has the gate decide, if one does.
+    shipped: the release of the past that the approval let through; the list of then counts beside the one named, for a
+    date says nothing: whoever holds a key that was taken off the list writes one from before.
     """
 
     run: Run
@@ -34,6 +50,7 @@ class Scrutiny:
     ports: Ports
     now: datetime | None
     decider: frozenset[str] = frozenset()
+    shipped: Shipped | None = None
 
     @cached_property
     def bound(self) -> Bound | None:
@@ -45,8 +62,46 @@ class Scrutiny:
         """Who wrote the run and the code, as far as it is known beside what a statement says."""
         return self.decider | (writers(self.run, self.ports) if self.now else recorded_writers(self.run))
 
+    @cached_property
+    def ever(self) -> tuple[Signed, ...]:
+        """What was ever signed about the same, also what a rollback left; nothing where a past is no release's."""
+        if self.now is None and self.shipped is None:
+            return ()
+        known = recorded_before(self.shipped.made, self.ports) if self.shipped else self._recorded
+        return signed_answers(known, self.run, self.request)
+
+    @cached_property
+    def made_at(self) -> datetime:
+        """When what is approved was made first, as far as it is known here."""
+        return made_at(self.run, self.request, self._recorded)
+
+    @cached_property
+    def _recorded(self) -> tuple[Entry, ...]:
+        return ever_recorded(self.run.id, self.ports)
+
+    @cached_property
+    def _reasons(self) -> dict[tuple[bytes, str], str | None]:
+        return {}
+
+    def counting(self, given: Iterable[Signed]) -> dict[str, Signed]:
+        """Return the last answer of each reviewer that counts, by name, of those in a record.
+
+        A no counts also where the record is without it: going back to before it takes back no more than the work. Only
+        answers that hold are compared, so that none that does not hides one that does.
+        """
+        holding = [one for one in given if self.refusal(one) is None]
+        last = newest([*(one for one in self.ever if self.refusal(one) is None), *holding])
+        names = {one.statement.reviewer for one in holding}
+        return {name: one for name, one in last.items() if name in names or one.statement.answer == "reject"}
+
     def refusal(self, signed: Signed) -> str | None:
         """Return why a signed answer does not count, None if it does. The signature itself is looked at last."""
+        known = (signed.statement.text(), signed.signature)
+        if known not in self._reasons:
+            self._reasons[known] = self._refusal(signed)
+        return self._reasons[known]
+
+    def _refusal(self, signed: Signed) -> str | None:
         statement = signed.statement
         listed = next((one for one in self.lists if one.sha256 == statement.reviewers), None)
         if listed is None:
@@ -57,23 +112,17 @@ class Scrutiny:
             return reason
         valid = [key.key for key in keys if self._is_valid(key, statement.at)]
         if not valid:
-            return f"no key of {statement.reviewer} is valid at {stamp(statement.at)} and now"
+            return f"no key of {statement.reviewer} is valid at {stamp(statement.at)} and when it is to count"
         if not self.ports.signatures.verify(statement.text(), signed.signature, NAMESPACE, valid):
             return f"{FORGED} that a listed key of {statement.reviewer} made over it"
         return None
-
-    def roles(self, signed: Signed) -> frozenset[str]:
-        """Return the roles of who gave an answer that is not refused."""
-        named = signed.statement.reviewers
-        listed = self.lists[-1] if self.now else next(one for one in self.lists if one.sha256 == named)
-        return frozenset(role for one in listed.named(signed.statement.reviewer) for role in one.roles)
 
     def grade(self, signed: Signed) -> Grade:
         """Return the grade of an answer that is not refused."""
         statement = signed.statement
         listed = next(one for one in self.lists if one.sha256 == statement.reviewers)
         wrote = self.writers | frozenset(statement.wrote)
-        people = [*listed.named(statement.reviewer), *(self.lists[-1].named(statement.reviewer) if self.now else ())]
+        people = [*listed.named(statement.reviewer), *(self._then.named(statement.reviewer) if self._then else ())]
         return "signed" if any(person.is_one_of(wrote) for person in people) else "signed+distinct"
 
     def _elsewhere(self, statement: Statement) -> str | None:
@@ -84,15 +133,15 @@ class Scrutiny:
         return f"it was signed for another {_WORDS.get(differing[0], differing[0])}" if differing else None
 
     def _keys(self, statement: Statement, listed: ReviewerList) -> list[ListedReviewer]:
-        """Return the keys that could have signed: listed in that role then, and now where it is to count now."""
+        """Return the keys that could have signed: listed in that role when it was signed, and when it is to count."""
         found = [key for key in listed.named(statement.reviewer) if statement.role in key.roles]
-        if self.now is None:
+        if self._then is None:
             return found
-        today = {key.key for key in self.lists[-1].named(statement.reviewer) if statement.role in key.roles}
-        return [key for key in found if key.key in today]
+        then = {key.key for key in self._then.named(statement.reviewer) if statement.role in key.roles}
+        return [key for key in found if key.key in then]
 
     def _untimely(self, statement: Statement, listed: ReviewerList, keys: Sequence[ListedReviewer]) -> str | None:
-        if statement.at < made_at(self.run, self.request):
+        if self.now is not None and statement.answer != "reject" and statement.at < self.made_at:
             return "it is dated before what it approves was made"
         if statement.at < max(listed.at, min(key.since for key in keys)):
             return "it is dated before the key was listed"
@@ -101,12 +150,16 @@ class Scrutiny:
         return None
 
     def _is_valid(self, key: ListedReviewer, at: datetime) -> bool:
-        today = [one for one in self.lists[-1].reviewers if one.key == key.key] if self.now else []
-        return key.is_valid(at) and all(one.expires is None or self._now() < one.expires for one in today)
+        then = [one for one in self._then.reviewers if one.key == key.key] if self._then else []
+        counts = self.now or (self.shipped.at if self.shipped else at)
+        return key.is_valid(at) and all(one.expires is None or counts < one.expires for one in then)
 
-    def _now(self) -> datetime:
-        assert self.now is not None  # noqa: S101 - asked for only where it is to count now; for the type checker
-        return self.now
+    @property
+    def _then(self) -> ReviewerList | None:
+        """The version of the list when it is to count, None where the one that a statement names is all there is."""
+        if self.now is not None:
+            return self.lists[-1]
+        return self.shipped.listed if self.shipped else None
 
 
 _WORDS: Final = {"subject": "state of the run", "environment": "set of packages", "models": "model"}
@@ -137,11 +190,24 @@ def bound(run: Run, request: ApprovalRequest, listed: ReviewerList, ports: Ports
     )
 
 
-def made_at(run: Run, request: ApprovalRequest) -> datetime:
-    """Return when the newest of what stands before `request` was made; a reused result, when it was measured."""
-    before = run.before(request.name).current()
-    times = [entry.reused.at if isinstance(entry, StepRecord) and entry.reused else entry.at for entry in before]
+def made_at(run: Run, request: ApprovalRequest, recorded: Sequence[Entry]) -> datetime:
+    """Return when the newest of what stands before `request` was made first: what equals it later is the same again.
+
+    recorded: what was ever recorded of the run. A reused result was made when it was measured. Where a checkpoint
+    stands says nothing of what is approved.
+    """
+    before = [entry for entry in run.before(request.name).current() if not isinstance(entry, Mark)]
+    known = [entry for entry in (*recorded, *run.entries) if isinstance(entry, ItemEntry)]
+    times = [min(_measured(one) for one in known if _are_equal(one, entry)) for entry in before]
     return max(times, default=run.started_at)
+
+
+def _are_equal(one: ItemEntry, other: ItemEntry) -> bool:
+    return one.name == other.name and essence(one) == essence(other)
+
+
+def _measured(entry: ItemEntry) -> datetime:
+    return entry.reused.at if isinstance(entry, StepRecord) and entry.reused else entry.at
 
 
 def writers(run: Run, ports: Ports) -> frozenset[str]:
@@ -162,9 +228,9 @@ def recorded_writers(run: Run) -> frozenset[str]:
 
 
 def newest(signed: Iterable[Signed]) -> dict[str, Signed]:
-    """Return the last answer of each reviewer, by name."""
+    """Return the last answer of each reviewer, by name; of a yes and a no of the same second, the no."""
     found: dict[str, Signed] = {}
-    for one in sorted(signed, key=lambda one: one.statement.at):
+    for one in sorted(signed, key=lambda one: (one.statement.at, one.statement.answer == "reject")):
         found[one.statement.reviewer] = one
     return found
 

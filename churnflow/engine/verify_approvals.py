@@ -9,12 +9,12 @@ from churnflow.domain.journal import Approval, Decision, Run
 from churnflow.domain.release import Release
 from churnflow.domain.reviewers import ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate
-from churnflow.engine.approvals import below, lacking
+from churnflow.engine.approvals import below, candidate, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
-from churnflow.engine.reviewers import floor_of, trusted
-from churnflow.engine.scrutiny import Scrutiny
+from churnflow.engine.reviewers import in_force, trusted
+from churnflow.engine.scrutiny import Scrutiny, Shipped
 from churnflow.engine.shipping import proved_maker_of
 from churnflow.errors import IntegrityError
 
@@ -43,8 +43,13 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
         if not isinstance(decision, Decision) or decision.verdict != "ship":
             continue
         if makes or decision.key == gate_subject(run, gate):
-            floor = floor_of(checkpoint.tag, lists, ports) if makes else _floor_at(decision.at, lists)
-            _prove_shipped(checkpoint, gate, floor, lists, ports)
+            listed = in_force(checkpoint.tag, lists, ports) if makes else _listed_at(decision.at, lists)
+            shipped = Shipped(checkpoint, listed, decision.at) if makes else None
+            scrutinies = [
+                Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)
+            ]
+            found = below(listed.floor if listed else Policy(), scrutinies, candidate(run, gate))
+            _prove_shipped(checkpoint, scrutinies, found)
 
 
 def prove_release(release: Release, ports: Ports) -> None:
@@ -70,26 +75,22 @@ def _false(request: ApprovalRequest, entry: Approval, scrutiny: Scrutiny) -> Ite
         )
 
 
-def _prove_shipped(
-    checkpoint: Checkpoint, gate: Gate, floor: Policy, lists: Sequence[ReviewerList], ports: Ports
-) -> None:
-    run = checkpoint.run
-    scrutinies = [Scrutiny(run, request, lists, ports, None) for request in approvals_before(run, gate)]
+def _prove_shipped(checkpoint: Checkpoint, scrutinies: Sequence[Scrutiny], too_little: Sequence[str]) -> None:
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
     for scrutiny in scrutinies:
-        entry = run.latest(scrutiny.request.name)
+        entry = checkpoint.run.latest(scrutiny.request.name)
         if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
             found.append(f"the approval {scrutiny.request.name!r} is missing")
-    for reason in [*found, *below(floor, scrutinies)]:
+    for reason in [*found, *too_little]:
         raise _broken(checkpoint, reason)
 
 
-def _floor_at(at: datetime, lists: Sequence[ReviewerList]) -> Policy:
-    """Return what the list demanded before a time: enough where nothing was released that could be served.
+def _listed_at(at: datetime, lists: Sequence[ReviewerList]) -> ReviewerList | None:
+    """Return the list from before a time: enough where nothing was released that could be served.
 
     Times are whole seconds: of a list and a decision of the same second the decision counts as the earlier one.
     """
-    return next((listed.floor for listed in reversed(lists) if listed.at < at), Policy())
+    return next((listed for listed in reversed(lists) if listed.at < at), None)
 
 
 def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from churnflow.domain.approval import Policy
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.journal import Approval, Decision, Mark, Run
+from churnflow.domain.journal import Approval, Decision, Entry, Mark, Run
 from churnflow.domain.release import Release
 from churnflow.domain.reviewers import NAMESPACE, ReviewerList, SignedList
 from churnflow.engine.advance import advance
@@ -21,15 +22,21 @@ from tests.fake_signing import FakeSigner
 from tests.fakes import START, World
 
 
-def shipped(demand: str = SIGNED) -> World:
+def shipped(demand: str = SIGNED, **ann: Any) -> World:
     """Return a world that has shipped what Ann signed."""
     made, run = world(demand)
-    listed(made, reviewer("ann"))
+    listed(made, reviewer("ann", **ann))
     run = approve(made, run, "ann")
     run = advance(run, made.ports, phases=("build",))
     advance(run, made.ports, phases=("decision",))
     assert made.pointer.read() is not None
     return made
+
+
+def known_to_the_next_list(made: World) -> None:
+    """Have the next version of the list name what was released so far as older than itself."""
+    made.reviewers.kept = ["a" * 40]
+    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("a" * 40,))}
 
 
 def tampered(made: World, change: Callable[[Run], Run]) -> World:
@@ -78,8 +85,39 @@ def with_approval(change: Callable[[Approval], Approval]) -> Callable[[Run], Run
 
 def test_a_signed_history_verifies_also_after_the_reviewer_has_left() -> None:
     made = shipped()
+    known_to_the_next_list(made)
     listed(made, reviewer("bo"))
     assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_a_signature_of_who_had_left_the_list_counts_for_no_release_however_it_is_dated() -> None:
+    made = shipped()
+    listed(made, reviewer("bo"))
+    with pytest.raises(IntegrityError, match="ann is not listed in the role risk"):
+        verify_all(made.ports)
+    (release,) = made.pointer.served
+    with pytest.raises(IntegrityError, match="ann is not listed in the role risk"):
+        plan_rollback(release.checkpoint, made.ports)
+
+
+def test_a_signature_in_a_role_that_was_taken_away_counts_for_no_release_however_it_is_dated() -> None:
+    made = shipped()
+    listed(made, reviewer("ann", "legal"))
+    with pytest.raises(IntegrityError, match="ann is not listed in the role risk"):
+        verify_all(made.ports)
+
+
+def test_a_key_that_had_expired_when_the_gate_decided_counts_for_no_release() -> None:
+    made = shipped(expires=START + timedelta(days=1))
+    assert verify_all(made.ports).served == "v1.0.0"
+    late = tampered(made, lambda run: run.with_entries([later(entry) for entry in run.entries]))
+    with pytest.raises(IntegrityError, match="no key of ann is valid"):
+        verify_one(late.pointer.served[0].checkpoint, late.ports)
+
+
+def later(entry: Entry) -> Entry:
+    """Return a decision as it would have been made two days later."""
+    return entry.model_copy(update={"at": entry.at + timedelta(days=2)}) if isinstance(entry, Decision) else entry
 
 
 def test_packages_that_have_changed_since_do_not_break_the_past() -> None:
@@ -157,8 +195,7 @@ def unsigned_release() -> World:
 
 def test_a_release_from_before_the_first_list_is_held_to_no_floor() -> None:
     made = unsigned_release()
-    made.reviewers.kept = ["a" * 40]
-    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("a" * 40,))}
+    known_to_the_next_list(made)
     listed(made, reviewer("ann"))
     assert verify_all(made.ports).served == "v1.0.0"
 
@@ -176,8 +213,7 @@ def test_a_release_that_only_says_that_it_is_older_is_held_to_the_floor() -> Non
 
 def test_a_release_is_held_to_the_floor_of_its_time() -> None:
     made = shipped()
-    made.reviewers.kept = ["b" * 40]
-    made.reviewers.before = {(made.pointer.served[0].checkpoint, ("b" * 40,))}
+    known_to_the_next_list(made)
     listed(made, reviewer("ann"), floor=Policy(grade="signed", approvers=2))
     assert verify_all(made.ports).served == "v1.0.0"
 
