@@ -1,4 +1,4 @@
-"""The commands of the list of reviewers: list, add, remove, require; each change is signed by an admin of the list."""
+"""The commands of the list of reviewers: list, and the changes of it, each of which is signed by one of its admins."""
 
 import secrets
 from collections.abc import Sequence
@@ -17,9 +17,11 @@ from churnflow.cli.screens import View, commands_view, lines_view, moment, table
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.watching import Silent
 from churnflow.domain.approval import Grade, Policy
-from churnflow.domain.reviewers import ADMIN, ListedReviewer, ReviewerList
+from churnflow.domain.reviewers import ADMIN, Acknowledged, ListedReviewer, ReviewerList
+from churnflow.engine.acknowledge import acknowledge
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Ports
+from churnflow.engine.refs import resolve
 from churnflow.engine.reviewers import Draft, amend, conflict_unless_listed, trusted
 from churnflow.errors import ConflictError, UsageError
 
@@ -134,6 +136,28 @@ def reviewers_require(
         floor = _made(Policy, grade=grade, approvers=approvers, role=role)
         amend(Draft(listed.reviewers, floor=floor), ports)
         return _answer(trusted(ports))
+
+
+@reviewers_app.command("acknowledge")
+def reviewers_acknowledge(
+    context: typer.Context,
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="A checkpoint or version that was released.")],
+    sign_with: SignWith,
+) -> Answer:
+    """Say that a release was made in a clone that did not know the list yet; look at it first, it then verifies."""
+    session = session_of(context)
+    with session.project().lock("churnflow reviewers acknowledge"):
+        ports = _ports(session, sign_with)
+        run = ports.journal.current()
+        listed = acknowledge([resolve(ref, run, ports) for ref in refs], ports)
+        held = [_held(one, ref) for one, ref in zip(listed.acknowledged, refs, strict=False)]
+        return replace(_answer(trusted(ports)), alarms=tuple(held))
+
+
+def _held(one: Acknowledged, ref: str) -> str:
+    if one.number:
+        return f"{ref} counts as made under version {one.number} of the list, and is held to the floor of that"
+    return f"{ref} counts as made before there was a list, and is held to no floor"
 
 
 def _ports(session: Session, sign_with: Path | None = None) -> Ports:

@@ -9,8 +9,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.reviewers import ADMIN, NAMESPACE, ListedReviewer, Pin, ReviewerList, SignedList
+from churnflow.domain.reviewers import ADMIN, NAMESPACE, Acknowledged, ListedReviewer, Pin, ReviewerList, SignedList
 from churnflow.engine.claims import NEWEST
 from churnflow.engine.ports import Ports, ReviewerLists
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError, UsageError
@@ -29,11 +30,15 @@ _CHOOSE: Final = (
 
 @dataclass(frozen=True)
 class Draft:
-    """What a new version of the list says: who is on it, what a gate needs at least, and the id if it is the first."""
+    """What a new version of the list says: who is on it, what a gate needs at least, and the id if it is the first.
+
+    acknowledged: the checkpoints of which it says that they were made before an earlier version was known there.
+    """
 
     reviewers: tuple[ListedReviewer, ...]
     floor: Policy | None = None
     project: str = ""
+    acknowledged: tuple[Acknowledged, ...] = ()
 
 
 def trusted(ports: Ports) -> tuple[ReviewerList, ...]:
@@ -143,6 +148,7 @@ def _next(draft: Draft, before: ReviewerList | None, ports: Ports) -> ReviewerLi
             floor=draft.floor or (before.floor if before else Policy(grade="signed")),
             reviewers=draft.reviewers,
             tips=tuple(ports.reviewers.tips()),
+            acknowledged=draft.acknowledged,
         )
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
@@ -215,17 +221,34 @@ def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
             yield from [checkpoint] if checkpoint else []
 
 
-def floor_of(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> Policy:
-    """Return what the list demanded when the release of the checkpoint called `tag` was made, nothing before the first.
+def floor_of(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports) -> Policy:
+    """Return what the list demanded when a checkpoint made its release, nothing before the first version.
 
     Each version names the checkpoints that stood before it, by ids that nobody can make again; a clock is not believed.
+    Those of another clone, where the version was not known yet, are named by one that an admin has signed since: a note
+    of this clone about when it saw the version could be written by whoever wants a release of their own to be older.
     """
+    vouched = acknowledged(digest(checkpoint), lists)
+    if vouched is not None:
+        return vouched
     demanded = Policy()
     for listed in lists:
-        if ports.reviewers.precedes(tag, listed.tips):
+        if ports.reviewers.precedes(checkpoint.tag, listed.tips):
             return demanded
         demanded = listed.floor
     return demanded
+
+
+def acknowledged(sha256: str, lists: Sequence[ReviewerList]) -> Policy | None:
+    """Return the floor to which an admin has said that a checkpoint or decision is held, None where nobody did."""
+    vouched = (one for listed in lists for one in listed.acknowledged if sha256 in (one.checkpoint, *one.decisions))
+    found = next(vouched, None)
+    return None if found is None else floor_after(found.number, lists)
+
+
+def floor_after(number: int, lists: Sequence[ReviewerList]) -> Policy:
+    """Return what version `number` of the list demands, nothing for 0."""
+    return lists[number - 1].floor if number else Policy()
 
 
 def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:

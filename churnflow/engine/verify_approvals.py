@@ -1,9 +1,9 @@
 """The approvals of a checkpoint, proved: every signature in it, and that what it shipped was approved as demanded."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Approval, Decision, Run
 from churnflow.domain.release import Release
@@ -13,11 +13,15 @@ from churnflow.engine.approvals import below, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
-from churnflow.engine.reviewers import floor_of, trusted
+from churnflow.engine.reviewers import acknowledged, floor_of, trusted
 from churnflow.engine.scrutiny import Scrutiny
 from churnflow.errors import IntegrityError, UsageError
 
 _HINT = "`churnflow show REF` prints the approvals, `churnflow reviewers` who may give them; do not use this release"
+_ACKNOWLEDGE = (
+    "`churnflow show {tag}`: do not use it, unless it was made where that list was not known yet, which an admin says"
+    " with `churnflow reviewers acknowledge {tag} --sign-with KEY`"
+)
 
 
 def check_signatures(history: Sequence[Checkpoint], ports: Ports) -> None:
@@ -27,10 +31,13 @@ def check_signatures(history: Sequence[Checkpoint], ports: Ports) -> None:
         prove_approvals(checkpoint, lists, ports)
 
 
-def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports) -> None:
+def prove_approvals(
+    checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports, demanded: Policy | None = None
+) -> None:
     """Check every signed answer of a checkpoint, and the approvals before each gate that let it ship.
 
-    They are looked at as of then. Raises IntegrityError that names the first one that does not hold.
+    They are looked at as of then. demanded: what the list demanded of a gate, None to find that out. Raises
+    IntegrityError that names the first one that does not hold.
     """
     run = checkpoint.run
     for request, entry in _answered(run):
@@ -42,7 +49,9 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
         if not isinstance(decision, Decision) or decision.verdict != "ship":
             continue
         if makes or decision.key == gate_subject(run, gate):
-            floor = floor_of(checkpoint.tag, lists, ports) if makes else _floor_at(decision.at, lists)
+            floor = demanded
+            if floor is None:
+                floor = floor_of(checkpoint, lists, ports) if makes else _floor_at(decision, lists)
             _prove_shipped(checkpoint, gate, floor, lists, ports)
 
 
@@ -83,14 +92,19 @@ def _prove_shipped(
         entry = run.latest(scrutiny.request.name)
         if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
             found.append(f"the approval {scrutiny.request.name!r} is missing")
-    for reason in [*found, *below(floor, scrutinies)]:
+    for reason in found:
         raise _broken(checkpoint, reason)
+    for reason in below(floor, scrutinies):
+        raise _broken(checkpoint, reason, _ACKNOWLEDGE.format(tag=checkpoint.tag))
 
 
-def _floor_at(at: datetime, lists: Sequence[ReviewerList]) -> Policy:
-    """Return what the list demanded at a time: enough where nothing was released that could be served."""
-    return next((listed.floor for listed in reversed(lists) if listed.at <= at), Policy())
+def _floor_at(decision: Decision, lists: Sequence[ReviewerList]) -> Policy:
+    """Return what the list demanded at its time: enough where nothing was released that could be served."""
+    vouched = acknowledged(digest(decision), lists)
+    if vouched is not None:
+        return vouched
+    return next((listed.floor for listed in reversed(lists) if listed.at <= decision.at), Policy())
 
 
-def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:
-    return IntegrityError(f"{checkpoint.tag}: {reason}", hint=_HINT)
+def _broken(checkpoint: Checkpoint, reason: str, hint: str = _HINT) -> IntegrityError:
+    return IntegrityError(f"{checkpoint.tag}: {reason}", hint=hint)
