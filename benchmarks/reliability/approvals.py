@@ -310,6 +310,21 @@ def new_list(agent: Agent) -> None:
     agent.cli("approve", "release", "--answers", "answers.yaml", "--key", own)
 
 
+def noted_list(agent: Agent) -> None:
+    """Exchange the list for one of the agent's own, and write a note that says that this one was always seen here."""
+    own, scratch = str(agent.folder / "agent"), agent.folder / "scratch"
+    there = Agent(scratch)
+    (there.root / "workflows").mkdir(parents=True)
+    there.git("init", "-q", ".")
+    roles = ("--role", "admin", "--role", "risk")
+    there.cli("reviewers", "add", "ann", "--key", f"{own}.pub", *roles, "--sign-with", own)
+    agent.git("update-ref", "-d", "refs/churnflow/reviewers")
+    agent.git("fetch", "-q", str(there.root), "+refs/churnflow/reviewers:refs/churnflow/reviewers")
+    note = Path(".git", "churnflow", "reviewers.pin")
+    shutil.copy(there.root / note, agent.root / note)
+    agent.cli("approve", "release", "--answers", "answers.yaml", "--key", own)
+
+
 def rewound_list(agent: Agent) -> None:
     """Bring back the version of the list in which a key stood that the agent has found since, and sign with it."""
     agent.git("update-ref", "refs/churnflow/reviewers", "refs/churnflow/reviewers~1")
@@ -416,6 +431,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     no_approval,
     listed_key,
     new_list,
+    noted_list,
     rewound_list,
     removed_key,
     replay,

@@ -187,11 +187,9 @@ def refuse_foreign(lists: Sequence[ReviewerList], ports: Ports) -> None:
     """Raise IntegrityError where a record of the project has an approval signed under a list that is none of `lists`.
 
     So whoever takes away the list, and what was remembered of it, can not begin again with one of their own beside the
-    records of the project. What is remembered says the same, and is quicker to read. Looked at is what is served, and
-    with a list also the NEWEST runs; without one, that would cost every gate of a project in which nobody signs.
+    records of the project, nor with a note that says that theirs was seen here. Looked at is what is and was served
+    last, and with a list also the NEWEST runs; without one, that would cost every gate where nobody signs.
     """
-    if ports.reviewers.pinned() is not None:
-        return
     refuse_unknown(_kept(ports, widely=bool(lists)), lists)
 
 
@@ -208,10 +206,9 @@ def refuse_unknown(checkpoints: Iterable[Checkpoint], lists: Sequence[ReviewerLi
 
 def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
     """Yield the checkpoints to look at; `verify` names what is broken among them."""
-    served = ports.pointer.read()
-    looks: list[Callable[[], Checkpoint | None]] = []
-    if served is not None:
-        looks.append(partial(ports.checkpoints.load, served.checkpoint))
+    served = [*ports.pointer.past()[-NEWEST if widely else -1 :], ports.pointer.read()]
+    tags = dict.fromkeys(release.checkpoint for release in served if release is not None)
+    looks: list[Callable[[], Checkpoint | None]] = [partial(ports.checkpoints.load, tag) for tag in tags]
     if widely:
         newest = list(ports.checkpoints.runs())[-NEWEST:]
         looks += [partial(ports.checkpoints.head, run_id) for run_id in newest]

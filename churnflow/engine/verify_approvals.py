@@ -13,7 +13,7 @@ from churnflow.engine.approvals import below, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
-from churnflow.engine.reviewers import acknowledged, floor_of, trusted
+from churnflow.engine.reviewers import acknowledged, floor_of, refuse_foreign, trusted
 from churnflow.engine.scrutiny import Scrutiny
 from churnflow.errors import IntegrityError, UsageError
 
@@ -56,12 +56,17 @@ def prove_approvals(
 
 
 def prove_release(release: Release, ports: Ports) -> None:
-    """Check the same for the checkpoint that made a release. Raises IntegrityError; an unknown one passes here."""
+    """Check the same for the checkpoint that made a release, and that no record names a list that is none of ours.
+
+    Raises IntegrityError; an unknown checkpoint passes here.
+    """
     try:
         made = ports.checkpoints.load(release.checkpoint)
     except UsageError:
         return
-    prove_approvals(made, trusted(ports), ports)
+    lists = trusted(ports)
+    refuse_foreign(lists, ports)
+    prove_approvals(made, lists, ports)
 
 
 def _answered(run: Run) -> Iterator[tuple[ApprovalRequest, Approval]]:

@@ -1,6 +1,7 @@
 """The list of reviewers: trusted on first use, changed by its admins alone, never exchanged or taken back unnoticed."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -8,6 +9,8 @@ from churnflow.domain.approval import Policy
 from churnflow.domain.reviewers import NAMESPACE, Pin, ReviewerList, SignedList
 from churnflow.engine.advance import advance
 from churnflow.engine.reviewers import Draft, amend, newer, trusted
+from churnflow.engine.rollback import plan_rollback
+from churnflow.engine.verify import verify_one, verify_served
 from churnflow.errors import IntegrityError, RefusedError, UsageError
 from tests.engine.signing import WORKFLOW, approve, listed, reviewer, world
 from tests.fake_signing import FakeReviewers, FakeSigner
@@ -171,6 +174,45 @@ def test_without_the_list_and_the_note_of_it_what_is_served_still_tells() -> Non
     later = advance(later, made.ports, phases=("build",), until="train")
     with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
         approve(made, later, None)
+
+
+def exchange(made: World) -> None:
+    """Put a list of Eve's own in place of the list, with a note that says that it was always seen here."""
+    other = World()
+    listed(other, reviewer("eve"))
+    made.reviewers.versions, made.reviewers.seen = other.reviewers.versions, other.reviewers.seen
+
+
+def shipped_by_ann() -> tuple[World, str]:
+    """Return a world that has shipped what Ann signed, and the tag of the checkpoint that released it."""
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = advance(approve(made, run, "ann"), made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    return made, made.pointer.served[0].checkpoint
+
+
+def test_under_a_list_of_their_own_with_a_note_of_it_nothing_is_approved_beside_what_was_served() -> None:
+    made, _ = shipped_by_ann()
+    exchange(made)
+    later = made.begin(WORKFLOW.replace("DEMAND", "questions: []"), "261124-bbbb")
+    later = advance(later, made.ports, phases=("build",), until="train")
+    with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+        approve(made, later, None)
+
+
+def test_what_is_served_under_a_list_of_their_own_is_not_served_on_or_returned_to() -> None:
+    theirs, run = world(run_id="261124-bbbb")
+    listed(theirs, reviewer("eve"))
+    advance(advance(approve(theirs, run, "eve"), theirs.ports, phases=("build",)), theirs.ports, phases=("decision",))
+    (release,) = theirs.pointer.served
+    assert verify_served(theirs.ports) == release
+    made, _ = shipped_by_ann()
+    theirs.checkpoints.chains = made.checkpoints.chains | theirs.checkpoints.chains
+    theirs.pointer.served = [*made.pointer.served, release]
+    for look in (verify_served, partial(verify_one, release.checkpoint), partial(plan_rollback, release.checkpoint)):
+        with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+            look(theirs.ports)
 
 
 def elsewhere(*versions: SignedList) -> FakeReviewers:
