@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -51,9 +52,9 @@ class ListedReviewer(Frozen):
         return self.since <= at and (self.expires is None or at < self.expires)
 
     def is_one_of(self, writers: frozenset[str]) -> bool:
-        """Tell whether this person stands among `writers`, upper and lower case alike."""
-        known = {text.casefold() for text in (self.name, *self.identities)}
-        return bool(known & {writer.casefold() for writer in writers})
+        """Tell whether this person stands among `writers`, however case, width, accents and blanks are written."""
+        known = {spelled(text) for text in (self.name, *self.identities)}
+        return bool(known & {spelled(writer) for writer in writers})
 
 
 class Acknowledged(Frozen):
@@ -143,6 +144,15 @@ class Pin(Frozen):
     first: Sha256
     number: int = Field(ge=1)
     newest: Sha256
+
+
+def spelled(text: str) -> str:
+    """Return a name or address in the one spelling in which it is compared: Unicode's NFKC_Casefold, near enough.
+
+    Blanks at the ends are left out, and each row of blanks within is one.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def fingerprint(key: str) -> str:

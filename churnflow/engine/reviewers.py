@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -120,10 +121,13 @@ def amend(draft: Draft, ports: Ports) -> ReviewerList:
     lists = trusted(ports)
     before = lists[-1] if lists else None
     after = _next(draft, before, ports)
+    if draft.floor is not None:
+        _refuse_unmeetable(draft.floor, after)
     signer = ports.signer.signs_as(before or after)
     if ADMIN not in signer.roles:
         message = f"{signer.name} has not the role {ADMIN}, which alone changes the list of reviewers"
         raise RefusedError(message, hint=f"its admins: {', '.join((before or after).holders(ADMIN))}")
+    _refuse_expired(signer, before or after, after.at)
     after = after.model_copy(update={"by": signer.name})
     version = SignedList(listed=after, signature=ports.signer.sign(after.text(), NAMESPACE))
     try:
@@ -154,6 +158,28 @@ def _next(draft: Draft, before: ReviewerList | None, ports: Ports) -> ReviewerLi
         reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         message = f"there can be no such list of reviewers: {reason}"
         raise UsageError(message, hint=f"the list keeps at least one {ADMIN}, and each key once") from None
+
+
+def _refuse_unmeetable(floor: Policy, listed: ReviewerList) -> None:
+    """Raise UsageError for a floor that demands of no signature what only a signature proves, or that nobody meets."""
+    if floor.grade == "unsigned" and floor != Policy():
+        message = "grade unsigned demands nothing of a gate, so that neither approvers nor a role can be demanded"
+        raise UsageError(message, hint="demand signed or signed+distinct, or unsigned alone")
+    valid = [one for one in listed.reviewers if floor.role in {None, *one.roles} and one.is_valid(listed.at)]
+    able = dict.fromkeys(one.name for one in valid)
+    if floor.grade != "unsigned" and len(able) < floor.approvers:
+        message = f"nobody could ship: {floor.in_words()} need {floor.approvers}, and {len(able)} are listed for it"
+        raise UsageError(message, hint="list them first: `churnflow reviewers add NAME --key FILE.pub --role ROLE`")
+
+
+def _refuse_expired(signer: ListedReviewer, listed: ReviewerList, at: datetime) -> None:
+    if signer.expires is None or at < signer.expires:
+        return
+    admins = [one for one in listed.reviewers if ADMIN in one.roles and one.is_valid(at)]
+    names = ", ".join(dict.fromkeys(one.name for one in admins))
+    message = f"the key of {signer.name} has expired on {signer.expires:%Y-%m-%d}, and changes the list no more"
+    beyond = "no admin has a key that is valid, so that this list stays as it is: a new project begins with another"
+    raise RefusedError(message, hint=f"have it signed with a valid key of {names}" if names else beyond)
 
 
 def _prove(version: SignedList, before: ReviewerList | None, ports: Ports) -> None:

@@ -68,8 +68,48 @@ def test_an_admin_whose_key_has_expired_changes_nothing() -> None:
     ports = made.ports
     for _ in range(5):
         ports.clock.now()
-    with pytest.raises(RefusedError, match="not signed by an admin"):
+    with pytest.raises(RefusedError, match="the key of chief has expired on") as caught:
         amend(Draft((reviewer("chief", "admin"),)), ports)
+    assert caught.value.hint.startswith("no admin has a key that is valid")
+
+
+def test_beside_an_expired_admin_those_are_named_who_can_still_sign() -> None:
+    made = World()
+    made.signer = FakeSigner("chief")
+    admins = (reviewer("chief", "admin", expires=START + timedelta(seconds=2)), reviewer("bo", "admin"))
+    amend(Draft((*admins, reviewer("ann")), project="0" * 32), made.ports)
+    ports = made.ports
+    for _ in range(5):
+        ports.clock.now()
+    with pytest.raises(RefusedError, match="the key of chief has expired on") as caught:
+        amend(Draft(admins), ports)
+    assert caught.value.hint == "have it signed with a valid key of bo"
+    made.signer = FakeSigner("bo")
+    assert amend(Draft(admins), made.ports).number == 2
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        Policy(approvers=2),
+        Policy(role="risk"),
+        Policy(grade="signed", approvers=3),
+        Policy(grade="signed", role="risk", approvers=2),
+        Policy(grade="signed+distinct", role="legal"),
+    ],
+    ids=str,
+)
+def test_a_floor_that_is_not_held_or_that_nobody_meets_is_refused(floor: Policy) -> None:
+    made = World()
+    with pytest.raises(UsageError, match=r"demands nothing of a gate|nobody could ship"):
+        listed(made, reviewer("ann"), floor=floor)
+    assert made.reviewers.versions == []
+
+
+def test_a_list_may_demand_nothing() -> None:
+    made = World()
+    listed(made, reviewer("ann"), floor=Policy())
+    assert trusted(made.ports)[0].floor == Policy()
 
 
 @pytest.mark.parametrize("draft", [Draft(()), Draft((reviewer("ann"),)), Draft((reviewer("chief", "admin"),) * 2)])

@@ -55,10 +55,10 @@ def lists(folder: Path, at: At) -> tuple[str, str]:
     return data["first"], data["newest"]
 
 
-def require(folder: Path, at: At, team: Team, approvers: int) -> None:
+def require(folder: Path, at: At, team: Team, *demanded: str) -> None:
     """Have Ann make the next version of the list."""
     ann = ("--sign-with", str(team.folder / "ann"))
-    assert at(folder, "reviewers", "require", "signed", "--approvers", str(approvers), *ann).code == 0
+    assert at(folder, "reviewers", "require", "signed", *demanded, *ann).code == 0
 
 
 def put_list(team: Team, listed: ReviewerList, by: Path, parent: str | None) -> None:
@@ -98,7 +98,7 @@ def test_the_list_arrives_and_a_signed_release_verifies_in_a_clone(sent: Team, a
 def test_a_newer_list_is_taken_and_an_older_one_left_alone(sent: Team, at: At) -> None:
     clone = bare_clone(sent, at)
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
+    require(sent.project, at, sent, "--approvers", "2")
     ahead = lists(sent.project, at)
     assert at(sent.project, "pull").code == 0
     assert lists(sent.project, at) == ahead
@@ -176,8 +176,8 @@ def test_of_two_who_changed_the_list_at_once_the_second_takes_the_first_ones_and
 ) -> None:
     clone = bare_clone(sent, at)
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
-    require(clone, at, sent, 3)
+    require(sent.project, at, sent, "--approvers", "2")
+    require(clone, at, sent, "--role", "risk")
     assert at(sent.project, "push").code == 0
     there = refs_of(sent.bare)
     outcome = at(clone, "push")
@@ -191,7 +191,7 @@ def test_of_two_who_changed_the_list_at_once_the_second_takes_the_first_ones_and
     told = re.findall(r"`([^`]*)`", outcome.error[1])[0].replace("REMOTE", "origin")
     subprocess.run(["sh", "-c", told], cwd=clone, check=True, env=environment(), capture_output=True)
     assert at(clone, "pull").code == 0
-    require(clone, at, sent, 3)
+    require(clone, at, sent, "--role", "risk")
     assert at(clone, "push").code == 0
     assert at(sent.project, "pull").code == 0
     assert lists(sent.project, at) == lists(clone, at)
@@ -202,7 +202,7 @@ def test_whoever_has_an_older_list_or_none_pulls_before_a_push(sent: Team, at: A
     clone = bare_clone(sent, at)
     assert at(clone, "push").code == 5
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
+    require(sent.project, at, sent, "--approvers", "2")
     assert at(sent.project, "push").code == 0
     assert at(clone, "push").code == 5
     assert (at(clone, "pull").code, at(clone, "push").code) == (0, 0)
