@@ -111,7 +111,7 @@ class KeySigner:
     def __init__(
         self, key: Path, signatures: SshSignatures, agent_deadline_seconds: float = AGENT_DEADLINE_SECONDS
     ) -> None:
-        """Take the file of the key, and how long an ssh-agent may take. Raises UsageError for a file that holds none."""
+        """Take the key's file, and how long an ssh-agent may take. Raises UsageError for a file that holds none."""
         self._key = key.absolute()
         self._signatures = signatures
         self._agent_deadline_seconds = agent_deadline_seconds

@@ -73,6 +73,21 @@ def test_an_admin_whose_key_has_expired_changes_nothing() -> None:
     assert caught.value.hint.startswith("no admin has a key that is valid")
 
 
+class Impostor(FakeSigner):
+    """Names the key of another and signs with one of their own."""
+
+    def sign(self, message: bytes, namespace: str) -> str:
+        return FakeSigner("eve").sign(message, namespace)
+
+
+def test_a_signature_that_the_named_admin_did_not_make_keeps_no_version() -> None:
+    made = two_versions()
+    made.signer = Impostor("chief")
+    with pytest.raises(RefusedError, match="version 3 of the list of reviewers is not signed by an admin"):
+        amend(Draft((reviewer("chief", "admin"),)), made.ports)
+    assert len(made.reviewers.versions) == 2
+
+
 def test_beside_an_expired_admin_those_are_named_who_can_still_sign() -> None:
     made = World()
     made.signer = FakeSigner("chief")
