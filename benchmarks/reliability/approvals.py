@@ -80,7 +80,8 @@ project = Project.open(Path())
 ports = project.ports(Answers.from_file(Path("answers.yaml")), Silent())
 lists = reviewers.trusted(ports)
 ports = replace(ports, clock=Then(), signer=KeySigner(Path(sys.argv[1]), SshSignatures()))
-approvals.trusted, approvals.pin = lambda _: lists[:2], lambda *_: None
+approvals.trusted = lambda _: lists[:2]
+approvals.pin = approvals.refuse_foreign = lambda *_: None
 run = project.run().model_copy(update={"id": "261101-aaaa", "started_at": lists[1].at, "entries": ()})
 ports.journal.start(run)
 for phase in run.declared.phases:
@@ -357,6 +358,21 @@ def new_list(agent: Agent) -> None:
     agent.cli("approve", "release", "--answers", "answers.yaml", "--key", own)
 
 
+def noted_list(agent: Agent) -> None:
+    """Exchange the list for one of the agent's own, and write a note that says that this one was always seen here."""
+    own, scratch = str(agent.folder / "agent"), agent.folder / "scratch"
+    there = Agent(scratch)
+    (there.root / "workflows").mkdir(parents=True)
+    there.git("init", "-q", ".")
+    roles = ("--role", "admin", "--role", "risk")
+    there.cli("reviewers", "add", "ann", "--key", f"{own}.pub", *roles, "--sign-with", own)
+    agent.git("update-ref", "-d", "refs/churnflow/reviewers")
+    agent.git("fetch", "-q", str(there.root), "+refs/churnflow/reviewers:refs/churnflow/reviewers")
+    note = Path(".git", "churnflow", "reviewers.pin")
+    shutil.copy(there.root / note, agent.root / note)
+    agent.cli("approve", "release", "--answers", "answers.yaml", "--key", own)
+
+
 def rewound_list(agent: Agent) -> None:
     """Bring back the version of the list in which a key stood that the agent has found since, and sign with it."""
     agent.git("update-ref", "refs/churnflow/reviewers", "refs/churnflow/reviewers~1")
@@ -490,6 +506,7 @@ WAYS: Final[tuple[Callable[[Agent], None], ...]] = (
     not_a_gate,
     listed_key,
     new_list,
+    noted_list,
     rewound_list,
     removed_key,
     backdated_run,

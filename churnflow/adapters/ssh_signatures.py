@@ -17,6 +17,8 @@ from churnflow.errors import ConflictError, RefusedError, UsageError
 # have every signature found good, and neither is git, whose gpg.ssh.program a repository's configuration may set.
 SYSTEM_PLACES: Final = (Path("/usr/bin"), Path("/bin"), Path("/usr/local/bin"))
 DEADLINE_SECONDS: Final = 20.0
+# Of an agent, which may have to ask its owner for a word, or to touch a security key.
+AGENT_DEADLINE_SECONDS: Final = 60.0
 LONGEST_MESSAGE: Final = 10_000_000
 
 # The one name under which the keys are listed for a check: who they belong to is known already, and no text of the
@@ -67,7 +69,7 @@ class SshSignatures:
             listed.write_text("".join(f'{_PRINCIPAL} namespaces="{namespace}" {key}\n' for key in keys))
             armour.write_text(signature)
             options = ("-Y", "verify", "-f", str(listed), "-I", _PRINCIPAL, "-n", namespace, "-s", str(armour))
-            done = self.call(options, message, {})
+            done = self.call(options, message, {}, self._deadline_seconds)
         if done.returncode != 0:
             _refuse_too_old(done.stderr)
         return done.returncode == 0 and done.stdout.startswith(
@@ -75,22 +77,30 @@ class SshSignatures:
         )
 
     def call(
-        self, options: Sequence[str], message: bytes, environment: Mapping[str, str], *, patient: bool = False
+        self,
+        options: Sequence[str],
+        message: bytes,
+        environment: Mapping[str, str],
+        deadline_seconds: float | None = DEADLINE_SECONDS,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run ssh-keygen in an environment of its own; `patient` where it may ask a person.
+        """Run ssh-keygen in an environment of its own; without a deadline where it asks a person to type.
 
         Raises ConflictError when it does not end in time.
         """
         program = str(self.program)
         clean = {"PATH": os.pathsep.join(map(str, SYSTEM_PLACES)), "LC_ALL": "C", **environment}
-        deadline = None if patient else self._deadline_seconds
         try:
             return subprocess.run(
-                [program, *options], input=message, env=clean, capture_output=True, timeout=deadline, check=False
+                [program, *options],
+                input=message,
+                env=clean,
+                capture_output=True,
+                timeout=deadline_seconds,
+                check=False,
             )
         except subprocess.TimeoutExpired as late:
-            what = f"{program} did not answer within {self._deadline_seconds:g} s"
-            raise ConflictError(what, hint="see what holds it, then run the same command again") from late
+            what = f"{program} did not answer within {deadline_seconds:g} s"
+            raise ConflictError(what, hint="see what holds it, an ssh-agent perhaps, then run the same again") from late
 
 
 class KeySigner:
@@ -99,10 +109,13 @@ class KeySigner:
     ssh-keygen itself asks for a passphrase, at the terminal; it is never seen here.
     """
 
-    def __init__(self, key: Path, signatures: SshSignatures) -> None:
-        """Take the file of the key. Raises UsageError for a file that holds none."""
+    def __init__(
+        self, key: Path, signatures: SshSignatures, agent_deadline_seconds: float = AGENT_DEADLINE_SECONDS
+    ) -> None:
+        """Take the key's file, and how long an ssh-agent may take. Raises UsageError for a file that holds none."""
         self._key = key.absolute()
         self._signatures = signatures
+        self._agent_deadline_seconds = agent_deadline_seconds
         if not self._key.is_file():
             message = f"there is no key file {key}"
             raise UsageError(message, hint="name a private key, or the .pub file of a key that your ssh-agent holds")
@@ -122,9 +135,14 @@ class KeySigner:
         return reviewer
 
     def sign(self, message: bytes, namespace: str) -> str:
-        """Return the signature over `message`. Raises RefusedError when ssh-keygen makes none."""
+        """Return the signature over `message`.
+
+        Raises RefusedError when ssh-keygen makes none, ConflictError when an ssh-agent does not answer in time.
+        """
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        done = self._signatures.call(("-Y", "sign", "-f", str(self._key), "-n", namespace), message, kept, patient=True)
+        deadline = None if self._asks() else self._agent_deadline_seconds
+        options = ("-Y", "sign", "-f", str(self._key), "-n", namespace)
+        done = self._signatures.call(options, message, kept, deadline)
         signature = done.stdout.decode(errors="replace")
         if done.returncode != 0 or not signature.startswith("-----BEGIN SSH SIGNATURE-----"):
             _refuse_too_old(done.stderr)
@@ -133,6 +151,13 @@ class KeySigner:
             refused = f"ssh-keygen signed nothing with {self._key}: {why.strip()}"
             raise RefusedError(refused, hint="give the passphrase of that key, or a key that your ssh-agent holds")
         return signature
+
+    def _asks(self) -> bool:
+        """Tell whether a person may have to type: there is a file of the private key, and it has a passphrase."""
+        private = self._key.with_suffix("") if self._key.suffix == ".pub" else self._key
+        if not private.is_file():
+            return False
+        return self._signatures.call(("-y", "-P", "", "-f", str(private)), b"", {}).returncode != 0
 
 
 def allowed_signers(reviewers: Iterable[ListedReviewer], namespace: str) -> str:

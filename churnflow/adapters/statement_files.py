@@ -15,6 +15,7 @@ from churnflow.engine.ports import Brief
 from churnflow.errors import IntegrityError, RefusedError, UsageError, WaitingError
 
 MAX_BYTES: Final = 1_000_000
+_BESIDE: Final = "give the .sig file with the statement of the same name beside it"
 HOW: Final = "statement signed elsewhere"
 
 
@@ -61,10 +62,13 @@ class ReturnedStatement:
 
         Raises UsageError for files that are missing, IntegrityError for what is no statement or signature of ours.
         """
-        name = signature.name.removesuffix(".sig")
-        beside = signature.with_name(name)
-        text = _read(beside if beside.is_file() and name != signature.name else kept / name)
+        if not signature.name.removesuffix(".sig") or signature.suffix != ".sig":
+            message = f"{signature} is no FILE.sig"
+            raise UsageError(message, hint=_BESIDE)
+        beside = signature.with_suffix("")
+        name = beside.name
         armour = _read(signature).decode(errors="replace").replace("\r\n", "\n")
+        text = _read(beside if beside.is_file() else kept / name)
         try:
             statement = Statement.model_validate_json(text)
             signed = Signed(statement=statement, signature=armour)
@@ -108,4 +112,4 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_BYTES)
     except OSError as error:
         message = f"{path} can not be read: {error.strerror}"
-        raise UsageError(message, hint="give the .sig file with the statement of the same name beside it") from None
+        raise UsageError(message, hint=_BESIDE) from None

@@ -1,9 +1,10 @@
 """The command with which people answer an approval."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,7 +20,18 @@ from churnflow.domain.journal import Approval, Run
 from churnflow.engine.advance import answer
 from churnflow.engine.ports import Ports, Reviewer
 from churnflow.engine.settle import settle
-from churnflow.errors import WaitingError
+from churnflow.errors import UsageError, WaitingError
+
+# Of each two only one may be given: the second says by itself what the first would.
+_EITHER: Final = (
+    ("--reject", "--answers"),
+    ("--reject", "--signature"),
+    ("--answers", "--signature"),
+    ("--notes", "--answers"),
+    ("--notes", "--signature"),
+    ("--reviewer", "--answers"),
+    ("--reviewer", "--signature"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +61,15 @@ def approve(
     session = session_of(context)
     project = session.project()
     signing = Signing(key, signature, statement)
+    _refuse_contradictory(
+        {
+            "--reject": reject,
+            "--answers": answers is not None,
+            "--signature": signature is not None,
+            "--notes": bool(notes),
+            "--reviewer": reviewer is not None and not (signing.key or statement),
+        }
+    )
     with project.lock(f"churnflow approve {name}"):
         who = signing.returned(session) or _reviewer(
             session, name, reviewer, tuple(notes or ()), answers, reject=reject
@@ -56,6 +77,14 @@ def approve(
         ports = replace(project.ports(who, Silent()), signer=signing.signer(session, name, reviewer))
         settle(ports)
         return _answered(answer(project.run(), name, ports), name, ports)
+
+
+def _refuse_contradictory(given: Mapping[str, bool]) -> None:
+    """Raise UsageError where an option says what another says, too: an answer is given in one way."""
+    for one, other in _EITHER:
+        if given[one] and given[other]:
+            message = f"{one} and {other} both say what the answer is"
+            raise UsageError(message, hint="give one of them")
 
 
 def _answered(run: Run, name: str, ports: Ports) -> Answer:

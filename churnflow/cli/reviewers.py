@@ -1,7 +1,7 @@
-"""The commands of the list of reviewers: list, add, remove, require; each change is signed by an admin of the list."""
+"""The commands of the list of reviewers: list, and the changes of it, each of which is signed by one of its admins."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,11 @@ from churnflow.cli.screens import View, commands_view, lines_view, moment, table
 from churnflow.cli.session import Session, session_of
 from churnflow.cli.watching import Silent
 from churnflow.domain.approval import Grade, Policy
-from churnflow.domain.reviewers import ADMIN, ListedReviewer, ReviewerList
+from churnflow.domain.reviewers import ADMIN, Acknowledged, ListedReviewer, ReviewerList
+from churnflow.engine.acknowledge import acknowledge
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Ports
+from churnflow.engine.refs import resolve
 from churnflow.engine.reviewers import Draft, amend, conflict_unless_listed, trusted
 from churnflow.errors import ConflictError, UsageError
 
@@ -81,13 +83,13 @@ def reviewers_add(
     with project.lock(f"churnflow reviewers add {name}"):
         ports = _ports(session, sign_with)
         lists = trusted(ports)
-        until = expires.replace(tzinfo=UTC) if expires else None
+        until = _until(expires, ports)
         listed = _made(
             ListedReviewer,
             name=name,
             key=public_key(session.directory / key),
             roles=tuple(dict.fromkeys(role)),
-            identities=tuple(dict.fromkeys(identity or ())),
+            identities=_identities(identity or ()),
             since=max(ports.clock.now(), lists[-1].at) if lists else ports.clock.now(),
             expires=until,
         )
@@ -96,7 +98,34 @@ def reviewers_add(
             message = f"that key is listed already: {listed.fingerprint}"
             raise ConflictError(message, hint="`churnflow reviewers remove` takes it away first")
         amend(Draft((*before, listed), project=secrets.token_hex(16)), ports)
-        return _answer(trusted(ports))
+        return replace(_answer(trusted(ports)), alarms=tuple(_doubts(listed, trusted(ports)[-1])))
+
+
+def _until(expires: datetime | None, ports: Ports) -> datetime | None:
+    until = expires.replace(tzinfo=UTC) if expires else None
+    if until is not None and until <= ports.clock.now():
+        message = f"expires is wrong: the key would never count, since {until:%Y-%m-%d} is not later than now"
+        raise UsageError(message, hint="name the day from which on the key counts no more; it begins at 00:00 UTC")
+    return until
+
+
+def _identities(given: Sequence[str]) -> tuple[str, ...]:
+    for text in given:
+        if not text.strip() or text != text.strip():
+            message = f"identity is wrong: {text!r} is empty, or has blanks at its ends"
+            raise UsageError(message, hint="a name, address or account as git or the system writes it")
+    return tuple(dict.fromkeys(given))
+
+
+def _doubts(added: ListedReviewer, listed: ReviewerList) -> Iterator[str]:
+    """Yield what somebody who lists a key may not have thought of."""
+    if not added.identities:
+        compared = "signed+distinct compares names and addresses in git with those that are listed"
+        yield f"{compared}: give those of {added.name} with --identity, or {added.name} counts as distinct from them"
+    admins = [one for one in listed.reviewers if ADMIN in one.roles]
+    if all(one.expires for one in admins):
+        last = max(moment(one.expires) for one in admins if one.expires)
+        yield f"every admin's key expires, the last one at {last}: from then on nobody can change the list"
 
 
 @reviewers_app.command("remove")
@@ -136,6 +165,28 @@ def reviewers_require(
         return _answer(trusted(ports))
 
 
+@reviewers_app.command("acknowledge")
+def reviewers_acknowledge(
+    context: typer.Context,
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="A checkpoint or version that was released.")],
+    sign_with: SignWith,
+) -> Answer:
+    """Say that a release was made in a clone that did not know the list yet; look at it first, it then verifies."""
+    session = session_of(context)
+    with session.project().lock("churnflow reviewers acknowledge"):
+        ports = _ports(session, sign_with)
+        run = ports.journal.current()
+        listed = acknowledge([resolve(ref, run, ports) for ref in refs], ports)
+        held = [_held(one, ref) for one, ref in zip(listed.acknowledged, refs, strict=False)]
+        return replace(_answer(trusted(ports)), alarms=tuple(held))
+
+
+def _held(one: Acknowledged, ref: str) -> str:
+    if one.number:
+        return f"{ref} counts as made under version {one.number} of the list, and is held to the floor of that"
+    return f"{ref} counts as made before there was a list, and is held to no floor"
+
+
 def _ports(session: Session, sign_with: Path | None = None) -> Ports:
     ports = session.project().ports(AbsentReviewer(), Silent())
     signer = KeySigner(session.directory / sign_with, SshSignatures()) if sign_with else None
@@ -167,11 +218,12 @@ def _answer(lists: Sequence[ReviewerList]) -> Answer:
         for one in listed.reviewers
     ]
     columns = ("name", "roles", "key", "since (UTC)", "expires", "also known as")
+    floor = f"{listed.floor.in_words()} before every gate, whatever a workflow says"
     lines = commands_view(
         f"version  {listed.number}, signed by {listed.by}",
         f"sha256   {listed.sha256}",
         f"first    {lists[0].sha256}, trusted on first use: compare it with those of your colleagues",
-        f"floor    {listed.floor.in_words()} before every gate, whatever a workflow says",
+        f"floor    {floor if listed.floor.grade != 'unsigned' else 'nothing is demanded beside what a workflow says'}",
         "travels  churnflow push; without a remote of bytes, git push REMOTE refs/churnflow/reviewers",
     )
     view: View = together(table_view("Reviewers", columns, rows), lines)

@@ -6,8 +6,29 @@ from pathlib import Path
 from churnflow.adapters.ssh_signatures import KeySigner, SshSignatures
 from churnflow.adapters.statement_files import ReturnedStatement, StatementWriter
 from churnflow.cli.session import Session
+from churnflow.domain.reviewers import ListedReviewer, ReviewerList
 from churnflow.engine.ports import Reviewer, Signer
 from churnflow.errors import UsageError
+
+
+@dataclass(frozen=True)
+class OwnKey:
+    """Signs with a key, if it belongs to the reviewer who was named."""
+
+    key: KeySigner
+    reviewer: str | None
+
+    def signs_as(self, listed: ReviewerList) -> ListedReviewer:
+        """Return whose key it is. Raises UsageError where another one was named."""
+        found = self.key.signs_as(listed)
+        if self.reviewer not in {None, found.name}:
+            message = f"the key is that of {found.name}, not of {self.reviewer}"
+            raise UsageError(message, hint="leave --reviewer out: who signs is told by the key")
+        return found
+
+    def sign(self, message: bytes, namespace: str) -> str:
+        """Return the signature over `message`."""
+        return self.key.sign(message, namespace)
 
 
 @dataclass(frozen=True)
@@ -33,7 +54,7 @@ class Signing:
     def signer(self, session: Session, name: str, reviewer: str | None) -> Signer | None:
         """Return who signs what is answered here, None where nobody does."""
         if self.key is not None:
-            return KeySigner(session.directory / self.key, SshSignatures())
+            return OwnKey(KeySigner(session.directory / self.key, SshSignatures()), reviewer)
         if not self.statement:
             return None
         if reviewer is None:

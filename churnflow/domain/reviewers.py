@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -13,6 +14,7 @@ from churnflow.domain.base import Frozen, Moment, Name, Sha256, canonical_json
 NAMESPACE: Final = "churnflow-reviewers"
 ADMIN: Final = "admin"
 MOST_REVIEWERS: Final = 1_000
+MOST_ACKNOWLEDGED: Final = 1_000
 
 # Never anything else than hex: it stands on git's command line.
 ObjectId = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
@@ -50,9 +52,21 @@ class ListedReviewer(Frozen):
         return self.since <= at and (self.expires is None or at < self.expires)
 
     def is_one_of(self, writers: frozenset[str]) -> bool:
-        """Tell whether this person stands among `writers`, upper and lower case alike."""
-        known = {text.casefold() for text in (self.name, *self.identities)}
-        return bool(known & {writer.casefold() for writer in writers})
+        """Tell whether this person stands among `writers`, however case, width, accents and blanks are written."""
+        known = {spelled(text) for text in (self.name, *self.identities)}
+        return bool(known & {spelled(writer) for writer in writers})
+
+
+class Acknowledged(Frozen):
+    """A checkpoint of which an admin says that it was made where no version of the list above `number` was known.
+
+    checkpoint: its digest. decisions: those of its gates' decisions, which later checkpoints of the run state again.
+    number: the version whose floor it is held to, 0 for none.
+    """
+
+    checkpoint: Sha256
+    decisions: tuple[Sha256, ...] = ()
+    number: int = Field(ge=0)
 
 
 class ReviewerList(Frozen):
@@ -62,6 +76,7 @@ class ReviewerList(Frozen):
     reviewer, of the role admin in the version before, who signed this one. floor: what at least one approval before a
     gate has to meet, whatever a workflow says, so that no edit of a workflow takes people out of it. tips: the newest
     checkpoint of each run when this version was made, as git's ids, so that what came before is known without a clock.
+    acknowledged: checkpoints from before a version that stood in no tips, since they were made in another clone.
     """
 
     schema_: Literal["churnflow/reviewers@1"] = Field(default="churnflow/reviewers@1", alias="schema")
@@ -73,6 +88,9 @@ class ReviewerList(Frozen):
     floor: Policy = Policy(grade="signed")
     reviewers: tuple[ListedReviewer, ...] = Field(max_length=MOST_REVIEWERS)
     tips: tuple[ObjectId, ...] = ()
+    acknowledged: tuple[Acknowledged, ...] = Field(
+        default=(), max_length=MOST_ACKNOWLEDGED, exclude_if=lambda acknowledged: not acknowledged
+    )
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> "ReviewerList":
@@ -81,6 +99,13 @@ class ReviewerList(Frozen):
             raise ValueError(message)
         if not self.holders(ADMIN):
             message = f"nobody has the role {ADMIN}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _acknowledges_by_a_version_before(self) -> "ReviewerList":
+        if any(one.number >= self.number for one in self.acknowledged):
+            message = "a checkpoint is held to a version that is not before this one"
             raise ValueError(message)
         return self
 
@@ -119,6 +144,15 @@ class Pin(Frozen):
     first: Sha256
     number: int = Field(ge=1)
     newest: Sha256
+
+
+def spelled(text: str) -> str:
+    """Return a name or address in the one spelling in which it is compared: Unicode's NFKC_Casefold, near enough.
+
+    Blanks at the ends are left out, and each row of blanks within is one.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def fingerprint(key: str) -> str:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.reviewers import ADMIN, NAMESPACE, ListedReviewer, Pin, ReviewerList, SignedList
+from churnflow.domain.reviewers import ADMIN, NAMESPACE, Acknowledged, ListedReviewer, Pin, ReviewerList, SignedList
 from churnflow.engine.claims import NEWEST
 from churnflow.engine.ports import Ports, ReviewerLists
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError, UsageError
@@ -29,11 +31,15 @@ _CHOOSE: Final = (
 
 @dataclass(frozen=True)
 class Draft:
-    """What a new version of the list says: who is on it, what a gate needs at least, and the id if it is the first."""
+    """What a new version of the list says: who is on it, what a gate needs at least, and the id if it is the first.
+
+    acknowledged: the checkpoints of which it says that they were made before an earlier version was known there.
+    """
 
     reviewers: tuple[ListedReviewer, ...]
     floor: Policy | None = None
     project: str = ""
+    acknowledged: tuple[Acknowledged, ...] = ()
 
 
 def trusted(ports: Ports) -> tuple[ReviewerList, ...]:
@@ -115,10 +121,13 @@ def amend(draft: Draft, ports: Ports) -> ReviewerList:
     lists = trusted(ports)
     before = lists[-1] if lists else None
     after = _next(draft, before, ports)
+    if draft.floor is not None:
+        _refuse_unmeetable(draft.floor, after)
     signer = ports.signer.signs_as(before or after)
     if ADMIN not in signer.roles:
         message = f"{signer.name} has not the role {ADMIN}, which alone changes the list of reviewers"
         raise RefusedError(message, hint=f"its admins: {', '.join((before or after).holders(ADMIN))}")
+    _refuse_expired(signer, before or after, after.at)
     after = after.model_copy(update={"by": signer.name})
     version = SignedList(listed=after, signature=ports.signer.sign(after.text(), NAMESPACE))
     try:
@@ -143,11 +152,34 @@ def _next(draft: Draft, before: ReviewerList | None, ports: Ports) -> ReviewerLi
             floor=draft.floor or (before.floor if before else Policy(grade="signed")),
             reviewers=draft.reviewers,
             tips=tuple(ports.reviewers.tips()),
+            acknowledged=draft.acknowledged,
         )
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
         message = f"there can be no such list of reviewers: {reason}"
         raise UsageError(message, hint=f"the list keeps at least one {ADMIN}, and each key once") from None
+
+
+def _refuse_unmeetable(floor: Policy, listed: ReviewerList) -> None:
+    """Raise UsageError for a floor that demands of no signature what only a signature proves, or that nobody meets."""
+    if floor.grade == "unsigned" and floor != Policy():
+        message = "grade unsigned demands nothing of a gate, so that neither approvers nor a role can be demanded"
+        raise UsageError(message, hint="demand signed or signed+distinct, or unsigned alone")
+    valid = [one for one in listed.reviewers if floor.role in {None, *one.roles} and one.is_valid(listed.at)]
+    able = dict.fromkeys(one.name for one in valid)
+    if floor.grade != "unsigned" and len(able) < floor.approvers:
+        message = f"nobody could ship: {floor.in_words()} need {floor.approvers}, and {len(able)} are listed for it"
+        raise UsageError(message, hint="list them first: `churnflow reviewers add NAME --key FILE.pub --role ROLE`")
+
+
+def _refuse_expired(signer: ListedReviewer, listed: ReviewerList, at: datetime) -> None:
+    if signer.expires is None or at < signer.expires:
+        return
+    admins = [one for one in listed.reviewers if ADMIN in one.roles and one.is_valid(at)]
+    names = ", ".join(dict.fromkeys(one.name for one in admins))
+    message = f"the key of {signer.name} has expired on {signer.expires:%Y-%m-%d}, and changes the list no more"
+    beyond = "no admin has a key that is valid, so that this list stays as it is: a new project begins with another"
+    raise RefusedError(message, hint=f"have it signed with a valid key of {names}" if names else beyond)
 
 
 def _prove(version: SignedList, before: ReviewerList | None, ports: Ports) -> None:
@@ -181,11 +213,9 @@ def refuse_foreign(lists: Sequence[ReviewerList], ports: Ports) -> None:
     """Raise IntegrityError where a record of the project has an approval signed under a list that is none of `lists`.
 
     So whoever takes away the list, and what was remembered of it, can not begin again with one of their own beside the
-    records of the project. What is remembered says the same, and is quicker to read. Looked at is what is served, and
-    with a list also the NEWEST runs; without one, that would cost every gate of a project in which nobody signs.
+    records of the project, nor with a note that says that theirs was seen here. Looked at is what is and was served
+    last, and with a list also the NEWEST runs; without one, that would cost every gate where nobody signs.
     """
-    if ports.reviewers.pinned() is not None:
-        return
     refuse_unknown(_kept(ports, widely=bool(lists)), lists)
 
 
@@ -202,10 +232,9 @@ def refuse_unknown(checkpoints: Iterable[Checkpoint], lists: Sequence[ReviewerLi
 
 def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
     """Yield the checkpoints to look at; `verify` names what is broken among them."""
-    served = ports.pointer.read()
-    looks: list[Callable[[], Checkpoint | None]] = []
-    if served is not None:
-        looks.append(partial(ports.checkpoints.load, served.checkpoint))
+    served = [*ports.pointer.past()[-NEWEST if widely else -1 :], ports.pointer.read()]
+    tags = dict.fromkeys(release.checkpoint for release in served if release is not None)
+    looks: list[Callable[[], Checkpoint | None]] = [partial(ports.checkpoints.load, tag) for tag in tags]
     if widely:
         newest = list(ports.checkpoints.runs())[-NEWEST:]
         looks += [partial(ports.checkpoints.head, run_id) for run_id in newest]
@@ -215,17 +244,36 @@ def _kept(ports: Ports, *, widely: bool) -> Iterator[Checkpoint]:
             yield from [checkpoint] if checkpoint else []
 
 
-def in_force(tag: str, lists: Sequence[ReviewerList], ports: Ports) -> ReviewerList | None:
-    """Return the version of the list that held when the checkpoint called `tag` was made, None before the first.
+def in_force(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports) -> ReviewerList | None:
+    """Return the version of the list that held when a checkpoint made its release, None before the first.
 
     Each version names the checkpoints that stood before it, by ids that nobody can make again; a clock is not believed.
+    Those of another clone, where the version was not known yet, are named by one that an admin has signed since: a note
+    of this clone about when it saw the version could be written by whoever wants a release of their own to be older.
     """
+    vouched = acknowledged(digest(checkpoint), lists)
+    if vouched is not None:
+        return version_after(vouched, lists)
     held = None
     for listed in lists:
-        if ports.reviewers.precedes(tag, listed.tips):
+        if ports.reviewers.precedes(checkpoint.tag, listed.tips):
             return held
         held = listed
     return held
+
+
+def acknowledged(sha256: str, lists: Sequence[ReviewerList]) -> int | None:
+    """Return the number of the version to which an admin has said that a checkpoint or decision is held, 0 for none.
+
+    None where nobody did.
+    """
+    vouched = (one for listed in lists for one in listed.acknowledged if sha256 in (one.checkpoint, *one.decisions))
+    return next((one.number for one in vouched), None)
+
+
+def version_after(number: int, lists: Sequence[ReviewerList]) -> ReviewerList | None:
+    """Return version `number` of the list, None for 0: what held before the first."""
+    return lists[number - 1] if number else None
 
 
 def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:

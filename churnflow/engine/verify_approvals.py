@@ -1,9 +1,9 @@
 """The approvals of a checkpoint, proved: every signature in it, and that what it shipped was approved as demanded."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from churnflow.domain.approval import Policy
+from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Approval, Decision, Run
 from churnflow.domain.release import Release
@@ -13,12 +13,16 @@ from churnflow.engine.approvals import below, candidate, lacking
 from churnflow.engine.judge import approvals_before
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
-from churnflow.engine.reviewers import in_force, trusted
+from churnflow.engine.reviewers import acknowledged, in_force, refuse_foreign, trusted, version_after
 from churnflow.engine.scrutiny import Scrutiny, Shipped
 from churnflow.engine.shipping import proved_maker_of
 from churnflow.errors import IntegrityError
 
 _HINT = "`churnflow show REF` prints the approvals, `churnflow reviewers` who may give them; do not use this release"
+_ACKNOWLEDGE = (
+    "`churnflow show {tag}`: do not use it, unless it was made where that list was not known yet, which an admin says"
+    " with `churnflow reviewers acknowledge {tag} --sign-with KEY`"
+)
 
 
 def check_signatures(history: Sequence[Checkpoint], ports: Ports) -> None:
@@ -28,10 +32,13 @@ def check_signatures(history: Sequence[Checkpoint], ports: Ports) -> None:
         prove_approvals(checkpoint, lists, ports)
 
 
-def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports) -> None:
+def prove_approvals(
+    checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports: Ports, held: int | None = None
+) -> None:
     """Check every signed answer of a checkpoint, and the approvals before each gate that let it ship.
 
-    They are looked at as of then. Raises IntegrityError that names the first one that does not hold.
+    They are looked at as of then. held: the number of the version of the list that they are held to, None to
+    find that out. Raises IntegrityError that names the first one that does not hold.
     """
     run = checkpoint.run
     for request, entry in _answered(run):
@@ -43,7 +50,10 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
         if not isinstance(decision, Decision) or decision.verdict != "ship":
             continue
         if makes or decision.key == gate_subject(run, gate):
-            listed = in_force(checkpoint.tag, lists, ports) if makes else _listed_at(decision.at, lists)
+            if held is not None:
+                listed = version_after(held, lists)
+            else:
+                listed = in_force(checkpoint, lists, ports) if makes else _listed_at(decision, lists)
             shipped = Shipped(checkpoint, listed, decision.at) if makes else None
             scrutinies = [
                 Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)
@@ -53,8 +63,13 @@ def prove_approvals(checkpoint: Checkpoint, lists: Sequence[ReviewerList], ports
 
 
 def prove_release(release: Release, ports: Ports) -> None:
-    """Prove that a checkpoint made a release, and its approvals. Raises IntegrityError at what does not hold."""
-    prove_approvals(proved_maker_of(release, ports), trusted(ports), ports)
+    """Prove that a checkpoint made a release, its approvals, and that no record names a list that is none of ours.
+
+    Raises IntegrityError at what does not hold.
+    """
+    lists = trusted(ports)
+    refuse_foreign(lists, ports)
+    prove_approvals(proved_maker_of(release, ports), lists, ports)
 
 
 def _answered(run: Run) -> Iterator[tuple[ApprovalRequest, Approval]]:
@@ -81,17 +96,22 @@ def _prove_shipped(checkpoint: Checkpoint, scrutinies: Sequence[Scrutiny], too_l
         entry = checkpoint.run.latest(scrutiny.request.name)
         if scrutiny.request.policy != Policy() and not (isinstance(entry, Approval) and entry.passed):
             found.append(f"the approval {scrutiny.request.name!r} is missing")
-    for reason in [*found, *too_little]:
+    for reason in found:
         raise _broken(checkpoint, reason)
+    for reason in too_little:
+        raise _broken(checkpoint, reason, _ACKNOWLEDGE.format(tag=checkpoint.tag))
 
 
-def _listed_at(at: datetime, lists: Sequence[ReviewerList]) -> ReviewerList | None:
-    """Return the list from before a time: enough where nothing was released that could be served.
+def _listed_at(decision: Decision, lists: Sequence[ReviewerList]) -> ReviewerList | None:
+    """Return the list from before a decision: enough where nothing was released that could be served.
 
     Times are whole seconds: of a list and a decision of the same second the decision counts as the earlier one.
     """
-    return next((listed for listed in reversed(lists) if listed.at < at), None)
+    vouched = acknowledged(digest(decision), lists)
+    if vouched is not None:
+        return version_after(vouched, lists)
+    return next((listed for listed in reversed(lists) if listed.at < decision.at), None)
 
 
-def _broken(checkpoint: Checkpoint, reason: str) -> IntegrityError:
-    return IntegrityError(f"{checkpoint.tag}: {reason}", hint=_HINT)
+def _broken(checkpoint: Checkpoint, reason: str, hint: str = _HINT) -> IntegrityError:
+    return IntegrityError(f"{checkpoint.tag}: {reason}", hint=hint)

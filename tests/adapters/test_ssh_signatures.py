@@ -1,6 +1,7 @@
 """The real ssh-keygen: where it is taken from, what its absence means, and keys as people have them."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,38 @@ def test_a_key_that_an_agent_holds_signs_by_its_public_file(tmp_path: Path) -> N
     subprocess.run(["ssh-add", "-q", str(key)], check=True)
     key.unlink()
     signer = KeySigner(tmp_path / "key.pub", SshSignatures())
+    assert SshSignatures().verify(b"x", signer.sign(b"x", SPACE), SPACE, [public(key)])
+
+
+@pytest.fixture
+def hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have an agent that takes what is said to it and never answers."""
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "agent.socket"))
+        silent.listen()
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent.socket"))
+        yield
+
+
+@pytest.mark.usefixtures("hung")
+@pytest.mark.parametrize("name", ["key", "key.pub", "alone.pub"])
+def test_an_agent_that_does_not_answer_is_not_waited_for_without_end(tmp_path: Path, name: str) -> None:
+    make_key(tmp_path, "key")
+    (tmp_path / "alone.pub").write_bytes((tmp_path / "key.pub").read_bytes())
+    signer = KeySigner(tmp_path / name, SshSignatures(), agent_deadline_seconds=0.3)
+    with pytest.raises(ConflictError, match=r"did not answer within 0\.3 s"):
+        signer.sign(b"x", SPACE)
+
+
+def test_a_person_who_types_a_passphrase_is_given_all_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = make_key(tmp_path, "key", passphrase="secret words")
+    slow = tmp_path / "ask"
+    slow.write_text("#!/bin/sh\nsleep 0.5\necho secret words\n")
+    slow.chmod(0o755)
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.setenv("SSH_ASKPASS", str(slow))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    signer = KeySigner(key, SshSignatures(), agent_deadline_seconds=0.1)
     assert SshSignatures().verify(b"x", signer.sign(b"x", SPACE), SPACE, [public(key)])
 
 

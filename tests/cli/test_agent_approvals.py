@@ -31,6 +31,7 @@ STOPPED_BY = {
     "not_a_gate": "approved is no decision in its workflow",
     "listed_key": "version 3 of the list of reviewers is not signed by an admin of the version before",
     "new_list": "it names a list of reviewers that this project never had",
+    "noted_list": "it names a list of reviewers that this project never had",
     "rewound_list": "the list of reviewers was taken back: version 3 was seen here",
     "removed_key": "the list of reviewers demands 1 approval of grade signed before a gate",
     "backdated_run": "given by nobody; the answer of old does not count: old is not listed in the role risk",
@@ -104,3 +105,18 @@ def test_the_signature_of_the_reviewer_opens_the_same_gate(
 
     assert attempt(signed, agent).opened
     assert (agent.root / "answers.yaml").read_text() == approvals.ANSWERS
+
+
+def test_with_a_list_of_its_own_and_a_note_of_it_the_gate_does_not_even_decide_and_nothing_is_served_on(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    shutil.copytree(made, tmp_path / "tried", symlinks=True)
+    agent = Quick(tmp_path / "tried", capsys)
+    before = agent.served()
+    approvals.noted_list(agent)
+    for command in (("run",), ("verify", before["checkpoint"]), ("rollback", "served")):
+        ended = agent.cli(*command)
+        assert ended.code == 6
+        assert "holds an approval under the list of reviewers" in ended.err or "this project never had" in ended.err
+    assert agent.served() == before

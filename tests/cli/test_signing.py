@@ -171,13 +171,50 @@ def canonical(statement: dict[str, object]) -> bytes:
         (["--key", "missing"], 2, "there is no key file"),
         (["--statement"], 2, "a statement is made for one reviewer"),
         (["--statement", "--reviewer", "eve"], 4, "'eve' is not in the list of reviewers"),
-        (["--signature", "missing.sig"], 2, "can not be read"),
     ],
 )
 def test_a_wrong_way_to_sign_is_refused(waiting: Path, here: Cli, options: list[str], code: int, says: str) -> None:
     outcome = approve(here, *options)
     assert outcome.code == code
     assert says in outcome.error[0]
+
+
+@pytest.mark.parametrize("given", [".sig", "/", ".", "..", "data", "workflows/churn.yaml", "none.sig", "data.sig"])
+def test_what_is_no_signature_is_named_as_it_was_given(waiting: Path, here: Cli, given: str) -> None:
+    (waiting / "data.sig").mkdir()
+    (waiting / ".sig").write_text("hello")
+    outcome = here("approve", "release", "--signature", given)
+    assert (outcome.code, len(outcome.error)) == (2, 2)
+    assert outcome.error[0].startswith(f"error: {Path(given)} ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--reject", "--answers", "answers.yaml"),
+        ("--reject", "--signature", "some.sig"),
+        ("--answers", "answers.yaml", "--signature", "some.sig"),
+        ("--notes", "! no", "--answers", "answers.yaml"),
+        ("--notes", "! no", "--signature", "some.sig"),
+        ("--reviewer", "bo", "--answers", "answers.yaml"),
+        ("--reviewer", "bo", "--signature", "some.sig"),
+    ],
+)
+def test_an_answer_is_given_in_one_way(waiting: Path, here: Cli, keys: Keys, options: tuple[str, ...]) -> None:
+    signed = () if "--signature" in options or "--reviewer" in options else ("--key", str(keys("ann")))
+    before = journal(waiting)
+    outcome = here("approve", "release", *options, *signed)
+    assert (outcome.code, len(outcome.error)) == (2, 2)
+    assert outcome.error[0].endswith("both say what the answer is")
+    assert journal(waiting) == before
+
+
+def test_nobody_is_named_beside_the_key_of_another(waiting: Path, here: Cli, keys: Keys) -> None:
+    before = journal(waiting)
+    outcome = approve(here, "--key", str(keys("ann")), "--reviewer", "bo")
+    assert (outcome.code, outcome.error[0]) == (2, "error: the key is that of ann, not of bo")
+    assert journal(waiting) == before
+    assert approve(here, "--key", str(keys("ann")), "--reviewer", "ann").code == 0
 
 
 def test_several_approvers_are_waited_for_by_name(waiting: Path, here: Cli, keys: Keys) -> None:

@@ -1,6 +1,7 @@
 """The list of reviewers: trusted on first use, changed by its admins alone, never exchanged or taken back unnoticed."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -8,6 +9,8 @@ from churnflow.domain.approval import Policy
 from churnflow.domain.reviewers import NAMESPACE, Pin, ReviewerList, SignedList
 from churnflow.engine.advance import advance
 from churnflow.engine.reviewers import Draft, amend, newer, trusted
+from churnflow.engine.rollback import plan_rollback
+from churnflow.engine.verify import verify_one, verify_served
 from churnflow.errors import IntegrityError, RefusedError, UsageError
 from tests.engine.signing import WORKFLOW, approve, listed, reviewer, world
 from tests.fake_signing import FakeReviewers, FakeSigner
@@ -65,8 +68,63 @@ def test_an_admin_whose_key_has_expired_changes_nothing() -> None:
     ports = made.ports
     for _ in range(5):
         ports.clock.now()
-    with pytest.raises(RefusedError, match="not signed by an admin"):
+    with pytest.raises(RefusedError, match="the key of chief has expired on") as caught:
         amend(Draft((reviewer("chief", "admin"),)), ports)
+    assert caught.value.hint.startswith("no admin has a key that is valid")
+
+
+class Impostor(FakeSigner):
+    """Names the key of another and signs with one of their own."""
+
+    def sign(self, message: bytes, namespace: str) -> str:
+        return FakeSigner("eve").sign(message, namespace)
+
+
+def test_a_signature_that_the_named_admin_did_not_make_keeps_no_version() -> None:
+    made = two_versions()
+    made.signer = Impostor("chief")
+    with pytest.raises(RefusedError, match="version 3 of the list of reviewers is not signed by an admin"):
+        amend(Draft((reviewer("chief", "admin"),)), made.ports)
+    assert len(made.reviewers.versions) == 2
+
+
+def test_beside_an_expired_admin_those_are_named_who_can_still_sign() -> None:
+    made = World()
+    made.signer = FakeSigner("chief")
+    admins = (reviewer("chief", "admin", expires=START + timedelta(seconds=2)), reviewer("bo", "admin"))
+    amend(Draft((*admins, reviewer("ann")), project="0" * 32), made.ports)
+    ports = made.ports
+    for _ in range(5):
+        ports.clock.now()
+    with pytest.raises(RefusedError, match="the key of chief has expired on") as caught:
+        amend(Draft(admins), ports)
+    assert caught.value.hint == "have it signed with a valid key of bo"
+    made.signer = FakeSigner("bo")
+    assert amend(Draft(admins), made.ports).number == 2
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        Policy(approvers=2),
+        Policy(role="risk"),
+        Policy(grade="signed", approvers=3),
+        Policy(grade="signed", role="risk", approvers=2),
+        Policy(grade="signed+distinct", role="legal"),
+    ],
+    ids=str,
+)
+def test_a_floor_that_is_not_held_or_that_nobody_meets_is_refused(floor: Policy) -> None:
+    made = World()
+    with pytest.raises(UsageError, match=r"demands nothing of a gate|nobody could ship"):
+        listed(made, reviewer("ann"), floor=floor)
+    assert made.reviewers.versions == []
+
+
+def test_a_list_may_demand_nothing() -> None:
+    made = World()
+    listed(made, reviewer("ann"), floor=Policy())
+    assert trusted(made.ports)[0].floor == Policy()
 
 
 @pytest.mark.parametrize("draft", [Draft(()), Draft((reviewer("ann"),)), Draft((reviewer("chief", "admin"),) * 2)])
@@ -171,6 +229,45 @@ def test_without_the_list_and_the_note_of_it_what_is_served_still_tells() -> Non
     later = advance(later, made.ports, phases=("build",), until="train")
     with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
         approve(made, later, None)
+
+
+def exchange(made: World) -> None:
+    """Put a list of Eve's own in place of the list, with a note that says that it was always seen here."""
+    other = World()
+    listed(other, reviewer("eve"))
+    made.reviewers.versions, made.reviewers.seen = other.reviewers.versions, other.reviewers.seen
+
+
+def shipped_by_ann() -> tuple[World, str]:
+    """Return a world that has shipped what Ann signed, and the tag of the checkpoint that released it."""
+    made, run = world()
+    listed(made, reviewer("ann"))
+    run = advance(approve(made, run, "ann"), made.ports, phases=("build",))
+    advance(run, made.ports, phases=("decision",))
+    return made, made.pointer.served[0].checkpoint
+
+
+def test_under_a_list_of_their_own_with_a_note_of_it_nothing_is_approved_beside_what_was_served() -> None:
+    made, _ = shipped_by_ann()
+    exchange(made)
+    later = made.begin(WORKFLOW.replace("DEMAND", "questions: []"), "261124-bbbb")
+    later = advance(later, made.ports, phases=("build",), until="train")
+    with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+        approve(made, later, None)
+
+
+def test_what_is_served_under_a_list_of_their_own_is_not_served_on_or_returned_to() -> None:
+    theirs, run = world(run_id="261124-bbbb")
+    listed(theirs, reviewer("eve"))
+    advance(advance(approve(theirs, run, "eve"), theirs.ports, phases=("build",)), theirs.ports, phases=("decision",))
+    (release,) = theirs.pointer.served
+    assert verify_served(theirs.ports) == release
+    made, _ = shipped_by_ann()
+    theirs.checkpoints.chains = made.checkpoints.chains | theirs.checkpoints.chains
+    theirs.pointer.served = [*made.pointer.served, release]
+    for look in (verify_served, partial(verify_one, release.checkpoint), partial(plan_rollback, release.checkpoint)):
+        with pytest.raises(IntegrityError, match="holds an approval under the list of reviewers"):
+            look(theirs.ports)
 
 
 def elsewhere(*versions: SignedList) -> FakeReviewers:

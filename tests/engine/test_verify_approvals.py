@@ -12,11 +12,12 @@ from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.journal import Approval, Decision, Entry, Mark, Run
 from churnflow.domain.release import Release
 from churnflow.domain.reviewers import NAMESPACE, ReviewerList, SignedList
+from churnflow.engine.acknowledge import acknowledge
 from churnflow.engine.advance import advance
 from churnflow.engine.keys import gate_subject, subject
-from churnflow.engine.rollback import plan_rollback
+from churnflow.engine.rollback import plan_rollback, rollback
 from churnflow.engine.verify import verify_all, verify_one, verify_served
-from churnflow.errors import IntegrityError
+from churnflow.errors import ConflictError, IntegrityError, RefusedError
 from tests.engine.signing import SIGNED, approve, forged, listed, reviewer, world
 from tests.fake_signing import FakeSigner
 from tests.fakes import START, World
@@ -228,6 +229,81 @@ def test_a_gate_that_released_nothing_is_held_to_the_floor_at_its_time() -> None
     listed(made, reviewer("ann"))
     with pytest.raises(IntegrityError, match="the list of reviewers demands"):
         verify_one(bare[-1].tag, made.ports)
+
+
+def admin(made: World) -> World:
+    """Have the chief, an admin, at the keys."""
+    made.signer = FakeSigner("chief")
+    return made
+
+
+def test_a_release_from_where_the_list_was_not_known_verifies_once_an_admin_has_said_so() -> None:
+    made = unsigned_release()
+    listed(made, reviewer("ann"))
+    tag = made.pointer.served[0].checkpoint
+    with pytest.raises(IntegrityError, match="the list of reviewers demands") as caught:
+        verify_served(made.ports)
+    assert f"`churnflow reviewers acknowledge {tag} --sign-with KEY`" in caught.value.hint
+    acknowledged = acknowledge([tag, tag], admin(made).ports)
+    assert [one.number for one in acknowledged.acknowledged] == [0]
+    listed(made, reviewer("ann"), reviewer("bo"))
+    assert verify_all(made.ports).served == "v1.0.0"
+    assert plan_rollback(tag, made.ports).served_then == made.pointer.served[0]
+
+
+def test_what_was_acknowledged_is_held_to_the_newest_floor_that_it_meets_and_to_no_less() -> None:
+    made = shipped()
+    listed(made, reviewer("ann"), floor=Policy(grade="signed", approvers=2))
+    tag = made.pointer.served[0].checkpoint
+    with pytest.raises(IntegrityError, match="the list of reviewers demands 2 approvals"):
+        verify_served(made.ports)
+    assert [one.number for one in acknowledge([tag], admin(made).ports).acknowledged] == [1]
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_an_acknowledged_decision_holds_for_the_later_checkpoints_of_its_run_that_release_nothing() -> None:
+    made = unsigned_release()
+    first = START - timedelta(days=365)
+    made.signer = FakeSigner("chief")
+    version = ReviewerList(
+        project="0" * 32, number=1, previous=None, at=first, by="chief", reviewers=(reviewer("chief", "admin"),)
+    )
+    made.reviewers.versions = [SignedList(listed=version, signature=signature(version))]
+    tag = made.pointer.served[0].checkpoint
+    acknowledge([tag], made.ports)
+    assert rollback(tag, made.ports).checkpoint.tag != tag
+    assert verify_all(made.ports).served == "v1.0.0"
+
+
+def test_another_checkpoint_with_the_decision_that_was_acknowledged_releases_nothing() -> None:
+    made = unsigned_release()
+    listed(made, reviewer("ann"))
+    release = made.pointer.served[0]
+    acknowledge([release.checkpoint], admin(made).ports)
+    (chain,) = made.checkpoints.chains.values()
+    other = chain[-1].model_copy(update={"reason": "another one"})
+    made.checkpoints.chains = {other.run.id: [*chain[:-1], other]}
+    with pytest.raises(IntegrityError, match="the list of reviewers demands"):
+        verify_served(made.ports)
+
+
+def test_what_is_approved_as_demanded_or_is_forged_can_not_be_acknowledged() -> None:
+    made = shipped()
+    tag = made.pointer.served[0].checkpoint
+    with pytest.raises(ConflictError, match="needs no word of an admin"):
+        acknowledge([tag], admin(made).ports)
+    tampered(made, with_approval(lambda a: a.model_copy(update={"signed": (forged(a.signed[0], None, notes=("x",)),)})))
+    with pytest.raises(IntegrityError, match="its signature is not"):
+        acknowledge([tag], made.ports)
+    assert len(made.reviewers.versions) == 1
+
+
+def test_nobody_but_an_admin_acknowledges() -> None:
+    made = unsigned_release()
+    listed(made, reviewer("ann"))
+    made.signer = FakeSigner("ann")
+    with pytest.raises(RefusedError, match="ann has not the role admin"):
+        acknowledge([made.pointer.served[0].checkpoint], made.ports)
 
 
 def signature(listing: ReviewerList) -> str:

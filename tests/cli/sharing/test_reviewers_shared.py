@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability.approvals import STEPS, WORKFLOW
 from churnflow.domain.reviewers import ReviewerList
 from tests.cli.conftest import environment
 from tests.cli.sharing.conftest import At, Team, git, refs_of
-from tests.cli.test_signing import waiting_once
 from tests.keys import make_key, signature
-
-__all__ = ["waiting_once"]
 
 REF = "refs/churnflow/reviewers"
 
@@ -54,10 +52,10 @@ def lists(folder: Path, at: At) -> tuple[str, str]:
     return data["first"], data["newest"]
 
 
-def require(folder: Path, at: At, team: Team, approvers: int) -> None:
+def require(folder: Path, at: At, team: Team, *demanded: str) -> None:
     """Have Ann make the next version of the list."""
     ann = ("--sign-with", str(team.folder / "ann"))
-    assert at(folder, "reviewers", "require", "signed", "--approvers", str(approvers), *ann).code == 0
+    assert at(folder, "reviewers", "require", "signed", *demanded, *ann).code == 0
 
 
 def put_list(team: Team, listed: ReviewerList, by: Path, parent: str | None) -> None:
@@ -97,7 +95,7 @@ def test_the_list_arrives_and_a_signed_release_verifies_in_a_clone(sent: Team, a
 def test_a_newer_list_is_taken_and_an_older_one_left_alone(sent: Team, at: At) -> None:
     clone = bare_clone(sent, at)
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
+    require(sent.project, at, sent, "--approvers", "2")
     ahead = lists(sent.project, at)
     assert at(sent.project, "pull").code == 0
     assert lists(sent.project, at) == ahead
@@ -175,8 +173,8 @@ def test_of_two_who_changed_the_list_at_once_the_second_takes_the_first_ones_and
 ) -> None:
     clone = bare_clone(sent, at)
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
-    require(clone, at, sent, 3)
+    require(sent.project, at, sent, "--approvers", "2")
+    require(clone, at, sent, "--role", "risk")
     assert at(sent.project, "push").code == 0
     there = refs_of(sent.bare)
     outcome = at(clone, "push")
@@ -190,7 +188,7 @@ def test_of_two_who_changed_the_list_at_once_the_second_takes_the_first_ones_and
     told = re.findall(r"`([^`]*)`", outcome.error[1])[0].replace("REMOTE", "origin")
     subprocess.run(["sh", "-c", told], cwd=clone, check=True, env=environment(), capture_output=True)
     assert at(clone, "pull").code == 0
-    require(clone, at, sent, 3)
+    require(clone, at, sent, "--role", "risk")
     assert at(clone, "push").code == 0
     assert at(sent.project, "pull").code == 0
     assert lists(sent.project, at) == lists(clone, at)
@@ -201,7 +199,7 @@ def test_whoever_has_an_older_list_or_none_pulls_before_a_push(sent: Team, at: A
     clone = bare_clone(sent, at)
     assert at(clone, "push").code == 5
     assert at(clone, "pull").code == 0
-    require(sent.project, at, sent, 2)
+    require(sent.project, at, sent, "--approvers", "2")
     assert at(sent.project, "push").code == 0
     assert at(clone, "push").code == 5
     assert (at(clone, "pull").code, at(clone, "push").code) == (0, 0)
@@ -230,3 +228,59 @@ def test_a_list_that_does_not_prove_here_is_never_sent_nor_a_record_under_one_th
     outcome = at(signed.project, "push")
     assert (outcome.code, refs_of(signed.bare)) == (6, before)
     assert "holds an approval under the list of reviewers" in outcome.error[0]
+
+
+def first_list(folder: Path, at: At, team: Team) -> Path:
+    """List Ann as the first in one clone, share the list, and take it over in the project; return her key."""
+    ann = make_key(team.folder, "ann")
+    add = ("reviewers", "add", "ann", "--key", f"{ann}.pub", "--role", "admin", "--sign-with", str(ann))
+    assert at(folder, *add).code == 0
+    assert at(folder, "push").code == 0
+    assert at(team.project, "pull").code == 0
+    return ann
+
+
+@pytest.fixture
+def released(team: Team, at: At) -> str:
+    """Release something in the project of the team, signed by nobody; return the tag of the checkpoint."""
+    (team.project / "steps.py").write_text(STEPS.replace("packing", "steps"))
+    (team.project / "data" / "model.txt").write_text("good\n")
+    unsigned = WORKFLOW.replace("      grade: signed\n      role: risk\n", "").replace("packing:", "steps:")
+    (team.project / "workflows" / "churn.yaml").write_text(unsigned)
+    assert at(team.project, "run", "--new", "--answers", "answers.yaml").code == 0
+    return str(at(team.project, "--json", "show", "v1.0.0").json["data"]["checkpoint"]["release"]["checkpoint"])
+
+
+def test_a_release_from_before_a_list_of_another_clone_is_good_again_once_an_admin_acknowledges_it(
+    team: Team, released: str, at: At
+) -> None:
+    ann = first_list(bare_clone(team, at), at, team)
+    for command in (
+        ("verify",),
+        ("rollback", "served"),
+        ("deploy", "--target", "docker", "-o", str(team.folder / "image")),
+    ):
+        outcome = at(team.project, *command)
+        assert (outcome.code, "demands 1 approval of grade signed before a gate" in outcome.error[0]) == (6, True)
+        assert f"`churnflow reviewers acknowledge {released} --sign-with KEY`" in outcome.error[1]
+    said = at(team.project, "reviewers", "acknowledge", "v1.0.0", "--sign-with", str(ann))
+    assert said.code == 0
+    assert "v1.0.0 counts as made before there was a list, and is held to no floor" in said.err
+    for command in (("verify",), ("push",), ("rollback", "served"), ("verify",)):
+        assert at(team.project, *command).code == 0
+    clone = bare_clone(team, at, "later")
+    assert (at(clone, "pull").code, at(clone, "verify").code) == (0, 0)
+
+
+def test_an_admin_acknowledges_in_their_own_clone_what_a_pull_refuses_there(team: Team, released: str, at: At) -> None:
+    clone = bare_clone(team, at)
+    ann = first_list(clone, at, team)
+    assert at(team.project, "push").code == 0
+    refused = at(clone, "pull")
+    assert refused.code == 6
+    git(clone, "fetch", "-q", "origin", "tag", released)
+    assert at(clone, "reviewers", "acknowledge", released, "--sign-with", str(ann)).code == 0
+    for folder, command in ((clone, "pull"), (clone, "verify"), (clone, "push"), (team.project, "pull")):
+        outcome = at(folder, command)
+        assert outcome.code == 0, outcome.err
+    assert at(team.project, "verify").code == 0
