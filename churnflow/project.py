@@ -2,14 +2,14 @@
 
 import importlib
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from churnflow.adapters.answers_reviewer import account
 from churnflow.adapters.artifact_files import ArtifactFiles
@@ -36,6 +36,9 @@ from churnflow.domain.release import Change
 from churnflow.engine.parse import Parsed, read
 from churnflow.engine.ports import CheckpointStore, Listener, Ports, Reviewer
 from churnflow.errors import ConflictError, UsageError
+
+if TYPE_CHECKING:
+    from churnflow.adapters.git_names import Kept
 
 STEPS: Final = {
     "churn.scope": "churnflow.steps.scope:scope",
@@ -65,6 +68,12 @@ CODECS: Final = {
     "release": "churnflow.codecs.release",
 }
 DEFAULT_WORKFLOW: Final = "workflows/churn.yaml"
+_BEGIN: Final = "churnflow run"
+_FETCH: Final = "churnflow pull"
+_LEADS_ON: Final = {
+    _BEGIN: "begins one",
+    _FETCH: "fetches what is missing, then `churnflow rollback TAG` makes one current",
+}
 
 
 class SystemClock:
@@ -232,9 +241,27 @@ class Project:
         """Return the run that the project is at. Raises ConflictError before the first."""
         run = self.journal.current()
         if run is None:
-            message = "no run has begun"
-            raise ConflictError(message, hint="`churnflow run` begins one")
+            message, command = self.where_none_is_current()
+            raise ConflictError(message, hint=f"`{command}` {_LEADS_ON.get(command, 'makes one current')}")
         return run
+
+    def where_none_is_current(self) -> tuple[str, str]:
+        """Return what to say where no run is current, and the command that leads on."""
+        kept = self.kept_runs()
+        if not kept:
+            return "no run has begun", _BEGIN
+        runs = "1 run" if len(kept) == 1 else f"{len(kept)} runs"
+        pulled = [one for one in kept if one.has_ref]
+        command = f"churnflow rollback {pulled[-1].tag}" if pulled else _FETCH
+        return f"checkpoints of {runs} are here (churnflow log), none is current", command
+
+    def kept_runs(self) -> Sequence["Kept"]:
+        """Return the runs that have checkpoints here, begun here or not, the one with the newest checkpoint last."""
+        names = importlib.import_module("churnflow.adapters.git_names")
+        chain = importlib.import_module("churnflow.adapters.git_chain")
+        plumbing = self._git()
+        found: Sequence[Kept] = names.Names(plumbing, chain.Chain(plumbing, self.repository), self.repository).kept()
+        return found
 
     def newest_tag(self, run: Run) -> str | None:
         """Return the tag of the newest checkpoint, None without one; of a run that made none git is not asked."""

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-from churnflow.adapters.git_chain import Chain, is_tag, split_tag
+from churnflow.adapters.git_chain import Chain, is_tag, ref_of, split_tag
 from churnflow.adapters.git_plumbing import Plumbing
 from churnflow.adapters.repository import Repository
 from churnflow.domain.checkpoint import file_of
@@ -13,6 +14,14 @@ from churnflow.domain.checkpoint import file_of
 _BACK = re.compile(r"HEAD(?:~(\d{0,6}))?\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,80}\Z")
 _SHORT = "checkpoint-"
+
+
+class Kept(NamedTuple):
+    """A run that git has checkpoints of. tag: of the newest; has_ref: False in a clone, which brings only tags."""
+
+    run_id: str
+    tag: str
+    has_ref: bool
 
 
 class Names:
@@ -42,6 +51,20 @@ class Names:
                 return found
         return None
 
+    def kept(self) -> list[Kept]:
+        """Return the runs of the project that have checkpoints here, begun here or not, the newest checkpoint last."""
+        own, foreign = self._runs()
+        newest: dict[str, str] = {}
+        for tag in self._tags():
+            newest.setdefault(split_tag(tag)[0], tag)
+        of_project = [
+            (run_id, tag)
+            for run_id, tag in reversed(newest.items())
+            if run_id in own or (run_id not in foreign and self._is_of_project(tag))
+        ]
+        refs = self._plumbing.read([ref_of(run_id) for run_id, _ in of_project])
+        return [Kept(*one, ref is not None) for one, ref in zip(of_project, refs, strict=True)]
+
     def _back(self, run_id: str | None, steps: int) -> str | None:
         tip = self._chain.tip(run_id) if run_id else None
         if tip is None or steps >= tip.number:
@@ -54,15 +77,19 @@ class Names:
         return next((tag for tag in reversed(tags) if meant.search(tag)), None)
 
     def _in_project(self, meant: re.Pattern[str]) -> str | None:
-        listed = self._plumbing.line(
-            "for-each-ref", "--sort=creatordate", "--format=%(refname:lstrip=2)", "refs/tags/churnflow/"
-        )
-        tags = [tag for tag in reversed(listed.splitlines()) if is_tag(tag) and meant.search(tag)]
+        tags = [tag for tag in self._tags() if meant.search(tag)]
         own, foreign = self._runs()
         if own:
             return next((tag for tag in tags if split_tag(tag)[0] in own), None)
         # A clone has no runs of its own yet, but tags: those of this project's folder are its history.
         return next((tag for tag in tags if split_tag(tag)[0] not in foreign and self._is_of_project(tag)), None)
+
+    def _tags(self) -> list[str]:
+        """Return all tags of checkpoints, the newest first."""
+        listed = self._plumbing.line(
+            "for-each-ref", "--sort=creatordate", "--format=%(refname:lstrip=2)", "refs/tags/churnflow/"
+        )
+        return [tag for tag in reversed(listed.splitlines()) if is_tag(tag)]
 
     def _runs(self) -> tuple[set[str], set[str]]:
         """Return the runs that this work tree has been at, and those that only others of the repository have."""

@@ -88,7 +88,8 @@ class GitProof:
             raise IntegrityError(message, hint=_CLONE)
         if named is None:
             message = f"the ref {ref} is gone; only tags are left of the run {run_id}"
-            raise IntegrityError(message, hint=f"git update-ref {ref} {tip.tag}^{{commit}}")
+            hint = f"`churnflow pull` fetches it; where no remote has it: git update-ref {ref} {tip.tag}^{{commit}}"
+            raise IntegrityError(message, hint=hint)
         self._chain.links(run_id)
 
     def _refuse_altered_files(self, digits: int) -> None:

@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from churnflow.adapters.durable import explained, make_folder, remove, sync_folder, temporary_in, write_durably
+from churnflow.adapters.git_plumbing import Plumbing
+from churnflow.adapters.git_remote import remotes_of
 from churnflow.adapters.remote_store import RemoteStore
 from churnflow.adapters.remotes_file import RemotesFile
 from churnflow.adapters.repository import Repository, clean_environment
@@ -49,9 +51,12 @@ def examine(repository: Repository | None, signatures: SshSignatures | None = No
     signatures: what makes and checks signatures, None for the system's own ssh-keygen.
     """
     yield Seen("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield _git()
+    git = _git()
+    yield git
     yield _signing(signatures or SshSignatures())
     yield _limits()
+    if repository is None and git.state == "bad":
+        return  # Whether there is a project is what git would have said.
     if repository is None:
         yield Seen("project", "look", "there is none here", "churnflow new DIR makes one; or name its folder with -C")
         return
@@ -85,6 +90,8 @@ def _git() -> Seen:
             timeout=_DEADLINE_SECONDS,
             check=True,
         )
+    except FileNotFoundError:
+        return Seen("git", "bad", "it is missing: PATH leads to none", "install it, for example: apt install git")
     except (OSError, subprocess.SubprocessError) as failure:
         return Seen("git", "bad", f"it does not answer: {failure}", "install it, for example: apt install git")
     found = re.search(r"(\d+)\.(\d+)", done.stdout)
@@ -193,4 +200,8 @@ def _remotes(repository: Repository) -> Seen:
     urls = RemotesFile(repository.shared_dir).read().urls
     for url in urls.values():
         RemoteStore(url)
+    unknown = sorted(urls.keys() - remotes_of(Plumbing(repository)))
+    if unknown:
+        said = f"git knows no remote {', '.join(map(repr, unknown))}, which push and pull would use"
+        return Seen("remotes", "look", said, f"git remote add {unknown[0]} URL")
     return Seen("remotes", "ok", ", ".join(sorted(urls.values())) or "none: checkpoints are only here")

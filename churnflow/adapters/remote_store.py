@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from churnflow.adapters.durable import sync_file, sync_folder
+from churnflow.adapters.shared_folder import open_regular, put, regular_size
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.release import object_path
 from churnflow.domain.remote import split_url
@@ -64,6 +64,8 @@ class RemoteStore:
     def has(self, artifact: Artifact) -> bool:
         """Tell whether there is an object of that digest and size. Raises ConflictError when it can not be reached."""
         with self._reached():
+            if self._is_local:
+                return regular_size(Path(self.place(artifact))) == artifact.size_bytes
             try:
                 return int(self._files.info(self.place(artifact))["size"]) == artifact.size_bytes
             except FileNotFoundError:
@@ -73,6 +75,9 @@ class RemoteStore:
         """Put the bytes of a file there, whole or not at all. Raises ConflictError when that can not be done."""
         target = self.place(artifact)
         with self._reached():
+            if self._is_local:
+                put(Path(self._root), path, Path(target))
+                return
             if not self._renames:
                 self._files.put_file(str(path), target)
                 return
@@ -81,7 +86,7 @@ class RemoteStore:
                 self._files.makedirs(folder.rpartition("/")[0], exist_ok=True)
             try:
                 self._files.put_file(str(path), draft)
-                self._rename(draft, target)
+                self._files.mv(draft, target)
             except BaseException:
                 with suppress(Exception):
                     self._files.rm_file(draft)
@@ -94,7 +99,7 @@ class RemoteStore:
         """
         with self._reached():
             try:
-                stream = self._files.open(self.place(artifact), "rb", block_size=_BLOCK_BYTES)
+                stream = self._opened(self.place(artifact))
             except FileNotFoundError:
                 message = f"the remote {self.url} has no bytes of {artifact.name} (sha256 {artifact.sha256[:12]})"
                 hint = "`churnflow push` from the clone that made it, then `churnflow pull` here"
@@ -105,6 +110,9 @@ class RemoteStore:
                     left -= len(chunk)
                     yield chunk
 
+    def _opened(self, place: str) -> Any:
+        return open_regular(Path(place)) if self._is_local else self._files.open(place, "rb", block_size=_BLOCK_BYTES)
+
     def remove_abandoned(self) -> None:
         """Remove drafts that killed commands left a day ago or before; a failure is the next command's affair."""
         if not self._renames:
@@ -113,13 +121,6 @@ class RemoteStore:
             for path, info in self._files.find(f"{self._root}/{_DRAFTS}", detail=True).items():
                 if time.time() - float(info["mtime"]) > _ABANDONED_SECONDS:
                     self._files.rm_file(path)
-
-    def _rename(self, draft: str, target: str) -> None:
-        if self._is_local:
-            sync_file(Path(draft))
-        self._files.mv(draft, target)
-        if self._is_local:
-            sync_folder(Path(target).parent)
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

@@ -47,5 +47,9 @@ def _answer(seen: list[Seen]) -> Answer:
     if not hints:
         view = together(view, lines_view("all is well"))
     data = {"checks": [{"name": one.name, "state": one.state, "said": one.said, "hint": one.hint} for one in seen]}
-    has_project = all(one.name != "project" for one in seen)
-    return Answer(data=data, view=view, next=(Next("churnflow status" if has_project else "churnflow new DIR"),))
+    step = "status"
+    if any(one.name == "git" and one.state == "bad" for one in seen):
+        step = "doctor"
+    elif any(one.name == "project" for one in seen):
+        step = "new DIR"
+    return Answer(data=data, view=view, next=(Next(f"churnflow {step}"),))

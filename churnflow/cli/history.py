@@ -65,10 +65,11 @@ def status(context: typer.Context) -> Answer:
         f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
     )
     if run is None:
+        said, command = project.where_none_is_current()
         return Answer(
             data={"items": [], "served": None},
-            view=lines_view("no run has begun", f"the API {serves}"),
-            next=(Next("churnflow run"),),
+            view=lines_view(said, f"the API {serves}"),
+            next=(Next(command),),
         )
     stale = stale_items(run, replace(_ports(project), catalog=project.remembered))
     unsettled = open_issues(as_of(run, SystemClock().now()))
@@ -103,7 +104,7 @@ def log(
 ) -> Answer:
     """List the checkpoints of the run, newest last."""
     project = session_of(context).project()
-    run_id = run_at(project)
+    run_id = _run_to_list(project)
     history = project.checkpoints.summaries(run_id)
     rows = [
         [
@@ -241,3 +242,12 @@ def run_at(project: Project) -> str:
     """Return the run that the project is at; in a clone, where it is at none yet, the newest that was fetched."""
     fetched = [] if project.journal.current() else project.checkpoints.runs()
     return fetched[-1] if fetched else project.run().id
+
+
+def _run_to_list(project: Project) -> str:
+    """Return the run as `run_at` does; in a clone that has not pulled, the newest that it has tags of."""
+    if project.journal.current() is None and not project.checkpoints.runs():
+        kept = project.kept_runs()
+        if kept:
+            return kept[-1].run_id
+    return run_at(project)

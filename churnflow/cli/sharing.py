@@ -60,8 +60,9 @@ def remote_set(
     git: GitOption = DEFAULT,
 ) -> Answer:
     """Say where the artifacts are shared, beside the records at a git remote; credentials stay in the environment."""
-    project = session_of(context).project()
-    address = _checked(url, project)
+    session = session_of(context)
+    project = session.project()
+    address = _checked(url, project, session.directory)
     RemoteStore(address)
     known = remotes_of(Plumbing(project.repository))
     if not NAME.fullmatch(git) or git not in known:
@@ -146,21 +147,32 @@ def _remote(project: Project, named: str | None) -> tuple[str, str]:
     raise UsageError(message, hint=hint)
 
 
-def _checked(url: str, project: Project) -> str:
-    """Return the address as it is kept. Raises UsageError for one that is not to be used."""
+def _checked(url: str, project: Project, directory: Path) -> str:
+    """Return the address as it is kept; a folder is seen from `directory`. Raises UsageError for one not to be used."""
     refusal = why_refused(url)
     protocol, path = split_url(url)
     if refusal is None and protocol == "file":
-        path = str(Path(path).resolve())
+        folder = _home_for_tilde(path)
         inside = (project.repository.work_tree, project.repository.common_dir)
-        if not any(Path(path).is_relative_to(folder) for folder in inside):
-            return path
-        refusal = "it lies inside the repository, and git would take what is put there"
+        if folder is None:
+            refusal = "nobody here has that home folder"
+        elif any((directory / folder).resolve().is_relative_to(one) for one in inside):
+            refusal = "it lies inside the repository, and git would take what is put there"
+        else:
+            return str((directory / folder).resolve())
     if refusal is not None:
         shown = "that address" if "secret" in refusal else repr(url)
         message = f"{shown} can not be a remote: {refusal}"
         raise UsageError(message, hint="name a folder outside the repository, or s3://BUCKET/PATH")
     return url
+
+
+def _home_for_tilde(path: str) -> Path | None:
+    """Return the path with the home folder for a `~`, which no shell expands within an address; None without one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from churnflow.errors import IntegrityError
+from churnflow.modelling.duckdb_errors import told
 from churnflow.modelling.parquet_frames import read_frame, rows_of, taken_literally
 from churnflow.modelling.stored_frame import StoredFrame
 
@@ -62,8 +63,8 @@ def load(path: Path) -> pd.DataFrame:
             frame.columns = pd.Index(json.loads(beside[_NAMES]), dtype="str")
         frame.attrs = dict(json.loads(beside.get(_ATTRS, "{}")))
     except (duckdb.Error, ValueError, TypeError, RecursionError) as error:
-        message = f"{path.name} can not be read as Parquet: {(str(error).splitlines() or ['damaged'])[0]}"
-        raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from None
+        message = f"{path.name} can not be read as Parquet: {told(error)}"
+        raise IntegrityError(message, hint="churnflow verify names what is broken, and what restores it") from error
     return frame
 
 

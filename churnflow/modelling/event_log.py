@@ -13,6 +13,7 @@ import duckdb
 import pandas as pd
 
 from churnflow.errors import UsageError
+from churnflow.modelling.duckdb_errors import told
 from churnflow.modelling.event_amounts import number_of
 from churnflow.modelling.event_files import SETTINGS, EventFile, Ragged, quoted, ragged_rows
 from churnflow.modelling.event_times import PLACEHOLDERS, TimeFormat
@@ -117,8 +118,8 @@ def database(folder: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
         message = f"the log does not fit into {memory} of memory and the space on disk beside it"
         raise UsageError(message, hint="give more memory, or free space in the temporary folder (TMPDIR)") from None
     except duckdb.Error as error:
-        message = f"the log can not be read: {str(error).splitlines()[0]}"
-        raise UsageError(message, hint="close quotes that are open, or name separator and encoding") from None
+        message = f"the log can not be read: {told(error)}"
+        raise UsageError(message, hint="close quotes that are open, or name separator and encoding") from error
 
 
 def read_log(connection: duckdb.DuckDBPyConnection, file: EventFile, reading: Reading) -> Log:

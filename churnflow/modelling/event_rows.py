@@ -9,6 +9,7 @@ from typing import Any, Final
 import duckdb
 
 from churnflow.errors import UsageError
+from churnflow.modelling.duckdb_errors import told
 from churnflow.modelling.event_files import (
     MOST_RAGGED,
     EventFile,
@@ -140,8 +141,8 @@ def json_lines(path: Path, folder: Path, options: ReadOptions) -> EventFile:
     try:
         found = _structure(lines)
     except duckdb.Error as error:
-        message = f"{path.name} can not be read as JSON lines: {str(error).splitlines()[0]}"
-        raise UsageError(message, hint="write one record a line") from None
+        message = f"{path.name} can not be read as JSON lines: {told(error)}"
+        raise UsageError(message, hint="write one record a line") from error
     known = list(_leaves(found, (), ()))
     if not known:
         message = f"{path.name} holds no JSON record with a field"

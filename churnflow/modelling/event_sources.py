@@ -9,6 +9,7 @@ import pandas as pd
 from duckdb.sqltypes import DuckDBPyType
 
 from churnflow.errors import UsageError
+from churnflow.modelling.duckdb_errors import told
 from churnflow.modelling.event_files import (
     SETTINGS,
     EventFile,
@@ -74,9 +75,8 @@ def _parquet(path: Path, folder: Path, compression: str) -> EventFile:
         with duckdb.connect(config=SETTINGS) as connection:
             described = connection.execute(f"SELECT * FROM {source} LIMIT 0").description or ()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0].replace(str(readable), path.name)
-        message = f"{path.name} can not be read as Parquet: {reason}"
-        raise UsageError(message, hint="write it again, or copy it again if it was cut off") from None
+        message = f"{path.name} can not be read as Parquet: {told(error)}"
+        raise UsageError(message, hint="write it again, or copy it again if it was cut off") from error
     known = [field for name, kind, *_ in described for field in _fields(name, kind)]
     header, folded = named_columns([name for name, _, _ in known], path.name)
     types = tuple(kind for _, _, kind in known)

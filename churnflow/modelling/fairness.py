@@ -1,6 +1,6 @@
 """Whether the model treats declared groups alike: rates per group, and the gap between the best and worst treated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,47 +66,71 @@ def group_rates(column: str, labels: "pd.Series[str]", scored: Scored) -> list[d
 
     recall, precision, positive_rate, false_positive_rate; observed (the rate of the outcome) beside predicted (the mean
     probability); roc_auc where the group holds at least 10 rows of each class. Smaller groups are told together, with
-    the next smallest where the total would tell them otherwise. Where fewer than 10 of a group are of a class, or are
-    decided as one, the rates that count them are left out, and `suppressed` says so; so they are where another group's
-    would follow from the total.
+    the next smallest where the total would tell them otherwise. Where fewer than 10 of a group stand in a cell of its
+    confusion matrix, every rate that counts them, or from which they follow, is left out, and `suppressed` says so; so
+    it is where another group's would follow from the whole test part's matrix.
     """
     parts = _told_parts(labels, scored)
     cells = [confusion(part) for _, part in parts]
-    outcomes = _few([[one["tp"] + one["fn"], one["fp"] + one["tn"]] for one in cells])
-    decisions = _few([[one["tp"] + one["fp"], one["fn"] + one["tn"]] for one in cells])
     rates = []
-    for (label, part), counts, few, undecided in zip(parts, cells, outcomes, decisions, strict=True):
+    for (label, part), counts, told in zip(parts, cells, _told(cells), strict=True):
         line: dict[str, Any] = {"column": column, "group": label, "n": len(part.target)}
-        shown = ({} if few else _of_outcomes(part, counts)) | ({} if undecided else _of_decisions(part, counts))
-        if few or undecided:
+        if not (told.positives and told.negatives):
             line["suppressed"] = FEW
-        if not few:
+        if told.outcomes:
             line["positives"] = counts["tp"] + counts["fn"]
-        for name, estimate in shown.items():
+        for name, estimate in _rates(part, counts, told).items():
             line |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         rates.append({**line, "predicted": float(part.probabilities.mean())})
     return rates
 
 
-def _few(counts: list[list[int]]) -> list[bool]:
-    """Return which groups have a cell that is not to be told, (k,). counts: of each group, by class."""
-    by_class = [hidden(list(cells)) for cells in zip(*counts, strict=True)]
-    return [any(flags) for flags in zip(*by_class, strict=True)]
+@dataclass(frozen=True)
+class _Told:
+    """What may be told of a group: how many are of each outcome, and how many of each of them are decided as what."""
+
+    outcomes: bool
+    positives: bool
+    negatives: bool
 
 
-def _of_outcomes(part: Scored, cells: Mapping[str, int]) -> dict[str, Estimate]:
-    positives = cells["tp"] + cells["fn"]
-    shown = {
-        "recall": wilson(cells["tp"], positives),
-        "false_positive_rate": wilson(cells["fp"], cells["fp"] + cells["tn"]),
-        "observed": wilson(positives, len(part.target)),
-    }
-    return shown | {"roc_auc": _interval(*_auc(part), len(part.target))}
+def _told(cells: Sequence[Mapping[str, int]]) -> list[_Told]:
+    """Return what may be told of each group, (k,).
+
+    Decisions are told of one outcome at a time, each a table of groups by decision whose total over the groups is
+    known. Of those decided positive, whatever their outcome, only where both are told: with one outcome and that sum
+    the other would follow, and a sum over hidden cells of several groups can leave a single solution.
+    """
+    of_class = [(one["tp"] + one["fn"], one["fp"] + one["tn"]) for one in cells]
+    outcomes = _shown(of_class)
+    positives = _shown([(one["tp"], one["fn"]) for one in cells])
+    negatives = _shown([(one["fp"], one["tn"]) for one in cells])
+    return [
+        _Told(outcome, outcome and positive, outcome and negative)
+        for outcome, positive, negative in zip(outcomes, positives, negatives, strict=True)
+    ]
 
 
-def _of_decisions(part: Scored, cells: Mapping[str, int]) -> dict[str, Estimate]:
-    marked = cells["tp"] + cells["fp"]
-    return {"precision": wilson(cells["tp"], marked), "positive_rate": wilson(marked, len(part.target))}
+def _shown(counts: Sequence[tuple[int, int]]) -> list[bool]:
+    """Return which groups have no cell that is hidden, (k,). counts: two cells of each group."""
+    by_cell = [hidden(cells) for cells in zip(*counts, strict=True)]
+    return [not any(flags) for flags in zip(*by_cell, strict=True)]
+
+
+def _rates(part: Scored, cells: Mapping[str, int], told: _Told) -> dict[str, Estimate]:
+    """Return the rates of a group that may be told, by name."""
+    rows, positives, marked = len(part.target), cells["tp"] + cells["fn"], cells["tp"] + cells["fp"]
+    shown: dict[str, Estimate] = {}
+    if told.positives:
+        shown["recall"] = wilson(cells["tp"], positives)
+    if told.negatives:
+        shown["false_positive_rate"] = wilson(cells["fp"], rows - positives)
+    if told.outcomes:
+        shown["observed"] = wilson(positives, rows)
+        shown["roc_auc"] = _interval(*_auc(part), rows)
+    if told.positives and told.negatives:
+        shown |= {"precision": wilson(cells["tp"], marked), "positive_rate": wilson(marked, rows)}
+    return shown
 
 
 def largest_gap(labels: "pd.Series[str]", scored: Scored, seed: int) -> Gap:

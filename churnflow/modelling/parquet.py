@@ -11,6 +11,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from churnflow.errors import UsageError
 from churnflow.modelling.assembly import Assembly
+from churnflow.modelling.duckdb_errors import told
 from churnflow.modelling.read_options import ReadOptions
 from churnflow.modelling.table import Form, Table, named_columns
 
@@ -72,8 +73,8 @@ def opened(path: Path, threads: int = 1) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
     except duckdb.Error as error:
-        message = f"{path.name} can not be read as Parquet: {str(error).splitlines()[0].replace(str(path), path.name)}"
-        raise UsageError(message, hint="copy it again, or write it anew where it was made") from None
+        message = f"{path.name} can not be read as Parquet: {told(error)}"
+        raise UsageError(message, hint="copy it again, or write it anew where it was made") from error
 
 
 def described(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Field]:

@@ -56,6 +56,26 @@ def test_a_git_that_is_missing_or_too_old_is_a_conflict(tmp_path: Path, says: st
     assert hint in outcome.error[1]
 
 
+def test_without_git_nothing_is_said_of_a_project_that_git_would_find(shipped: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = churnflow(shipped, "--json", "doctor", env={"PATH": str(tmp_path / "empty")})
+    assert "project" not in states(outcome)
+    assert outcome.json["next"][0]["command"] == "churnflow doctor"
+    assert "git: it is missing" in str(outcome.json["error"])
+
+
+def test_a_remote_that_git_no_longer_knows_is_told(shipped: Path, here: Cli, tmp_path: Path) -> None:
+    subprocess.run(["git", "remote", "add", "origin", "../bare.git"], cwd=shipped, check=True)
+    assert here("remote", "set", str(tmp_path / "bytes")).code == 0
+    assert states(here("--json", "doctor"))["remotes"] == "ok"
+    subprocess.run(["git", "remote", "remove", "origin"], cwd=shipped, check=True)
+    outcome = here("--json", "doctor")
+    assert (outcome.code, states(outcome)["remotes"]) == (0, "look")
+    (told,) = [check for check in outcome.json["data"]["checks"] if check["name"] == "remotes"]
+    assert told["said"].startswith("git knows no remote 'origin'")
+    assert told["hint"] == "git remote add origin URL"
+
+
 def test_what_is_configured_and_can_not_be_used_is_told(shipped: Path, here: Cli) -> None:
     (shipped / ".git" / "churnflow" / "remotes.json").write_text('{"urls": {"origin": "s3://bucket/x"}}')
     assert here("doctor").code == 0

@@ -4,6 +4,9 @@ import pytest
 
 from churnflow.domain.remote import Remotes, split_url, why_refused
 
+# Put together here, so that this file holds no secret.
+TOKEN = "ghp" + "_" + "aB3dE6gH9j" * 4
+
 
 @pytest.mark.parametrize(
     "url",
@@ -15,6 +18,8 @@ from churnflow.domain.remote import Remotes, split_url, why_refused
         "S3://bucket",
         "sftp://ann@host:22/srv",
         "gs://b",
+        "abfss://container@account.dfs.core.windows.net/team",
+        "s3://bucket/ann@example.org",
     ],
 )
 def test_a_folder_and_the_known_protocols_are_addresses(url: str) -> None:
@@ -39,6 +44,13 @@ def test_a_folder_and_the_known_protocols_are_addresses(url: str) -> None:
         ("sftp://ann:hidden@host/x", "secret"),
         ("sftp://ann:@host/x", "secret"),
         ("s3://bucket/x?a=b", "secret"),
+        ("s3://AKIA" + "IOSFODNN7EXAMPLE@bucket", "secret"),
+        ("s3a://ann@bucket/x", "secret"),
+        ("gs://ann%40bucket@bucket", "secret"),
+        ("s3://bucket/AKIA" + "Q2W3E4R5T6Y7U2I3/x", "secret"),
+        (f"sftp://{TOKEN}@host/x", "secret"),
+        (f"sftp://{TOKEN.replace('_', '%5F')}@host/x", "secret"),
+        (f"/srv/{TOKEN}/models", "secret"),
     ],
 )
 def test_what_could_run_or_leak_something_is_refused(url: str, why: str) -> None:

@@ -41,9 +41,10 @@ def test_it_may_be_compressed_or_marked_or_of_another_encoding(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"id": 1, "tags": ["a"]}', "line 2: 'tags' holds a list, not a single value"),
-        ('{"id": 1, "a": {"b": {"c": 1}}}', "line 2: 'a.b' holds fields, not a single value"),
-        ('{"id": 1, "id": 2}', "line 2: the key 'id' stands twice"),
+        ('{"id": 1, "tags": ["a"]}', "line 2: a field holds a list, not a single value"),
+        ('{"id": 1, "a": {"b": {"c": 1}}}', "line 2: a field holds fields, not a single value"),
+        ('{"id": 1, "id": 2}', "line 2: a key stands twice"),
+        ('{"ann@example.org": 1, "ann@example.org": 2}', "line 2: a key stands twice"),
         ('{"id": 1', "line 2: Expecting"),
         ("[1]", "line 2: a list, not a record"),
         ("7", "line 2: a single value, not a record"),
@@ -54,6 +55,7 @@ def test_it_may_be_compressed_or_marked_or_of_another_encoding(tmp_path: Path) -
 def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
     message, hint = refused(written(tmp_path, '{"id": 0, "a": "x"}\n' + line + "\n", NAME))
     assert message.startswith(f"customers.jsonl, {said}")
+    assert "ann@example.org" not in message + hint
     assert "one record a line" in hint
 
 
@@ -77,4 +79,4 @@ def test_whatever_the_records_every_text_is_kept(
 
 def test_a_key_with_a_dot_that_a_nested_one_gives_again_is_refused(tmp_path: Path) -> None:
     message, _ = refused(written(tmp_path, '{"a.b": 1, "a": {"b": 2}}', NAME))
-    assert "the key 'a.b' stands twice" in message
+    assert "a key stands twice" in message
