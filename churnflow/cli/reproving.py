@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from churnflow.adapters.journal_files import JournalFiles
-from churnflow.cli.rendering import TRACKING, Made, rendered
+from churnflow.cli.rendering import TRACKING, Made, digest_of, made_as_of, rendered
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Run
 from churnflow.domain.release import Release
-from churnflow.errors import IntegrityError, UsageError
+from churnflow.errors import ConflictError, IntegrityError, UsageError
 from churnflow.project import Project
 from churnflow.reporting import json_report
 from churnflow.reporting.source import Source, source_in
 
 SUFFIXES: Final = (".md", ".html", ".htm", ".json")
 MOST_BYTES: Final = 64_000_000
+_THERE: Final = "verify it in the project that it was made in"
 _NEW: Final = "`churnflow report` writes the true one"
 _SHOWN: Final = 60
 
@@ -79,13 +80,16 @@ def _gathered(project: Project, source: Source, name: str) -> Made:
         known = history or any(True for _ in _journalled(project, source.run))
         what = "never stood as it says" if known else "is not of this project, or is gone"
         message = f"{name} was made from the run {source.run}, which {what}"
-        raise IntegrityError(message, hint=f"verify it in the project that it was made in; {_NEW}")
+        raise IntegrityError(message, hint=f"{_THERE}; {_NEW}")
     newest = kept[-1] if kept else None
     if source.checkpoint_sha256 != (digest(newest) if newest else None):
         message = f"{name} was made from {source.checkpoint}, which is gone or another one"
         raise IntegrityError(message, hint="`churnflow log` lists the checkpoints; `churnflow verify` follows them")
+    if source.is_alone and newest is not None:
+        return made_as_of(newest, kept)
     tracked = _table(project, source.tracked, name) if source.tracked else None
-    return Made(run, kept, _served(project, source, newest, name), tracked, source.as_of, source.until, source.ended)
+    served, beside = _served(project, source, newest, name), _beside(project, source, name)
+    return Made(run, kept, served, tracked, source.as_of, source.ended, beside, source.until)
 
 
 def _states(project: Project, source: Source, history: list[Checkpoint]) -> Iterator[Run]:
@@ -100,6 +104,25 @@ def _journalled(project: Project, run_id: str) -> Iterator[Run]:
     for journal in (project.journal, watched):
         if run_id in journal.runs_begun():
             yield from journal.states(run_id)
+
+
+def _beside(project: Project, source: Source, name: str) -> list[Checkpoint] | None:
+    """Return the checkpoints of other runs that a report counts, None for one that does not name them."""
+    if source.beside is None:
+        return None
+    found = []
+    for ref in source.beside:
+        run_id, _, number = ref.partition("/")
+        history = project.checkpoints.history(run_id)
+        head = next((item for item in history if f"{item.number:02d}" == number), None)
+        if head is None:
+            message = f"{name} was made with other runs than are here: {ref} is missing, so nothing can be told"
+            raise ConflictError(message, hint=f"`churnflow pull` fetches what is shared; else {_THERE}")
+        found.append(head)
+    if found and digest_of(found) != source.beside_sha256:
+        message = f"{name} counts other runs than those that are here by the names {', '.join(source.beside)}"
+        raise IntegrityError(message, hint="`churnflow verify` follows their records; compare with another clone")
+    return found
 
 
 def _served(project: Project, source: Source, newest: Checkpoint | None, name: str) -> Release | None:

@@ -11,6 +11,8 @@ from threading import Thread
 
 import pytest
 
+from churnflow.cli.rendering import Made, rendered
+from churnflow.project import Project
 from tests.cli.conftest import Cli, environment, make_project
 
 NAMES = ["r.md", "r.html", "r.json"]
@@ -96,6 +98,23 @@ def test_digests_of_a_source_that_do_not_hold_are_named(released: Path, here: Cl
     outcome = here("verify", "r.md")
     assert outcome.code == 6
     assert said in outcome.error[0]
+
+
+@pytest.mark.parametrize("as_of", [False, True], ids=["as it stands", "as of a checkpoint"])
+def test_a_report_that_tells_by_a_time_which_runs_it_counts_is_proved_as_before(
+    released: Path, here: Cli, as_of: bool
+) -> None:
+    project = Project.open(released)
+    run = project.run()
+    history = project.checkpoints.history(run.id)
+    at = history[-1].created_at
+    text, _ = rendered(project, Made(history[-1].run, history, None, None, as_of=as_of, until=at), "md")
+    assert "until=" in text
+    assert "beside=" not in text
+    (released / "r.md").write_text(text)
+    assert here("rollback", "v1.0.0").code == 0
+    assert here("run", "--new").code == 0
+    assert here("verify", "r.md").code == 0
 
 
 def test_what_is_no_report_is_a_mistake_and_no_forgery(shipped: Path, here: Cli) -> None:
