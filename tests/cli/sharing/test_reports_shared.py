@@ -76,3 +76,41 @@ def test_a_checkpoint_is_exported_to_the_same_bytes_whatever_was_pulled_since(
     assert at(clone, "pull").code == 0
     assert at(clone, "export", tag, "-o", str(tars[2])).code == 0
     assert len({tar.read_bytes() for tar in tars}) == 1
+
+
+@pytest.fixture
+def decided(team: Team, at: At) -> str:
+    """The report of a run whose gate has decided since its last checkpoint; pushed. Return the run."""
+    workflow = team.project / "workflows" / "churn.yaml"
+    workflow.write_text(workflow.read_text().replace("    - checkpoint: shipped\n", ""))
+    assert at(team.project, "run", "--new", "--answers", "answers.yaml").code == 0
+    assert at(team.project, "report", "-o", str(team.folder / "r.md")).code == 0
+    assert at(team.project, "push").code == 0
+    return str(at(team.project, "--json", "status").json["run"])
+
+
+def test_a_report_of_what_only_a_journal_holds_is_not_called_false_where_that_is_not(
+    team: Team, decided: str, at: At
+) -> None:
+    report = str(team.folder / "r.md")
+    assert at(team.project, "verify", report).code == 0
+    clone = team.clone()
+    assert at(clone, "pull").code == 0
+    journal = team.project / ".git" / "churnflow" / "root" / "runs" / decided / "journal.jsonl"
+    journal.unlink()
+    for folder in (clone, team.project):
+        outcome = at(folder, "verify", report)
+        assert (outcome.code, len(outcome.error)) == (5, 2)
+        assert "is in no checkpoint here as it says; its journal is gone, or in another clone" in outcome.error[0]
+        assert f"`churnflow report churnflow/{decided}/03-reviewed`" in outcome.error[1]
+
+
+def test_a_report_of_a_checkpoint_is_proved_in_every_clone(pushed: Team, at: At) -> None:
+    reports = [str(pushed.folder / name) for name in ("then.md", "now.md")]
+    assert at(pushed.project, "report", "shipped", "-o", reports[0]).code == 0
+    assert at(pushed.project, "report", "-o", reports[1]).code == 0
+    clone = pushed.clone()
+    assert at(clone, "pull").code == 0
+    for report in reports:
+        outcome = at(clone, "verify", report)
+        assert outcome.code == 0, outcome.err
