@@ -1,6 +1,7 @@
 """`churnflow verify`: the link that it names, reports proved by making them again, and what a server says."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,7 @@ def test_a_report_of_another_project_or_a_run_that_is_gone_says_so(shipped: Path
         ("records=", "never stood as it says"),
         ("checkpoint_sha256=", "is gone or another one"),
         ("served=", "a release that this project never served"),
+        ("beside_sha256=", "counts other runs than those that are here by the names"),
     ],
 )
 def test_digests_of_a_source_that_do_not_hold_are_named(released: Path, here: Cli, change: str, said: str) -> None:
@@ -98,6 +100,33 @@ def test_digests_of_a_source_that_do_not_hold_are_named(released: Path, here: Cl
     outcome = here("verify", "r.md")
     assert outcome.code == 6
     assert said in outcome.error[0]
+
+
+def test_a_run_that_counts_called_otherwise_is_found(released: Path, here: Cli) -> None:
+    assert here("report", "-o", "r.md").code == 0
+    text = (released / "r.md").read_text()
+    (released / "r.md").write_text(re.sub(r" beside=\d{6}-", " beside=250101-", text))
+    outcome = here("verify", "r.md")
+    assert outcome.code == 6
+    assert "counts the runs that are here, and calls one of them 250101-" in outcome.error[0]
+
+
+def test_a_report_of_before_its_journal_was_damaged_and_mended_is_not_called_false(shipped: Path, here: Cli) -> None:
+    assert here("report", "-o", "r.md").code == 0
+    assert (
+        here("issues", "waive", here("--json", "issues").json["data"]["issues"][0]["id"], "--reason", "known").code == 0
+    )
+    assert here("report", "-o", "waived.md").code == 0
+    (path,) = (shipped / ".git").rglob("journal.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"known"', b'"Known"'))
+    (path.parents[2] / "current").unlink()
+    assert here("verify", "waived.md").code == 6
+    run = path.parent.name
+    assert here("rollback", f"churnflow/{run}/04-shipped").code == 0
+    assert here("verify", "r.md").code == 0
+    outcome = here("verify", "waived.md")
+    assert outcome.code == 5
+    assert "its journal is gone" in outcome.error[0]
 
 
 @pytest.mark.parametrize("as_of", [False, True], ids=["as it stands", "as of a checkpoint"])
