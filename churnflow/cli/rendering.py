@@ -77,7 +77,9 @@ def made_now(project: Project, run: Run, history: Sequence[Checkpoint]) -> Made:
     """Return what a report of a run as it stands is made from."""
     ended = end_of_waivers(run, SystemClock().now())
     beside = counted(run, project.checkpoints)
-    return Made(run, history, project.pointer.read(), _tracked(project, run), as_of=False, ended=ended, beside=beside)
+    return Made(
+        run, history, project.pointer.read(), newest_table(project, run), as_of=False, ended=ended, beside=beside
+    )
 
 
 def made_as_of(at: Checkpoint, history: Sequence[Checkpoint]) -> Made:
@@ -133,7 +135,7 @@ def rendered(project: Project, made: Made, form: str) -> tuple[str, dict[str, st
     watches = any(step.uses == OBSERVES for step in run.declared.steps())
     drawn = _plots(project, run) if form != "json" else {}
     captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
-    kept = _kept(project, made)
+    kept = counted_in(project, made)
     document = ReportInput(
         run=run,
         checkpoints=made.history,
@@ -158,7 +160,8 @@ def rendered(project: Project, made: Made, form: str) -> tuple[str, dict[str, st
     return text, drawn
 
 
-def _kept(project: Project, made: Made) -> KeptRuns:
+def counted_in(project: Project, made: Made) -> KeptRuns:
+    """Return the runs that a report counts, as they were then."""
     if made.beside is None:
         return _Until(project.checkpoints, project.checkpoints.history, made.until)
     return Counted(made.beside, project.checkpoints)
@@ -172,10 +175,11 @@ def _initial(made: Made, run: Run, kept: KeptRuns) -> Confidence | None:
 
 def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
     """Return the table that a run of monitoring has recorded: the run itself, or the newest one about its release."""
-    return _rows(project, _tracked(project, run))
+    return _rows(project, newest_table(project, run))
 
 
-def _tracked(project: Project, run: Run) -> Artifact | None:
+def newest_table(project: Project, run: Run) -> Artifact | None:
+    """Return the table of a run of monitoring, or the newest one about the release of another run; None without any."""
     artifact = run.artifacts().get(TRACKING)
     if artifact is None:
         made = [release for release in project.pointer.past() if release.run == run.id]

@@ -1,13 +1,15 @@
 """A report proved: it is made again from the records that it names, and compared byte for byte."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Final
 
 from churnflow.adapters.journal_files import JournalFiles
+from churnflow.cli.outdated import left_out
 from churnflow.cli.rendering import TRACKING, Made, digest_of, made_as_of, rendered
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
@@ -27,7 +29,15 @@ _NEW: Final = "`churnflow report` writes the true one"
 _SHOWN: Final = 60
 
 
-def prove_report(project: Project, path: Path) -> Source:
+@dataclass(frozen=True)
+class Proved:
+    """What a report was made from; warnings: what is missing beside it, and what is here that it leaves out."""
+
+    source: Source
+    warnings: tuple[str, ...]
+
+
+def prove_report(project: Project, path: Path) -> Proved:
     """Return what a report was made from, after it was made again and is the same.
 
     Raises UsageError for what is no report of churnflow, IntegrityError for one that says something else than its
@@ -37,14 +47,29 @@ def prove_report(project: Project, path: Path) -> Source:
     text = data.decode(errors="replace")
     form = "json" if text.startswith("{") else "html" if text.startswith("<!doctype html>") else "md"
     source = _source(text, form, path)
-    again, drawn = rendered(project, _gathered(project, source, path.name), form)
+    made = _gathered(project, source, path.name)
+    again, drawn = rendered(project, made, form)
     if again.encode() != data:
         raise _difference(path.name, text, again)
+    missing = list(_missing(path.parent, drawn)) if form == "md" else []
+    return Proved(source, (*missing, *left_out(project, made, _current(project, source.run))))
+
+
+def _current(project: Project, run_id: str) -> Run | None:
+    """Return a run as its journal has it, None without a journal; of one that was altered `churnflow verify` tells."""
+    with suppress(IntegrityError):
+        return next((journal.read(run_id) for journal in _journals(project, run_id)), None)
+    return None
+
+
+def _missing(folder: Path, drawn: Mapping[str, str]) -> Iterator[str]:
+    """Yield what to say of each figure that is not there. Raises IntegrityError for the first that was altered."""
     for name, plot in drawn.items():
-        beside = path.parent / name
-        if form == "md" and beside.is_file() and beside.read_bytes() != plot.encode():
+        beside = folder / name
+        if not beside.is_file():
+            yield f"the figure {name} that it shows is not beside it, so it was not compared"
+        elif beside.read_bytes() != plot.encode():
             raise _difference(name, beside.read_bytes().decode(errors="replace"), plot)
-    return source
 
 
 def _read(path: Path) -> bytes:
@@ -87,7 +112,9 @@ def _gathered(project: Project, source: Source, name: str) -> Made:
     if source.is_alone and newest is not None:
         return made_as_of(newest, kept)
     tracked = _table(project, source.tracked, name) if source.tracked else None
-    served, beside = _served(project, source, newest, name), _beside(project, source, run, name)
+    if source.as_of and newest is not None:  # of before other runs were left out: the time tells which of them count
+        return replace(made_as_of(newest, kept), tracked=tracked, beside=None, until=source.until)
+    served, beside = _served(project, source, name), _beside(project, source, run, name)
     return Made(run, kept, served, tracked, source.as_of, source.ended, beside, source.until)
 
 
@@ -151,12 +178,11 @@ def _beside(project: Project, source: Source, run: Run, name: str) -> list[Check
     return found
 
 
-def _served(project: Project, source: Source, newest: Checkpoint | None, name: str) -> Release | None:
+def _served(project: Project, source: Source, name: str) -> Release | None:
     if source.served is None:
         return None
-    stated = [newest.release] if source.as_of and newest is not None and newest.release else []
     served = project.pointer.past()
-    for release in chain(stated, served, _released(project)):
+    for release in chain(served, _released(project)):
         if digest(release) == source.served:
             return release
     if served and _knows_all(project, source.run):

@@ -137,7 +137,7 @@ def test_a_report_that_tells_by_a_time_which_runs_it_counts_is_proved_as_before(
     run = project.run()
     history = project.checkpoints.history(run.id)
     at = history[-1].created_at
-    text, _ = rendered(project, Made(history[-1].run, history, None, None, as_of=as_of, until=at), "md")
+    text, _ = rendered(project, Made(history[-1].run, history, history[-1].release, None, as_of=as_of, until=at), "md")
     assert "until=" in text
     assert "beside=" not in text
     (released / "r.md").write_text(text)
