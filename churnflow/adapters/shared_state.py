@@ -59,7 +59,8 @@ class SharedState:
             if found is not None:
                 journal = path / "journal.jsonl"
                 is_current = current is not None and current.id == path.name
-                yield Journaled(str(journal), *found, self._days(journal), is_current=is_current, watches=watches)
+                days, home = self._days(journal), str(folder)
+                yield Journaled(str(journal), *found, days, is_current=is_current, watches=watches, project=home)
 
     def _results(self) -> Iterator[Result]:
         folder = self._repository.shared_dir / "steps"

@@ -1,21 +1,20 @@
 """The report of a run, made from its records and artifacts alone, so that it can be made again."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Summary
-from churnflow.domain.evidence import Artifact
+from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Decision, Run, StepRecord
 from churnflow.domain.ledger import as_of, end_of_waivers
 from churnflow.domain.release import Release
-from churnflow.engine.claims import past_runs, track_record
+from churnflow.engine.claims import Counted, KeptRuns, counted, initial_stated, past_runs, track_record
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.keys import gate_subject, subject
-from churnflow.engine.ports import CheckpointStore
 from churnflow.project import Project, SystemClock
 from churnflow.reporting import json_report, monitor_plots
 from churnflow.reporting.document import PerformanceRow, ReportInput
@@ -33,21 +32,17 @@ def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) 
 
     at: the checkpoint as of which it is written; without, the run as it stands.
     """
-    history = [item for item in project.checkpoints.history(run.id) if at is None or item.number <= at.number]
-    served = project.pointer.read() if at is None else at.release
-    tracked = _tracked(project, run) if at is None else _tracked_of(project, at.release)
-    heads = filter(None, map(project.checkpoints.head, project.checkpoints.runs())) if at is None else [at]
-    until = max((item.created_at for item in heads), default=None)
-    ended = end_of_waivers(run, SystemClock().now() if at is None else at.created_at)
-    return rendered(project, Made(run, history, served, tracked, at is not None, until, ended), form)
+    history = project.checkpoints.history(run.id)
+    return rendered(project, made_now(project, run, history) if at is None else made_as_of(at, history), form)
 
 
 @dataclass(frozen=True)
 class Made:
     """What a report is made from: the run, its checkpoints, what was served, and the table of its performance.
 
-    until: checkpoints of other runs that came later count for nothing, so that the same can be written again. ended:
-    when the last waiver ended that had ended when it was written.
+    beside: the newest checkpoints then of the other runs that count, so that the same can be written again; None in a
+    report of the time when that was told by `until` alone, after which no checkpoint counts. ended: when the last
+    waiver ended that had ended when it was written.
     """
 
     run: Run
@@ -55,8 +50,9 @@ class Made:
     served: Release | None
     tracked: Artifact | None
     as_of: bool
-    until: datetime | None
     ended: datetime | None = None
+    beside: Sequence[Checkpoint] | None = None
+    until: datetime | None = None
 
     @property
     def source(self) -> Source:
@@ -72,14 +68,48 @@ class Made:
             served=digest(self.served) if self.served else None,
             tracked=self.tracked.sha256 if self.tracked else None,
             ended=self.ended,
+            beside=None if self.beside is None else tuple(map(named, self.beside)),
+            beside_sha256=digest_of(self.beside) if self.beside else None,
         )
+
+
+def made_now(project: Project, run: Run, history: Sequence[Checkpoint]) -> Made:
+    """Return what a report of a run as it stands is made from."""
+    ended = end_of_waivers(run, SystemClock().now())
+    beside = counted(run, project.checkpoints)
+    return Made(
+        run, history, project.pointer.read(), newest_table(project, run), as_of=False, ended=ended, beside=beside
+    )
+
+
+def made_as_of(at: Checkpoint, history: Sequence[Checkpoint]) -> Made:
+    """Return what a report as of a checkpoint is made from: its own run up to then, which is the same in every clone.
+
+    Other runs and what monitoring has measured are left out: which of them are here depends on what was pulled.
+    """
+    before = [item for item in history if item.number <= at.number]
+    tracked = at.run.artifacts().get(TRACKING)
+    return Made(at.run, before, at.release, tracked, as_of=True, ended=end_of_waivers(at.run, at.created_at), beside=())
+
+
+def named(head: Checkpoint) -> str:
+    """Return how a report names the newest checkpoint of another run."""
+    return f"{head.run.id}/{head.number:02d}"
+
+
+def digest_of(heads: Sequence[Checkpoint]) -> str:
+    """Return one digest of the records of several checkpoints."""
+    return digest([digest(head) for head in heads])
 
 
 class _Until:
     """The checkpoints as they were at a moment."""
 
-    def __init__(self, checkpoints: CheckpointStore, until: datetime | None) -> None:
+    def __init__(
+        self, checkpoints: KeptRuns, history: Callable[[str], Sequence[Checkpoint]], until: datetime | None
+    ) -> None:
         self._checkpoints = checkpoints
+        self._history = history
         self._until = until
 
     def runs(self) -> Sequence[str]:
@@ -89,7 +119,7 @@ class _Until:
         head = self._checkpoints.head(run_id)
         if head is None or self._until is None or head.created_at <= self._until:
             return head
-        before = [item for item in self._checkpoints.history(run_id) if item.created_at <= self._until]
+        before = [item for item in self._history(run_id) if item.created_at <= self._until]
         return before[-1] if before else None
 
     def summaries(self, run_id: str) -> Sequence[Summary]:
@@ -105,13 +135,13 @@ def rendered(project: Project, made: Made, form: str) -> tuple[str, dict[str, st
     watches = any(step.uses == OBSERVES for step in run.declared.steps())
     drawn = _plots(project, run) if form != "json" else {}
     captions = {**CAPTIONS, **monitor_plots.CAPTIONS}
-    kept = cast("CheckpointStore", _Until(project.checkpoints, made.until))
+    kept = counted_in(project, made)
     document = ReportInput(
         run=run,
         checkpoints=made.history,
         served=made.served,
         plots={name: captions[name] for name in drawn},
-        initial=None if watches else initial_confidence(run, past_runs(run, kept)),
+        initial=None if watches else _initial(made, run, kept),
         build=build_confidence(run),
         final=final_confidence(run),
         stale=_stale(run),
@@ -130,12 +160,26 @@ def rendered(project: Project, made: Made, form: str) -> tuple[str, dict[str, st
     return text, drawn
 
 
+def counted_in(project: Project, made: Made) -> KeptRuns:
+    """Return the runs that a report counts, as they were then."""
+    if made.beside is None:
+        return _Until(project.checkpoints, project.checkpoints.history, made.until)
+    return Counted(made.beside, project.checkpoints)
+
+
+def _initial(made: Made, run: Run, kept: KeptRuns) -> Confidence | None:
+    if made.source.is_alone:
+        return initial_stated(run, made.history)
+    return initial_confidence(run, past_runs(run, kept))
+
+
 def performance_of(project: Project, run: Run) -> tuple[PerformanceRow, ...]:
     """Return the table that a run of monitoring has recorded: the run itself, or the newest one about its release."""
-    return _rows(project, _tracked(project, run))
+    return _rows(project, newest_table(project, run))
 
 
-def _tracked(project: Project, run: Run) -> Artifact | None:
+def newest_table(project: Project, run: Run) -> Artifact | None:
+    """Return the table of a run of monitoring, or the newest one about the release of another run; None without any."""
     artifact = run.artifacts().get(TRACKING)
     if artifact is None:
         made = [release for release in project.pointer.past() if release.run == run.id]

@@ -35,7 +35,7 @@ def verify(
     session = session_of(context)
     project = session.project()
     try:
-        return _report(project, ref, session) or _links(project, ref, url)
+        return _report(project, ref, url, session) or _links(project, ref, url)
     except BrokenLinkError as broken:
         failure = Failure(str(broken), broken.hint)
         named = (text for text in broken.hint.split("`")[1::2] if text.startswith("churnflow "))
@@ -69,19 +69,24 @@ def _whole(found: Verified, run_id: str, url: str | None) -> Answer:
     return Answer(data=data, view=view, next=(Next("churnflow log"),), run=run_id)
 
 
-def _report(project: Project, ref: str | None, session: Session) -> Answer | None:
+def _report(project: Project, ref: str | None, url: str | None, session: Session) -> Answer | None:
     """Prove the report that `ref` names, None where it names no file that could be one."""
     from churnflow.cli.reproving import SUFFIXES, prove_report  # noqa: PLC0415 - brings what draws a report
 
     if ref is None or Path(ref).suffix.lower() not in SUFFIXES:
         return None
+    if url is not None:
+        message = f"{ref} is proved by the records alone: no server is asked about a report"
+        raise UsageError(message, hint=f"`churnflow verify {ref}`, and `churnflow verify --url URL` for the server")
     path = session.directory / ref
     if not path.is_file():
         message = f"no such report: {ref}"
         raise UsageError(message, hint="name a file that `churnflow report` wrote, or a checkpoint")
     with following("report", IntegrityError):
-        source = prove_report(project, path)
+        proved = prove_report(project, path)
+    source = proved.source
     at = source.checkpoint or "none"
     text = f"{ref} is what the records of run {source.run} say, to the byte; newest checkpoint: {at}"
     data = {"report": ref, "made_from": source.model_dump(mode="json")}
-    return Answer(data=data, view=lines_view(text), next=(Next("churnflow verify"),), run=source.run)
+    step = Next("churnflow verify")
+    return Answer(data=data, view=lines_view(text), next=(step,), run=source.run, warnings=proved.warnings)

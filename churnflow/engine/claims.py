@@ -1,25 +1,92 @@
 """The ledger of claims: which scores were given in the runs of a project, and what the evidence says of each."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
-from churnflow.domain.checkpoint import Checkpoint
+from churnflow.domain.checkpoint import Checkpoint, Summary
 from churnflow.domain.claims import Claim, Outcome, PastRun, Standing, standings
 from churnflow.domain.evidence import Check, Confidence
 from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.engine.judge import final_confidence, requirement_checks
-from churnflow.engine.ports import CheckpointStore
+from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence, requirement_checks
 from churnflow.errors import IntegrityError
 
 NEWEST: Final = 20
 UNKNOWN: Final = "unknown"
 
 
+class KeptRuns(Protocol):
+    """What is asked of the runs that are kept: the part of a CheckpointStore that a record is counted from."""
+
+    def runs(self) -> Sequence[str]:
+        """Return the ids of the runs that count, oldest first."""
+
+    def head(self, run_id: str) -> Checkpoint | None:
+        """Return the newest checkpoint of a run that counts. Raises IntegrityError if it does not match its digest."""
+
+    def summaries(self, run_id: str) -> Sequence[Summary]:
+        """Return what there is to list of a run's checkpoints, oldest first."""
+
+    def load(self, tag: str) -> Checkpoint:
+        """Return the checkpoint that a tag names. Raises IntegrityError."""
+
+
+class Counted:
+    """The runs that counted once, each up to the checkpoint that was its newest then: no other, whatever came since."""
+
+    def __init__(self, heads: Sequence[Checkpoint], checkpoints: KeptRuns) -> None:
+        """Take the newest checkpoint of each run, and where the earlier ones are."""
+        self._heads = {head.run.id: head for head in heads}
+        self._checkpoints = checkpoints
+
+    def runs(self) -> Sequence[str]:
+        """Return the ids of the runs that counted, oldest first."""
+        return sorted(self._heads)
+
+    def head(self, run_id: str) -> Checkpoint | None:
+        """Return the newest checkpoint that a run had, None for a run that did not count."""
+        return self._heads.get(run_id)
+
+    def summaries(self, run_id: str) -> Sequence[Summary]:
+        """Return what there was to list of a run that counted, oldest first."""
+        newest = self._heads[run_id].number
+        return [one for one in self._checkpoints.summaries(run_id) if one.number <= newest]
+
+    def load(self, tag: str) -> Checkpoint:
+        """Return the checkpoint that a tag names. Raises IntegrityError."""
+        return self._checkpoints.load(tag)
+
+
+def counted(run: Run, checkpoints: KeptRuns) -> tuple[Checkpoint, ...]:
+    """Return the newest checkpoint of each run that `track_record` and `past_runs` of `run` count, by run id.
+
+    `Counted` of these gives both the same again after any pull, rollback or later run.
+    """
+    heads = {head.run.id: head for head in islice(_kept(run, checkpoints), NEWEST)}
+    for known in islice(_known_at(run.started_at, run, checkpoints), NEWEST):
+        head = checkpoints.head(known.run.id)
+        heads |= {known.run.id: head} if head else {}
+    return tuple(heads[run_id] for run_id in sorted(heads))
+
+
+def initial_stated(run: Run, history: Sequence[Checkpoint]) -> Confidence | None:
+    """Return the confidence of the plan of `run` as the first checkpoint of that plan has kept it.
+
+    That knew of the runs kept where it was planned, and is the same in every clone. Without such a checkpoint it is
+    that of the plan by itself, which knows of none.
+    """
+    alone = initial_confidence(run)
+    for one in history:
+        planned = not (build_confidence(one.run) or final_confidence(one.run))
+        if planned and one.confidence is not None and initial_confidence(one.run) == alone:
+            return one.confidence
+    return alone
+
+
 def track_record(
-    run: Run, checkpoints: CheckpointStore, outcomes: Collection[Outcome] = ()
+    run: Run, checkpoints: KeptRuns, outcomes: Collection[Outcome] = ()
 ) -> tuple[tuple[Claim, ...], tuple[Standing, ...]]:
     """Return the claims of `run` and of the NEWEST runs kept beside it, and how each author fared.
 
@@ -31,7 +98,7 @@ def track_record(
     return tuple(found), standings(found)
 
 
-def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
+def past_runs(run: Run, checkpoints: KeptRuns) -> tuple[PastRun, ...]:
     """Return what those of the NEWEST runs kept before `run` came to that a plan of it could know of, oldest first.
 
     They are runs of a workflow of its name that had been reviewed when `run` began. What has come of them since is
@@ -47,14 +114,14 @@ def past_runs(run: Run, checkpoints: CheckpointStore) -> tuple[PastRun, ...]:
     return tuple(found)
 
 
-def _known_at(at: datetime, run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:
+def _known_at(at: datetime, run: Run, checkpoints: KeptRuns) -> Iterator[Checkpoint]:
     """Yield what each kept run was at a moment, the newest first; one that does not prove whole counts for nothing."""
     for head in _kept(run, checkpoints):
         with suppress(IntegrityError):
             yield from _as_of(head, at, checkpoints)
 
 
-def _as_of(head: Checkpoint, at: datetime, checkpoints: CheckpointStore) -> Collection[Checkpoint]:
+def _as_of(head: Checkpoint, at: datetime, checkpoints: KeptRuns) -> Collection[Checkpoint]:
     """Return the newest checkpoint of a run at a moment: a later one, a rollback to it for instance, hides none."""
     if head.created_at <= at:
         return [head]
@@ -62,7 +129,7 @@ def _as_of(head: Checkpoint, at: datetime, checkpoints: CheckpointStore) -> Coll
     return [checkpoints.load(tag) for tag in before[-1:]]
 
 
-def _kept(run: Run, checkpoints: CheckpointStore) -> Iterator[Checkpoint]:
+def _kept(run: Run, checkpoints: KeptRuns) -> Iterator[Checkpoint]:
     """Yield the newest checkpoint of each run kept beside `run` that proves whole, the newest run first."""
     for run_id in reversed(checkpoints.runs()):
         if run_id != run.id:

@@ -1,5 +1,6 @@
 """What the history still needs of what is kept beside it: the rest can be freed."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,11 +8,13 @@ from typing import Final
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
 from churnflow.domain.evidence import Artifact
-from churnflow.domain.journal import Approval, Entry, IssueAnswer, Mark, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, Entry, IssueAnswer, Mark, Run, StepRecord
 from churnflow.errors import IntegrityError
 
-# Hourly monitoring makes so many runs in a day; the newest are kept, however old.
+# Hourly monitoring makes so many runs in a day; the newest of each project are kept, however old.
 NEWEST_WATCHES: Final = 24
+# What a person or the gate has said exists nowhere else, and can not be computed again.
+ANSWERS: Final = (Approval, IssueAnswer, Decision)
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Journaled:
     """A run as its journal has it, in one work tree.
 
     place: names the journal. days: since it was last written. is_current: its project is at it. watches: it is a run of
-    monitoring. every: all entries that the journal ever took, also those that a rollback left.
+    monitoring. every: all entries that the journal ever took, also those that a rollback left. project: names the
+    project and the work tree that it is of.
     """
 
     place: str
@@ -28,6 +32,7 @@ class Journaled:
     days: float
     is_current: bool
     watches: bool
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class Marked:
 
 
 def mark(checkpoints: Iterable[Checkpoint], kept: Kept, keep_days: float) -> Marked:
-    """Return what nothing needs that counts: a checkpoint, a release, a person's answer, or a run that goes on.
+    """Return what nothing needs that counts: a checkpoint, a release, an answer, a decision, or a run that goes on.
 
     Results, finished journals and runs of monitoring are needed for `keep_days` days anyway. Raises IntegrityError for
     a journal that speaks of checkpoints where there are none any more: what they held can not be known then.
@@ -83,8 +88,9 @@ def mark(checkpoints: Iterable[Checkpoint], kept: Kept, keep_days: float) -> Mar
     history = _read(checkpoints)
     for journal in kept.journals:
         _refuse_lost(journal, history)
-    newest = _newest_watches(kept.journals) | kept.watched
-    freed = tuple(one for one in kept.journals if _is_done_with(one, history, newest, keep_days))
+    newest = _newest_watches(kept.journals)
+    watches = newest | {one.place for one in kept.journals if one.run.id in kept.watched}
+    freed = tuple(one for one in kept.journals if _is_done_with(one, history, watches, keep_days))
     digests, keys = set(kept.named) | history.digests, set(history.keys)
     for journal in kept.journals:
         if journal not in freed:
@@ -113,24 +119,27 @@ def _read(checkpoints: Iterable[Checkpoint]) -> _History:
         entries = checkpoint.run.entries
         history.runs.add(checkpoint.run.id)
         history.digests |= {artifact.sha256 for artifact in needed_by(checkpoint)} | _digests(entries)
-        history.answers |= {digest(entry) for entry in entries if isinstance(entry, Approval | IssueAnswer)}
+        history.answers |= {digest(entry) for entry in entries if isinstance(entry, ANSWERS)}
         history.keys |= _keys(entries)
         history.count += 1
     return history
 
 
-def _is_done_with(journal: Journaled, history: _History, newest: frozenset[str], keep_days: float) -> bool:
+def _is_done_with(journal: Journaled, history: _History, watches: frozenset[str], keep_days: float) -> bool:
     if journal.is_current or journal.days < keep_days:
         return False
     if journal.watches:
-        return journal.run.id not in newest
-    answers = (entry for entry in journal.every if isinstance(entry, Approval | IssueAnswer))
+        return journal.place not in watches
+    answers = (entry for entry in journal.every if isinstance(entry, ANSWERS))
     return all(digest(answer) in history.answers for answer in answers)
 
 
 def _newest_watches(journals: Sequence[Journaled]) -> frozenset[str]:
-    watches = sorted((one for one in journals if one.watches), key=lambda one: one.days)
-    return frozenset(one.run.id for one in watches[:NEWEST_WATCHES])
+    """Return the places of the newest runs of monitoring of each project: one that watches often drops no other's."""
+    by_project: dict[str, list[Journaled]] = defaultdict(list)
+    for one in sorted((one for one in journals if one.watches), key=lambda one: one.days):
+        by_project[one.project].append(one)
+    return frozenset(one.place for ones in by_project.values() for one in ones[:NEWEST_WATCHES])
 
 
 def _refuse_lost(journal: Journaled, history: _History) -> None:

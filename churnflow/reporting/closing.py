@@ -17,6 +17,7 @@ from churnflow.reporting.source import line_of
 from churnflow.reporting.wording import code, number, plain, prose, seconds, table
 
 SIGN = "`churnflow verify` follows every digest of this history"
+_ALONE = "Of this run alone: other runs are left out as of a checkpoint, so that every clone writes the same."
 PERFORMANCE_COLUMNS = ("period", "F1", "requests", "avg latency", "error rate", "uptime")
 
 
@@ -63,6 +64,7 @@ def standings(document: ReportInput) -> Iterator[str]:
     if document.standings:
         yield "### Claims and what came true"
         yield ""
+        yield from [_ALONE, ""] if _is_alone(document) else []
         yield from (f"- {plain(standing.author)}: {plain(in_words(standing))}" for standing in document.standings)
         yield ""
 
@@ -114,14 +116,18 @@ def _release(entry: Decision, document: ReportInput) -> Iterator[str]:
         yield ""
 
 
-def performance(rows: Sequence[PerformanceRow], served: Release | None, run: Run) -> Iterator[str]:
+def _is_alone(document: ReportInput) -> bool:
+    return document.source is not None and document.source.is_alone
+
+
+def performance(document: ReportInput) -> Iterator[str]:
     """Write what the served model did over time."""
     yield "## Performance tracking"
     yield ""
-    if rows:
-        yield from table(PERFORMANCE_COLUMNS, [performance_cells(row) for row in rows])
+    if document.performance:
+        yield from table(PERFORMANCE_COLUMNS, [performance_cells(row) for row in document.performance])
         return
-    yield "Empty until a release is served." if served is None else _served(served, run)
+    yield "Empty until a release is served." if document.served is None else _served(document.served, document)
     yield ""
 
 
@@ -145,9 +151,11 @@ def _f1(row: PerformanceRow) -> str:
     return f"{row.f1:.3f}" + (f" [{row.f1_low:.3f}, {row.f1_high:.3f}]" if known else "") + few
 
 
-def _served(served: Release, run: Run) -> str:
-    whose = "" if served.run == run.id else f" of another run, {code(served.run)}"
-    return f"The API serves {code(served.version)}{whose}, released {stamp(served.at)}; nothing has been measured yet."
+def _served(served: Release, document: ReportInput) -> str:
+    whose = "" if served.run == document.run.id else f" of another run, {code(served.run)}"
+    alone = "what was measured of it is left out as of a checkpoint, so that every clone writes the same"
+    measured = alone if _is_alone(document) else "nothing has been measured yet"
+    return f"The API serves {code(served.version)}{whose}, released {stamp(served.at)}; {measured}."
 
 
 def figures(document: ReportInput) -> Iterator[str]:

@@ -22,7 +22,7 @@ def markdown(document: ReportInput) -> str:
     """Return the whole report; equal records give equal bytes."""
     run = document.run
     phases = [line for phase in run.declared.phases for line in _phase(phase, document)]
-    results = [*closing.performance(document.performance, document.served, run), *closing.figures(document)]
+    results = [*closing.performance(document), *closing.figures(document)]
     lines = [
         *_task(document),
         *(results + phases if document.watches else phases + results),

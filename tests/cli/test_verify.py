@@ -1,6 +1,7 @@
 """`churnflow verify`: the link that it names, reports proved by making them again, and what a server says."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from threading import Thread
 
 import pytest
 
+from churnflow.cli.rendering import Made, rendered
+from churnflow.project import Project
 from tests.cli.conftest import Cli, environment, make_project
 
 NAMES = ["r.md", "r.html", "r.json"]
@@ -86,6 +89,7 @@ def test_a_report_of_another_project_or_a_run_that_is_gone_says_so(shipped: Path
         ("records=", "never stood as it says"),
         ("checkpoint_sha256=", "is gone or another one"),
         ("served=", "a release that this project never served"),
+        ("beside_sha256=", "counts other runs than those that are here by the names"),
     ],
 )
 def test_digests_of_a_source_that_do_not_hold_are_named(released: Path, here: Cli, change: str, said: str) -> None:
@@ -96,6 +100,50 @@ def test_digests_of_a_source_that_do_not_hold_are_named(released: Path, here: Cl
     outcome = here("verify", "r.md")
     assert outcome.code == 6
     assert said in outcome.error[0]
+
+
+def test_a_run_that_counts_called_otherwise_is_found(released: Path, here: Cli) -> None:
+    assert here("report", "-o", "r.md").code == 0
+    text = (released / "r.md").read_text()
+    (released / "r.md").write_text(re.sub(r" beside=\d{6}-", " beside=250101-", text))
+    outcome = here("verify", "r.md")
+    assert outcome.code == 6
+    assert "counts the runs that are here, and calls one of them 250101-" in outcome.error[0]
+
+
+def test_a_report_of_before_its_journal_was_damaged_and_mended_is_not_called_false(shipped: Path, here: Cli) -> None:
+    assert here("report", "-o", "r.md").code == 0
+    assert (
+        here("issues", "waive", here("--json", "issues").json["data"]["issues"][0]["id"], "--reason", "known").code == 0
+    )
+    assert here("report", "-o", "waived.md").code == 0
+    (path,) = (shipped / ".git").rglob("journal.jsonl")
+    path.write_bytes(path.read_bytes().replace(b'"known"', b'"Known"'))
+    (path.parents[2] / "current").unlink()
+    assert here("verify", "waived.md").code == 6
+    run = path.parent.name
+    assert here("rollback", f"churnflow/{run}/04-shipped").code == 0
+    assert here("verify", "r.md").code == 0
+    outcome = here("verify", "waived.md")
+    assert outcome.code == 5
+    assert "its journal is gone" in outcome.error[0]
+
+
+@pytest.mark.parametrize("as_of", [False, True], ids=["as it stands", "as of a checkpoint"])
+def test_a_report_that_tells_by_a_time_which_runs_it_counts_is_proved_as_before(
+    released: Path, here: Cli, as_of: bool
+) -> None:
+    project = Project.open(released)
+    run = project.run()
+    history = project.checkpoints.history(run.id)
+    at = history[-1].created_at
+    text, _ = rendered(project, Made(history[-1].run, history, history[-1].release, None, as_of=as_of, until=at), "md")
+    assert "until=" in text
+    assert "beside=" not in text
+    (released / "r.md").write_text(text)
+    assert here("rollback", "v1.0.0").code == 0
+    assert here("run", "--new").code == 0
+    assert here("verify", "r.md").code == 0
 
 
 def test_what_is_no_report_is_a_mistake_and_no_forgery(shipped: Path, here: Cli) -> None:

@@ -8,7 +8,7 @@ import pytest
 from churnflow.domain.claims import Claim, Outcome, PastRun, Standing, in_words, standings
 from churnflow.domain.evidence import Check, Confidence, Finding, Issue, Measure
 from churnflow.domain.journal import Decision, Run, StepRecord
-from churnflow.engine.claims import NEWEST, claims_of, past_runs, track_record
+from churnflow.engine.claims import NEWEST, Counted, claims_of, counted, initial_stated, past_runs, track_record
 from churnflow.engine.keep import compose
 from tests.fakes import START, World
 
@@ -218,3 +218,65 @@ def test_the_first_checkpoint_of_a_plan_holds_the_confidence_that_knows_of_earli
     assert informed is not None
     assert (alone.score, informed.score) == (85, 80)
     assert "261121-aaaa 59" in informed.because
+
+
+def reviewed(world: World, run_id: str, day: int, workflow: str = WORKFLOW) -> None:
+    """Keep a reviewed run whose checkpoint is so many days younger than the world."""
+    run = world.begin(workflow, run_id).add(step("scope", 80)).add(step("tidy", findings=(REVIEWED,)))
+    kept = compose(run, "built", None, world.ports)
+    world.checkpoints.save(kept.model_copy(update={"created_at": START + timedelta(days=day)}))
+
+
+def again(world: World, run_id: str, day: int) -> None:
+    """Keep one more checkpoint of a run, as a rollback does."""
+    head = world.checkpoints.head(run_id)
+    assert head is not None
+    kept = compose(head.run, "again", head, world.ports)
+    world.checkpoints.save(kept.model_copy(update={"created_at": START + timedelta(days=day)}))
+
+
+def test_what_counted_once_counts_again_whatever_was_pulled_or_rolled_back_since() -> None:
+    world = World()
+    for number in range(NEWEST):
+        reviewed(world, f"2611{number + 1:02d}-aaaa", 0)
+        reviewed(world, f"2612{number + 1:02d}-zzzz", 9)
+    again(world, "261101-aaaa", 9)
+    world.checkpoints.broken.add("261205-zzzz")
+    new = world.begin(WORKFLOW, "261124-ffff").model_copy(update={"started_at": START + timedelta(days=1)})
+    told = past_runs(new, world.checkpoints), track_record(new, world.checkpoints)
+    heads = counted(new, world.checkpoints)
+    assert len(told[0]) == NEWEST
+    assert {head.run.id[:4] for head in heads} == {"2611", "2612"}
+    assert "261205-zzzz" not in {head.run.id for head in heads}
+    reviewed(world, "261231-pull", 0)
+    again(world, "261101-aaaa", 30)
+    assert (past_runs(new, world.checkpoints), track_record(new, world.checkpoints)) != told
+    pinned = Counted(heads, world.checkpoints)
+    assert (past_runs(new, pinned), track_record(new, pinned)) == told
+
+
+def test_of_a_run_that_counted_no_later_checkpoint_is_listed_and_of_another_none_at_all() -> None:
+    world = World()
+    reviewed(world, "261101-aaaa", 3)
+    new = world.begin(WORKFLOW, "261124-ffff")
+    (head,) = counted(new, world.checkpoints)
+    again(world, "261101-aaaa", 4)
+    pinned = Counted([head], world.checkpoints)
+    assert [one.name for one in pinned.summaries("261101-aaaa")] == ["built"]
+    assert pinned.head("261102-bbbb") is None
+
+
+def test_the_confidence_of_a_plan_is_told_as_its_own_checkpoint_has_kept_it() -> None:
+    world = World()
+    reviewed(world, "261121-aaaa", 0)
+    at = START + timedelta(days=1)
+    begun = world.begin(WORKFLOW, "261122-bbbb").model_copy(update={"started_at": at})
+    empty, plan = compose(begun, "begun", None, world.ports), begun.add(step("scope", 85))
+    planned = compose(plan, "planned", empty, world.ports)
+    built = compose(plan.add(step("tidy", 70)), "built", planned, world.ports)
+    assert planned.confidence is not None
+    assert planned.confidence.score != 85
+    assert initial_stated(built.run, [empty, planned, built]) == planned.confidence
+    alone = initial_stated(built.run.add(step("scope", 75)), [empty, planned, built])
+    assert alone is not None
+    assert alone.score == 75

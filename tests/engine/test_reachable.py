@@ -7,7 +7,7 @@ import pytest
 
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Restore
 from churnflow.domain.evidence import Artifact, Confidence
-from churnflow.domain.journal import Approval, Entry, IssueAnswer, Mark, Run, StepRecord
+from churnflow.domain.journal import Approval, Decision, Entry, IssueAnswer, Mark, Run, StepRecord
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import Workflow
 from churnflow.engine.reachable import NEWEST_WATCHES, Journaled, Kept, Result, mark, needed_by
@@ -38,6 +38,18 @@ APPROVAL = Approval(
     name="plan", phase="plan", passed=False, key="0" * 64, at=NOW, answer="reject", reviewer="Ann", how="prompt"
 )
 WAIVED = IssueAnswer(name="1", at=NOW, action="waive", by="Ann", reason="known")
+DECIDED = Decision(
+    name="ship",
+    phase="decision",
+    passed=False,
+    key="0" * 64,
+    at=NOW,
+    verdict="fix",
+    confidence=Confidence(score=70, because="measured"),
+    bands=(60, 80),
+    reasons=("x",),
+    next_action="x",
+)
 MARK = Mark(name="built", phase="build", key="0" * 64, at=NOW)
 
 
@@ -72,10 +84,11 @@ def checkpoint(*entries: Entry, run_id: str = "r", release: Release | None = Non
 
 
 def journal(
-    *entries: Entry, run_id: str = "r", days: float = 99.0, is_current: bool = False, watches: bool = False
+    *entries: Entry, run_id: str = "r", days: float = 99.0, is_current: bool = False, watched_by: str = ""
 ) -> Journaled:
     run = run_of(entries, run_id)
-    return Journaled(f"runs/{run_id}", run, tuple(entries), days=days, is_current=is_current, watches=watches)
+    watches = {"watches": bool(watched_by), "project": watched_by}
+    return Journaled(f"{watched_by}runs/{run_id}", run, tuple(entries), days, is_current, **watches)  # type: ignore[arg-type]
 
 
 def kept(*journals: Journaled, results: Sequence[Result] = (), named: str = "") -> Kept:
@@ -104,6 +117,7 @@ def test_what_other_records_name_is_kept() -> None:
         pytest.param(journal(step("1", makes="a"), days=29), True, id="a young one"),
         pytest.param(journal(step("1", makes="a"), APPROVAL), True, id="with an answer that nothing else holds"),
         pytest.param(journal(step("1", makes="a"), WAIVED), True, id="with a waiver that nothing else holds"),
+        pytest.param(journal(step("1", makes="a"), DECIDED), True, id="with a decision that nothing else holds"),
         pytest.param(journal(step("1", makes="a")), False, id="an old one"),
     ],
 )
@@ -112,9 +126,9 @@ def test_a_journal_keeps_what_it_names_as_long_as_it_stays(one: Journaled, stays
     assert (marked.journals == (), letters(marked.needed)) == (stays, "a" if stays else "")
 
 
-def test_an_answer_that_a_checkpoint_holds_keeps_no_journal() -> None:
-    old = journal(APPROVAL, WAIVED, MARK)
-    marked = mark([checkpoint(APPROVAL, WAIVED)], kept(old), 30)
+def test_what_was_answered_or_decided_keeps_no_journal_once_a_checkpoint_holds_it() -> None:
+    old = journal(APPROVAL, WAIVED, DECIDED, MARK)
+    marked = mark([checkpoint(APPROVAL, WAIVED, DECIDED)], kept(old), 30)
     assert (marked.journals, marked.with_checkpoints, marked.checkpoints) == ((old,), {"r"}, 1)
 
 
@@ -124,9 +138,16 @@ def test_a_journal_whose_checkpoints_are_gone_stops_everything() -> None:
 
 
 def test_the_newest_runs_of_monitoring_stay_and_those_that_a_table_comes_from() -> None:
-    watches = [journal(run_id=f"w{days}", days=float(days), watches=True) for days in range(100, 130)]
+    watches = [journal(run_id=f"w{days}", days=float(days), watched_by="a/") for days in range(100, 130)]
     marked = mark([], Kept(watches, (), frozenset(), frozenset({"w129"})), 30)
     assert [one.run.id for one in marked.journals] == [f"w{days}" for days in range(100 + NEWEST_WATCHES, 129)]
+
+
+def test_a_project_that_is_watched_often_drops_no_run_of_monitoring_of_another() -> None:
+    often = [journal(run_id=f"w{days}", days=float(days), watched_by="a/") for days in range(40, 70)]
+    seldom = [journal(run_id=f"w{days}", days=float(days), watched_by="b/") for days in (50, 300)]
+    marked = mark([], kept(*often, *seldom), 30)
+    assert [one.place for one in marked.journals] == [f"a/runs/w{days}" for days in range(40 + NEWEST_WATCHES, 70)]
 
 
 def test_a_result_stays_while_it_is_young_or_a_kept_run_has_its_key() -> None:

@@ -265,3 +265,22 @@ def test_a_second_monitoring_at_the_same_time_is_refused(
 
 def test_the_repository_and_a_new_project_have_the_workflow_that_the_template_is() -> None:
     assert (TEMPLATE.parents[2] / MONITOR).read_text() == TEMPLATE.read_text()
+
+
+def test_a_report_of_a_checkpoint_stays_the_same_whatever_is_measured_and_one_that_leaves_it_out_is_told(
+    project: Path, watch: Callable[..., Outcome], traffic: Filled, here: Callable[..., Outcome]
+) -> None:
+    names = ["now.md", "then.md"]
+    for name, ref in zip(names, ((), ("HEAD",)), strict=True):
+        assert here("report", *ref, "-o", name).code == 0
+    traffic(make_customers(900, 51))
+    assert watch().code == 0
+    again = here("report", "HEAD", "-o", "-").out
+    assert again == (project / "then.md").read_text()
+    assert "what was measured of it is left out" in again
+    for name in names:
+        proved = here("--json", "verify", name)
+        assert (proved.code, proved.json["warnings"]) == (
+            0,
+            ["it leaves out the newest table of performance: `churnflow report` shows it"],
+        )

@@ -70,3 +70,17 @@ def test_a_release_from_before_the_first_list_of_reviewers_is_proved_as_it_was_t
     outcome = at(clone, "pull")
     assert outcome.code == 0, outcome.err
     assert at(clone, "verify").code == 0
+
+
+def test_a_report_that_tells_of_a_release_is_proved_by_a_clone_that_serves_nothing(released: Team, at: At) -> None:
+    report = released.folder / "r.md"
+    assert at(released.project, "report", "-o", str(report)).code == 0
+    clone = released.clone()
+    assert at(clone, "pull").code == 0
+    assert at(clone, "verify", str(report)).code == 0
+    text = report.read_text()
+    at_ = text.index("served=") + len("served=")
+    report.write_text(f"{text[:at_]}{'0' * 64}{text[at_ + 64 :]}")
+    outcome = at(clone, "verify", str(report))
+    assert (outcome.code, len(outcome.error)) == (5, 2)
+    assert "a release that is in no checkpoint here" in outcome.error[0]
