@@ -247,10 +247,12 @@ def verify_served(ports: Ports) -> Release | None:
 def check_past(histories: Sequence[History], ports: Ports) -> None:
     """Everything in the list of what was served was released by the checkpoint that it names, and nothing is missing.
 
-    What a later checkpoint states as served was served; its maker alone may have been killed before that.
+    What a later checkpoint of a run that was begun here states as served was served here; its maker alone may have been
+    killed before that.
     """
     past = {digest(release): release for release in ports.pointer.past()}
-    for checkpoint in (item for history in histories for item in history):
+    here = [history for history in histories if history and ports.journal.ever(history[0].run.id) is not None]
+    for checkpoint in (item for history in here for item in history):
         stated = checkpoint.release
         if stated is not None and stated.checkpoint != checkpoint.tag and digest(stated) not in past:
             message = f"the list of what was served does not name {stated.version}, which {checkpoint.tag} states"

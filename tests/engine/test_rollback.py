@@ -275,6 +275,16 @@ def test_a_rollback_that_was_cut_out_of_the_history_is_named(world: World) -> No
         verify_all(world.ports)
 
 
+def test_a_clone_where_nothing_was_served_proves_a_run_in_which_somebody_went_back(world: World) -> None:
+    run = shipped(world)
+    rollback(resolve("served", run, world.ports), world.ports)
+    world.journal.runs.clear()
+    world.journal.recorded.clear()
+    world.journal.at = None
+    world.pointer.served.clear()
+    assert verify_all(world.ports).checkpoints == 3
+
+
 def test_a_checkpoint_saved_by_a_killed_command_is_taken_as_it_is(world: World) -> None:
     run = shipped(world)
     cut = run.with_entries(run.entries[:-1])
