@@ -114,7 +114,7 @@ def _files(
             project.store.verify(artifact)
             yield f"artifacts/{artifact.sha256}", project.store.path(artifact)
     for form in FORMS:
-        text, plots = render(project, checkpoint.run, form, checkpoint)
+        text, plots = render(project, checkpoint.run, form, checkpoint, bare=True)
         yield f"reports/report.{form}", text.encode()
         yield from ((f"reports/{name}", plot.encode()) for name, plot in plots.items())
     approved = {**dict(_answers(checkpoint)), **dict(_statements(checkpoint)), **dict(_reviewers(project, checkpoint))}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,13 +27,21 @@ TRACKING_SCHEMA: Final = "churnflow/tracking@1"
 OBSERVES: Final = "churn.observe"
 
 
-def render(project: Project, run: Run, form: str, at: Checkpoint | None = None) -> tuple[str, dict[str, str]]:
+def render(
+    project: Project, run: Run, form: str, at: Checkpoint | None = None, *, bare: bool = False
+) -> tuple[str, dict[str, str]]:
     """Return the report's text in `form`, and its plots by file name, made from the records and artifacts alone.
 
-    at: the checkpoint as of which it is written; without, the run as it stands.
+    at: the checkpoint as of which it is written; without, the run as it stands. bare: without what monitoring has
+    measured of its release since.
     """
     history = project.checkpoints.history(run.id)
-    return rendered(project, made_now(project, run, history) if at is None else made_as_of(at, history), form)
+    if at is None:
+        return rendered(project, made_now(project, run, history), form)
+    made = made_as_of(at, history)
+    if not bare:
+        made = replace(made, tracked=made.tracked or _tracked_of(project, at.release), bare=False)
+    return rendered(project, made, form)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Made:
     ended: datetime | None = None
     beside: Sequence[Checkpoint] | None = None
     until: datetime | None = None
+    bare: bool = False
 
     @property
     def source(self) -> Source:
@@ -64,6 +73,7 @@ class Made:
             checkpoint=newest.tag if newest else None,
             checkpoint_sha256=digest(newest) if newest else None,
             as_of=self.as_of,
+            bare=self.bare,
             until=self.until,
             served=digest(self.served) if self.served else None,
             tracked=self.tracked.sha256 if self.tracked else None,
@@ -85,11 +95,12 @@ def made_now(project: Project, run: Run, history: Sequence[Checkpoint]) -> Made:
 def made_as_of(at: Checkpoint, history: Sequence[Checkpoint]) -> Made:
     """Return what a report as of a checkpoint is made from: its own run up to then, which is the same in every clone.
 
-    Other runs and what monitoring has measured are left out: which of them are here depends on what was pulled.
+    Other runs and what monitoring has measured since are left out: which are here depends on what was pulled.
     """
     before = [item for item in history if item.number <= at.number]
     tracked = at.run.artifacts().get(TRACKING)
-    return Made(at.run, before, at.release, tracked, as_of=True, ended=end_of_waivers(at.run, at.created_at), beside=())
+    ended = end_of_waivers(at.run, at.created_at)
+    return Made(at.run, before, at.release, tracked, as_of=True, bare=True, ended=ended, beside=())
 
 
 def named(head: Checkpoint) -> str:

@@ -109,11 +109,12 @@ def _gathered(project: Project, source: Source, name: str) -> Made:
     if source.checkpoint_sha256 != (digest(newest) if newest else None):
         message = f"{name} was made from {source.checkpoint}, which is gone or another one"
         raise IntegrityError(message, hint="`churnflow log` lists the checkpoints; `churnflow verify` follows them")
-    if source.is_alone and newest is not None:
-        return made_as_of(newest, kept)
     tracked = _table(project, source.tracked, name) if source.tracked else None
+    if source.is_alone and newest is not None:
+        made = made_as_of(newest, kept)
+        return made if source.bare else replace(made, tracked=tracked, bare=False)
     if source.as_of and newest is not None:  # of before other runs were left out: the time tells which of them count
-        return replace(made_as_of(newest, kept), tracked=tracked, beside=None, until=source.until)
+        return replace(made_as_of(newest, kept), tracked=tracked, beside=None, until=source.until, bare=False)
     served, beside = _served(project, source, name), _beside(project, source, run, name)
     return Made(run, kept, served, tracked, source.as_of, source.ended, beside, source.until)
 

@@ -153,8 +153,9 @@ def _f1(row: PerformanceRow) -> str:
 
 def _served(served: Release, document: ReportInput) -> str:
     whose = "" if served.run == document.run.id else f" of another run, {code(served.run)}"
-    alone = "what was measured of it is left out as of a checkpoint, so that every clone writes the same"
-    measured = alone if _is_alone(document) else "nothing has been measured yet"
+    bare = document.source is not None and document.source.bare
+    left_out = "what was measured of it is left out, so that every clone writes the same"
+    measured = left_out if bare else "nothing has been measured yet"
     return f"The API serves {code(served.version)}{whose}, released {stamp(served.at)}; {measured}."
 
 

@@ -16,10 +16,11 @@ class Source(Frozen):
     """The records behind a report: enough to find them again, and to know that they are the same.
 
     records: the digest of the run. checkpoint: the newest one that the report lists, with the digest of its record;
-    as_of: whether it was written as of that, not of the run as it stood. served, tracked: the digests of the release
-    and of the performance table. ended: when the last of the waivers ended that had ended by then. beside: the newest
-    checkpoint then of each other run that it counts, as `RUN/NN`, with one digest of their records. until: in reports
-    older than `beside` the time after which no checkpoint counts.
+    as_of: whether it was written as of that, not of the run as it stood; bare: and left out what monitoring measured of
+    its release, which is not the same in every clone. served, tracked: the digests of the release and of the
+    performance table. ended: when the last of the waivers ended that had ended by then. beside: the newest checkpoint
+    then of each other run that it counts, as `RUN/NN`, with one digest of their records. until: in reports older than
+    `beside` the time after which no checkpoint counts.
     """
 
     run: str
@@ -27,6 +28,7 @@ class Source(Frozen):
     checkpoint: str | None = None
     checkpoint_sha256: Sha256 | None = None
     as_of: bool = False
+    bare: bool = False
     until: Moment | None = None
     served: Sha256 | None = None
     tracked: Sha256 | None = None

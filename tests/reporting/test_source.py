@@ -28,7 +28,7 @@ def test_what_is_no_name_of_a_checkpoint_is_no_source(ref: str) -> None:
 
 def test_as_of_a_checkpoint_a_report_says_what_it_leaves_out() -> None:
     made = source(kept(1, RUN))
-    alone = made.model_copy(update={"as_of": True, "until": None, "beside": ()})
+    alone = made.model_copy(update={"as_of": True, "bare": True, "until": None, "beside": ()})
     own = document(RUN, served=release(), source=alone)
     assert "Of this run alone" in "".join(standings(own))
     assert "what was measured of it is left out" in "".join(performance(own))

@@ -267,7 +267,7 @@ def test_the_repository_and_a_new_project_have_the_workflow_that_the_template_is
     assert (TEMPLATE.parents[2] / MONITOR).read_text() == TEMPLATE.read_text()
 
 
-def test_a_report_of_a_checkpoint_stays_the_same_whatever_is_measured_and_one_that_leaves_it_out_is_told(
+def test_a_report_of_a_checkpoint_tells_what_was_measured_since_and_one_that_leaves_it_out_is_told(
     project: Path, watch: Callable[..., Outcome], traffic: Filled, here: Callable[..., Outcome]
 ) -> None:
     names = ["now.md", "then.md"]
@@ -275,9 +275,11 @@ def test_a_report_of_a_checkpoint_stays_the_same_whatever_is_measured_and_one_th
         assert here("report", *ref, "-o", name).code == 0
     traffic(make_customers(900, 51))
     assert watch().code == 0
-    again = here("report", "HEAD", "-o", "-").out
-    assert again == (project / "then.md").read_text()
-    assert "what was measured of it is left out" in again
+    assert "nothing has been measured yet" in (project / "then.md").read_text()
+    assert here("report", "HEAD", "-o", "again.md").code == 0
+    assert "nothing has been measured yet" not in (project / "again.md").read_text()
+    again = here("--json", "verify", "again.md")
+    assert (again.code, again.json["warnings"]) == (0, [])
     for name in names:
         proved = here("--json", "verify", name)
         assert (proved.code, proved.json["warnings"]) == (
