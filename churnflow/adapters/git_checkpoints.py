@@ -149,7 +149,7 @@ class GitCheckpoints:
     def differing_files(self, older: Checkpoint, newer: Checkpoint) -> Sequence[str]:
         """Return the paths whose content differs between two checkpoints, their own records left out."""
         start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
-        return [path[start:] for path in self._restorer.differing(older.code.tree, newer.code.tree)]
+        return [path[start:] for path in self._restorer.differing(self._files_of(older), self._files_of(newer))]
 
     def restore_files(self, checkpoint: Checkpoint) -> int:
         """Bring back the files of the snapshot, each whole; return how many were verified by hash.
@@ -159,14 +159,26 @@ class GitCheckpoints:
         """
         differences = self._differences(checkpoint)
         self._restorer.refuse_blocked(differences)
-        return self._restorer.restore(checkpoint.code.tree, differences)
+        return self._restorer.restore(self._files_of(checkpoint), differences)
+
+    def _files_of(self, checkpoint: Checkpoint) -> str:
+        """Return what leads git to the checkpoint's files: the stated tree, or its commit where that is not here.
+
+        Nothing refers to that tree once another follows, so that git tidies it away, and no clone has it. Raises
+        IntegrityError for a commit that holds other files than were stated.
+        """
+        if self._plumbing.read([checkpoint.code.tree]) != [None]:
+            return checkpoint.code.tree
+        link = self._chain.tagged(checkpoint.tag)
+        self._proof.trees.prove([link], [checkpoint])
+        return link.commit
 
     def _differences(self, checkpoint: Checkpoint) -> Sequence[Difference]:
         """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
         for _ in range(_TRIES):
             now = self._snapshots.take(checkpoint.data)
             try:
-                return self._restorer.compare(checkpoint.code.tree, now)
+                return self._restorer.compare(self._files_of(checkpoint), now)
             except IntegrityError:
                 # Nothing refers to the snapshot; what is missing of the checkpoint itself will not come back.
                 if self._plumbing.read([now]) != [None]:

@@ -73,7 +73,7 @@ class CommitWriter:
         if found[0] is None:
             command, answer = "cat-file", f"fatal: the tree {tree} is gone"
             raise GitFailure(command, 1, answer)
-        trees = [_parse_tree(item) for item in found]
+        trees = [parse_tree(item) for item in found]
         entry = ("100644", self._plumbing.answer("hash-object", "-w", "--stdin", stdin=data, env=env))
         for content, child in zip(reversed(trees), reversed([*folders, name]), strict=True):
             content[child] = entry
@@ -139,7 +139,8 @@ def _folders_up_to(folder: Path, top: Path) -> Sequence[Path]:
     return [folder, *(parent for parent in folder.parents if parent.is_relative_to(top))]
 
 
-def _parse_tree(found: Found | None) -> Tree:
+def parse_tree(found: Found | None) -> Tree:
+    """Return the entries of a tree object in git's order, name to mode and id; none of what is no tree."""
     entries: Tree = {}
     if found is None or found.kind != "tree":
         return entries

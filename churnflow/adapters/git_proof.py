@@ -6,6 +6,7 @@ from typing import Final
 
 from churnflow.adapters.git_chain import Chain, Link, ref_of, split_tag
 from churnflow.adapters.git_plumbing import Plumbing, hash_named
+from churnflow.adapters.git_stated_tree import StatedTrees
 from churnflow.adapters.repository import Repository
 from churnflow.domain.checkpoint import file_of
 from churnflow.errors import IntegrityError
@@ -28,6 +29,7 @@ class GitProof:
         self._plumbing = plumbing
         self._repository = repository
         self._chain = chain
+        self.trees = StatedTrees(plumbing, repository)
 
     def checks(self, run_id: str) -> Sequence[tuple[str, Callable[[], None]]]:
         """Return the checks by the name of their link, in the order in which they build on each other."""
@@ -119,7 +121,8 @@ class GitProof:
         links = self._chain.links(run_id)
         if not links:
             return
-        heads = {record.code.head for record in self._chain.records(links)} - {None}
+        records = self._chain.records(links)
+        heads = {record.code.head for record in records} - {None}
         listed = self._plumbing.line("rev-list", "--objects", "--no-walk", *(link.commit for link in links))
         names = dict(line.partition(" ")[::2] for line in listed.splitlines())
         wanted = [*names, *sorted(str(head) for head in heads)]
@@ -128,6 +131,7 @@ class GitProof:
                 what = "missing" if found is None else "altered"
                 message = f"git's object {oid[:12]} ({names.get(oid) or 'a commit or folder'}) is {what}"
                 raise IntegrityError(message, hint=_CLONE)
+        self.trees.prove(links, records)
 
     def _copies(self, run_id: str) -> None:
         """Compare the YAML copies in the work tree with what git holds; one of no checkpoint is a trace of a lost one.

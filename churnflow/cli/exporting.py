@@ -64,6 +64,8 @@ def export(
         _refuse_rows(project, checkpoint)
     with TemporaryDirectory() as scratch:
         files = dict(_files(project, checkpoint, Path(scratch), with_data=with_data))
+        # Before it is there: no checkpoint of another command takes it into git meanwhile.
+        project.leave_out(path)
         sha256 = write_tar(path, folder, files, checkpoint.created_at)
     return _told(path, sha256, sorted(files), checkpoint)
 

@@ -218,7 +218,7 @@ def _answer(lists: Sequence[ReviewerList]) -> Answer:
         for one in listed.reviewers
     ]
     columns = ("name", "roles", "key", "since (UTC)", "expires", "also known as")
-    floor = f"{listed.floor.in_words()} before every gate, whatever a workflow says"
+    floor = f"{listed.floor.in_words()} before a gate that lets a release through, whatever a workflow says"
     lines = commands_view(
         f"version  {listed.number}, signed by {listed.by}",
         f"sha256   {listed.sha256}",

@@ -91,7 +91,7 @@ def _file(kind: str, names: str, form: bytes | None = None) -> _File:
 _FILES: Final = (
     _file(
         ".env file that sets a value",
-        ".env .env.* *.env",
+        ".env .env.* *.env .envrc",
         rb"^[ \t]*(?:export[ \t]+)?[A-Z_]\w*[ \t]*=[ \t]*(?!(?:[\"']{2}|#|<|\$\{|changeme|your|x+\b))[^\s]",
     ),
     _file("password of a server", ".netrc _netrc .authinfo", rb"\bpassword\s+\S+"),

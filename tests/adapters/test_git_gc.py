@@ -110,3 +110,27 @@ def test_a_tag_whose_object_was_taken_before_its_ref_was_there_is_written_again(
     assert store.git.repair(RUN) == [TAG]
     assert work.git("cat-file", "-t", TAG) == "tag"
     assert store.git.load(TAG) == checkpoint
+
+
+@pytest.mark.parametrize("tracks_copies", [True, False])
+def test_files_that_were_never_committed_come_back_also_once_git_has_tidied_up(
+    work: Work, *, tracks_copies: bool
+) -> None:
+    if not tracks_copies:
+        work.write(".gitignore", "/checkpoints/\n")
+    work.write("code.py", "first\n")
+    work.commit()
+    store = Store(work.path)
+    kept = []
+    for number, text in enumerate(("second\n", "third\n", "fourth\n")):
+        work.write("code.py", text)
+        kept.append(store.save(f"state-{number}"))
+    work.write("code.py", "last\n")
+    work.git("gc", "-q", "--prune=now")
+    assert store.git._plumbing.read([checkpoint.code.tree for checkpoint in kept]) == [None] * 3
+    for _, prove in store.git.proofs(RUN):
+        prove()
+    assert [change.path for change in store.git.changes(kept[1])] == ["code.py"]
+    assert store.git.differing_files(kept[0], kept[2]) == ["code.py"]
+    store.git.restore_files(kept[1])
+    assert (work.path / "code.py").read_text() == "third\n"

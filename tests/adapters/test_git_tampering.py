@@ -64,12 +64,12 @@ def test_a_record_altered_in_a_rewritten_commit_does_not_match_its_digest(work: 
         store.git.head(RUN)
 
 
-def test_a_snapshot_that_is_gone_is_named(work: Work) -> None:
+def test_files_that_are_not_the_ones_that_the_record_states_are_named(work: Work) -> None:
     work.commit()
     store = Store(work.path)
     checkpoint = store.save()
     lost = checkpoint.model_copy(update={"code": checkpoint.code.model_copy(update={"tree": "1" * 40})})
-    with pytest.raises(IntegrityError, match="snapshot of the checkpoint cannot be read"):
+    with pytest.raises(IntegrityError, match="holds other files than the code tree 111111111111 of its record"):
         store.git.changes(lost)
 
 

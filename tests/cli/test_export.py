@@ -148,3 +148,20 @@ def test_nothing_is_overwritten_and_nothing_broken_is_exported(shipped: Path, he
     copy.write_text(copy.read_text() + "\n")
     assert here("export", "-o", str(tmp_path / "it.tar")).code == 6
     assert not (tmp_path / "it.tar").exists()
+
+
+def test_no_checkpoint_takes_an_export_into_git(shipped: Path, here: Cli) -> None:
+    assert here("export", "--with-data").code == 0
+    (tar,) = shipped.glob("churnflow-*.tar")
+    assert here("run", "--new", "--answers", "answers.yaml").code == 0
+    listed = ["git", "ls-tree", "-r", "--name-only", max(tags(shipped))]
+    held = subprocess.run(listed, cwd=shipped, check=True, env=environment(), capture_output=True, text=True).stdout
+    assert "answers.yaml" in held
+    assert tar.name not in held
+
+
+def tags(project: Path) -> list[str]:
+    listed = ["git", "tag", "-l", "churnflow/*"]
+    return subprocess.run(
+        listed, cwd=project, check=True, env=environment(), capture_output=True, text=True
+    ).stdout.split()

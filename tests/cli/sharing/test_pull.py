@@ -243,3 +243,20 @@ def test_a_pull_of_nothing_says_so(team: Team, at: At) -> None:
     outcome = at(clone, "pull")
     assert outcome.out.startswith("0 objects (0 bytes) and 0 records fetched from origin and ")
     assert at(clone, "gc").code == 0
+
+
+def test_a_clone_brings_back_work_that_was_never_committed(pushed: Team, at: At) -> None:
+    note = pushed.project / "note.txt"
+    note.write_text("never committed\n")
+    assert at(pushed.project, "run", "--new", "--answers", str(pushed.project / "answers.yaml")).code == 0
+    note.write_text("changed since\n")
+    assert at(pushed.project, "push").code == 0
+    clone = pushed.clone()
+    assert at(clone, "pull").code == 0
+    newest = max(git(clone, "tag", "-l", "churnflow/*-shipped").splitlines())
+    for tag in git(clone, "tag", "-l", "churnflow/*").splitlines():
+        outcome = at(clone, "rollback", tag)
+        assert outcome.code == 0, (tag, outcome.err)
+    assert at(clone, "rollback", newest).code == 0
+    assert at(clone, "verify").code == 0
+    assert (clone / "note.txt").exists()
