@@ -14,6 +14,7 @@ from threading import Thread, Timer
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from churnflow.adapters.durable import explained, make_folder, remove, remove_leftovers, sync_all
+from churnflow.adapters.git_order import in_order
 from churnflow.adapters.repository import Repository, foreign_variables
 from churnflow.errors import ConflictError, IntegrityError
 
@@ -283,9 +284,7 @@ def _altered(oid: str) -> IntegrityError:
 
 
 def _move_in(folder: Path, objects: Path) -> None:
-    # Indexes of packs last: a pack without its index is not there, an index without its pack is an error.
-    whole = [path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("tmp_")]
-    found = sorted(whole, key=lambda path: path.suffix == ".idx")
+    found = in_order([path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("tmp_")])
     sync_all(found, folder)
     places = {_moved(path, objects / path.parent.name / path.name) for path in found}
     while places:

@@ -81,20 +81,22 @@ class Snapshots:
             remove(path.with_name(path.name + ".lock"))
 
     def _attempt(self, excluded: list[str], also: list[str], *, fresh: bool) -> str:
-        with self.scratch_index() as index, self._plumbing.quarantine() as objects:
-            env = {**objects, "GIT_INDEX_FILE": str(index)}
-            if not fresh:
-                with suppress(FileNotFoundError):
-                    # With its time: by it git tells which files may have changed in the second of the last snapshot.
-                    shutil.copy2(self._index, index)
-            if not index.exists() and self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD"):
-                self._plumbing.run("read-tree", "HEAD", env=env)
-            self._add(env, excluded)
-            self._settle_ignored(env)
-            self._include(env, also)
-            tree = self._plumbing.answer("write-tree", env=env)
-            # Before the objects leave their quarantine: one that holds a secret is never in the repository.
-            self._scan.refuse_leaks(tree, env)
+        with self.scratch_index() as index:
+            with self._plumbing.quarantine() as objects:
+                env = {**objects, "GIT_INDEX_FILE": str(index)}
+                if not fresh:
+                    with suppress(FileNotFoundError):
+                        # With its time: by it git tells which files may have changed in the second of the last one.
+                        shutil.copy2(self._index, index)
+                if not index.exists() and self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD"):
+                    self._plumbing.run("read-tree", "HEAD", env=env)
+                self._add(env, excluded)
+                self._settle_ignored(env)
+                self._include(env, also)
+                tree = self._plumbing.answer("write-tree", env=env)
+                # Before the objects leave their quarantine: one that holds a secret is never in the repository.
+                self._scan.refuse_leaks(tree, env)
+            # After they did: git believes what an index says of the objects that there are.
             with suppress(FileNotFoundError):
                 index.replace(self._index)
         return tree
