@@ -91,6 +91,7 @@ class Lives:
         after = keeper.state()
         keeper.compare(before, after, f"{command.name} at last", restoring=command.name in RESTORING)
         keeper.clean(f"{command.name} at last")
+        keeper.whole(f"{command.name} at last")
         for state in seen:
             keeper.between(before, state, after, f"{command.name}")
 
