@@ -6,13 +6,14 @@ from typing import Final
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
 from churnflow.domain.evidence import Artifact, Confidence
-from churnflow.domain.journal import Approval, Decision, Mark, Run
+from churnflow.domain.journal import Mark, Run
 from churnflow.domain.ledger import as_of, open_issues, weight
 from churnflow.domain.release import LEVELS, Change, Release, next_version, version_number
-from churnflow.engine.approvals import gate_before, unproven
+from churnflow.engine.approvals import candidate, unproven
 from churnflow.engine.claims import past_runs
 from churnflow.engine.judge import build_confidence, final_confidence, initial_confidence
 from churnflow.engine.ports import Ports
+from churnflow.engine.shipping import last_approval_sha256, shipping_gate
 from churnflow.errors import IntegrityError, RefusedError, UsageError
 
 # So many reasons of a new version are told.
@@ -41,12 +42,11 @@ def _refuse_unproven(run: Run, mark: Mark, ports: Ports) -> None:
 
     Raises RefusedError for the first that does not count.
     """
-    gate = gate_before(run, mark.name)
-    decision = run.latest(gate.name) if gate else None
-    if gate is None or not isinstance(decision, Decision) or decision.verdict != "ship":
+    gate = shipping_gate(run, mark.name)
+    if gate is None:
         return
     for reason in unproven(run, gate, ports):
-        message = f"the gate {gate.name!r} is recorded as {decision.verdict}, but {reason}"
+        message = f"the gate {gate.name!r} is recorded as ship, but {reason}"
         raise RefusedError(message, hint="`churnflow status` shows the approvals; have it approved, then decide again")
 
 
@@ -126,23 +126,21 @@ def _saved_mark(head: Checkpoint | None, run: Run, mark: Mark) -> Mark | None:
 
 def _release(run: Run, mark: Mark, checkpoint: Checkpoint, ports: Ports) -> Release | None:
     """Return what is served as of this checkpoint: a new release if it directly follows a gate that said ship."""
-    gate = gate_before(run, mark.name)
-    decision = run.latest(gate.name) if gate else None
-    candidate = next((artifact for artifact in run.artifacts().values() if artifact.codec == "release"), None)
+    gate = shipping_gate(run, mark.name)
+    ships = candidate(run, gate) if gate else None
     served = checkpoint.release
-    if candidate is None or not isinstance(decision, Decision) or decision.verdict != "ship":
+    if ships is None:
         return served
-    if served is not None and (served.artifact.sha256, served.privacy) == (candidate.sha256, run.declared.privacy):
+    if served is not None and (served.artifact.sha256, served.privacy) == (ships.sha256, run.declared.privacy):
         return served
-    approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
-    ports.store.verify(candidate)
-    version, change = _version(candidate, served, ports)
+    ports.store.verify(ships)
+    version, change = _version(ships, served, ports)
     return Release(
         version=version,
-        artifact=candidate,
+        artifact=ships,
         run=run.id,
         checkpoint=checkpoint.tag,
-        approval_sha256=digest(approvals[-1]) if approvals else None,
+        approval_sha256=last_approval_sha256(run),
         at=checkpoint.created_at,
         privacy=run.declared.privacy,
         change=change,

@@ -2,33 +2,43 @@
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint
-from churnflow.domain.journal import Approval, Decision, Mark
+from churnflow.domain.journal import Decision, Mark, Run
 from churnflow.domain.release import Release
+from churnflow.domain.workflow import Gate
 from churnflow.engine.approvals import gate_before
 from churnflow.engine.ports import Ports
 from churnflow.errors import IntegrityError, UsageError
+
+
+def shipping_gate(run: Run, name: str) -> Gate | None:
+    """Return the gate directly before the item called `name`, if it said ship; None otherwise."""
+    gate = gate_before(run, name)
+    decision = run.latest(gate.name) if gate else None
+    return gate if isinstance(decision, Decision) and decision.verdict == "ship" else None
+
+
+def last_approval_sha256(run: Run) -> str | None:
+    """Return the digest of the last approval of a run, as a release states it; None where nobody was asked."""
+    approvals = run.approvals()
+    return digest(approvals[-1]) if approvals else None
 
 
 def has_shipped(checkpoint: Checkpoint) -> bool:
     """Tell whether a checkpoint follows a gate that said ship; a rescue follows none."""
     run = checkpoint.run
     last = run.entries[-1] if run.entries else None
-    gate = gate_before(run, last.name) if isinstance(last, Mark) else None
-    decision = run.latest(gate.name) if gate else None
-    return isinstance(decision, Decision) and decision.verdict == "ship"
+    return isinstance(last, Mark) and shipping_gate(run, last.name) is not None
 
 
 def is_released(release: Release, checkpoint: Checkpoint) -> bool:
     """Tell whether a release follows from the run of a checkpoint: shipped, made by it, and approved as it states."""
     run = checkpoint.run
-    approvals = [entry for entry in run.current() if isinstance(entry, Approval)]
-    approved = digest(approvals[-1]) if approvals else None
     made = {artifact.sha256 for artifact in checkpoint.artifacts if artifact.codec == "release"}
     return (
         has_shipped(checkpoint)
         and release.run == run.id
         and release.artifact.sha256 in made
-        and release.approval_sha256 == approved
+        and release.approval_sha256 == last_approval_sha256(run)
     )
 
 

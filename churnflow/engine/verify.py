@@ -14,7 +14,7 @@ from churnflow.domain.release import Release
 from churnflow.engine.keys import gate_subject, subject
 from churnflow.engine.ports import Ports
 from churnflow.engine.shipping import is_released, maker_of
-from churnflow.engine.verify_approvals import check_signatures, prove_release
+from churnflow.engine.verify_approvals import check_signatures, prove_maker
 from churnflow.errors import ChurnflowError, IntegrityError
 
 FORGED: Final = "compare with another clone; `churnflow log` lists what there is, `churnflow rollback REF` goes back"
@@ -237,10 +237,11 @@ def verify_served(ports: Ports) -> Release | None:
     if served is None:
         return None
     ports.store.verify(served.artifact)
-    if maker_of(served, ports) is None:
+    made = maker_of(served, ports)
+    if made is None:
         message = f"what is served ({served.version}) is not what {served.checkpoint} released"
         raise IntegrityError(message, hint=POINTER)
-    prove_release(served, ports)
+    prove_maker(made, ports)
     return served
 
 

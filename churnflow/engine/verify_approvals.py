@@ -37,8 +37,8 @@ def prove_approvals(
 ) -> None:
     """Check every signed answer of a checkpoint, and the approvals before each gate that let it ship.
 
-    They are looked at as of then. held: the number of the version of the list that they are held to, None to
-    find that out. Raises IntegrityError that names the first one that does not hold.
+    They are looked at as of then. held: the number of the version of the list that they are held to, None to find that
+    out. Raises IntegrityError that names the first one that does not hold.
     """
     run = checkpoint.run
     for request, entry in _answered(run):
@@ -49,27 +49,31 @@ def prove_approvals(
         decision = run.latest(gate.name)
         if not isinstance(decision, Decision) or decision.verdict != "ship":
             continue
-        if makes or decision.key == gate_subject(run, gate):
-            if held is not None:
-                listed = version_after(held, lists)
-            else:
-                listed = in_force(checkpoint, lists, ports) if makes else _listed_at(decision, lists)
-            shipped = Shipped(checkpoint, listed, decision.at) if makes else None
-            scrutinies = [
-                Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)
-            ]
-            found = below(listed.floor if listed else Policy(), scrutinies, candidate(run, gate))
-            _prove_shipped(checkpoint, scrutinies, found)
+        if not makes and decision.key != gate_subject(run, gate):
+            continue
+        if held is not None:
+            listed = version_after(held, lists)
+        else:
+            listed = in_force(checkpoint, lists, ports) if makes else _listed_at(decision, lists)
+        shipped = Shipped(checkpoint, listed, decision.at) if makes else None
+        scrutinies = [Scrutiny(run, one, lists, ports, None, shipped=shipped) for one in approvals_before(run, gate)]
+        found = below(listed.floor if listed else Policy(), scrutinies, candidate(run, gate))
+        _prove_shipped(checkpoint, scrutinies, found)
 
 
 def prove_release(release: Release, ports: Ports) -> None:
-    """Prove that a checkpoint made a release, its approvals, and that no record names a list that is none of ours.
+    """Prove that a checkpoint made a release, and the same of that. Raises IntegrityError at what does not hold."""
+    prove_maker(proved_maker_of(release, ports), ports)
+
+
+def prove_maker(made: Checkpoint, ports: Ports) -> None:
+    """Prove the approvals of the checkpoint that made a release, and that no record names a list that is none of ours.
 
     Raises IntegrityError at what does not hold.
     """
     lists = trusted(ports)
     refuse_foreign(lists, ports)
-    prove_approvals(proved_maker_of(release, ports), lists, ports)
+    prove_approvals(made, lists, ports)
 
 
 def _answered(run: Run) -> Iterator[tuple[ApprovalRequest, Approval]]:
