@@ -106,12 +106,26 @@ def drawn(calls: list[Call], most: int, chance: random.Random) -> Iterator[tuple
     yield from every if not most or most >= len(every) else chance.sample(every, most)
 
 
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a script that looks at commands of PLACES; description: the script's own text."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(PLACES)}; all by default")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def tell(line: str, violations: list[str]) -> int:
+    """Print a line about a command, with what was lost or half; return how much that is."""
+    print(f"{line} {len(violations):5} violations", flush=True)
+    for violation in violations:
+        print(f"    {violation}", flush=True)
+    return len(violations)
+
+
 def main() -> int:
     """Print what was let fail, and what was lost or half; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(PLACES)}; all by default")
+    parser = parser_of(__doc__)
     parser.add_argument("--most", type=int, default=0, help="runs of each command; 0 for all")
-    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     if not has_strace():
         sys.exit("strace is not installed, or may not be used here")
@@ -125,13 +139,7 @@ def main() -> int:
                 keeper = faults.fail(call, error)
                 violations += [*keeper.lost, *keeper.half]
                 runs[name] += 1
-            print(
-                f"{name:12} {len(faults.calls):5} writing calls {runs[name]:6} faults {len(violations):5} violations",
-                flush=True,
-            )
-            for line in violations:
-                print(f"    {line}", flush=True)
-            wrong += len(violations)
+            wrong += tell(f"{name:12} {len(faults.calls):5} writing calls {runs[name]:6} faults", violations)
     print(f"seed {asked.seed}: {runs.total()} faults, {wrong} violations")
     return 1 if wrong else 0
 

@@ -7,7 +7,6 @@ for each run, from nothing to what the command took where there was enough. Afte
 and the same command has to succeed.
 """
 
-import argparse
 import os
 import random
 import subprocess
@@ -15,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from faults import FAILED, PLACES, RESTORING, Place
+from faults import FAILED, PLACES, RESTORING, Place, parser_of, tell
 from hatchery import Hatchery
 from keeper import Keeper, resets
 from life import given
@@ -68,10 +67,8 @@ class SmallDisk(Place):
 
 def main() -> int:
     """Print how many runs there were, and what was lost or half; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(PLACES)}; all by default")
+    parser = parser_of(__doc__)
     parser.add_argument("--runs", type=int, default=20, help="of each command")
-    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     folder = os.environ.get(INSIDE)
     if folder is None:
@@ -85,10 +82,7 @@ def main() -> int:
         for _ in range(asked.runs):
             keeper = disk.run_with(chance.randrange(disk.need))
             violations += [*keeper.lost, *keeper.half]
-        print(f"{name:12} needs {disk.need:8} bytes {asked.runs:5} runs {len(violations):4} violations", flush=True)
-        for line in violations:
-            print(f"    {line}", flush=True)
-        wrong += len(violations)
+        wrong += tell(f"{name:12} needs {disk.need:8} bytes {asked.runs:5} runs", violations)
     print(f"seed {asked.seed}: {asked.runs * len(asked.commands or PLACES)} runs, {wrong} violations")
     return 1 if wrong else 0
 

@@ -19,7 +19,7 @@ from churnflow.modelling.reference import REFERENCE_FILE, Reference
 from churnflow.modelling.scorer import PortableModel
 from churnflow.project import Project
 
-STEPS = '''
+PACKING = '''
 """Steps of a small project, done in a moment."""
 
 import json
@@ -34,14 +34,8 @@ from churnflow.modelling.columns import Column, Encoding
 from churnflow.modelling.scorer import PortableModel
 
 
-def look(source: Path) -> StepResult:
-    """Count what the file tells."""
-    return StepResult(metrics={"rows": float(len(source.read_text().splitlines()))}, outputs={"seen": source.name})
-
-
-def pack(source: Path) -> StepResult:
+def packed(told: dict) -> dict[str, bytes]:
     """Return the files of the release that a JSON file describes."""
-    told = json.loads(source.read_text())
     encoding = Encoding(tuple(Column(name, "number") for name in told["features"]))
     arrays = {"weights": np.full(encoding.width, told["weight"]), "bias": np.array([0.1])}
     model = PortableModel("linear", "linear", encoding, arrays, (1.0, 0.0), told["threshold"], "yes", "no")
@@ -52,10 +46,21 @@ def pack(source: Path) -> StepResult:
     columns.append({"name": "left", "role": "target", "kind": "category", "required": True, "levels": ["no", "yes"]})
     schema = {"schema": "churnflow/table@1", "target": "left", "positive": "yes", "negative": "no", "id": None}
     frame = pd.DataFrame({name: np.arange(40.0) for name in told["features"]})
-    files = candidate_files(model, {**schema, "columns": columns}, {}, {}, reference_of(model, frame, frame))
+    return candidate_files(model, {**schema, "columns": columns}, {}, {}, reference_of(model, frame, frame))
+'''
+STEPS = f'''{PACKING}
+
+def look(source: Path) -> StepResult:
+    """Count what the file tells."""
+    return StepResult(metrics={{"rows": float(len(source.read_text().splitlines()))}}, outputs={{"seen": source.name}})
+
+
+def pack(source: Path) -> StepResult:
+    """Return the release, and what is to be noticed of it."""
     size = Measure(value=0.8, low=0.7, high=0.9, n=40)
     issues = [Issue(text="the weight is a guess", severity="warning")]
-    return StepResult(outputs={"candidate": files}, metrics={"roc_auc": size}, issues=issues)
+    outputs = {{"candidate": packed(json.loads(source.read_text()))}}
+    return StepResult(outputs=outputs, metrics={{"roc_auc": size}}, issues=issues)
 
 
 def judge(evidence: Evidence) -> StepResult:

@@ -13,48 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from life import PACKING, TOLD
+
 from churnflow.cli import app
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent
 from churnflow.domain.journal import Entry, Run
 from churnflow.project import Project
 
-STEPS = '''
-"""Steps that are done in a moment."""
-
-import json
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-from churnflow import Evidence, Finding, Measure, StepResult
-from churnflow.modelling.card import candidate_files, reference_of
-from churnflow.modelling.columns import Column, Encoding
-from churnflow.modelling.scorer import PortableModel
-
+STEPS = f'''{PACKING}
 
 def look(source: Path) -> StepResult:
     """Count what a file tells."""
-    return StepResult(metrics={"told": len(json.loads(source.read_text()))}, facts={"kind": "numbers"})
+    return StepResult(metrics={{"told": len(json.loads(source.read_text()))}}, facts={{"kind": "numbers"}})
 
 
 def pack(source: Path) -> StepResult:
     """Return the release that a file describes."""
     told = json.loads(source.read_text())
-    encoding = Encoding(tuple(Column(name, "number") for name in told["features"]))
-    arrays = {"weights": np.full(encoding.width, told["weight"]), "bias": np.array([0.1])}
-    model = PortableModel("linear", "linear", encoding, arrays, (1.0, 0.0), 0.5, "yes", "no")
-    columns = [
-        {"name": name, "role": "feature", "kind": "number", "integer": False, "required": True, "low": 0, "high": 9}
-        for name in told["features"]
-    ]
-    columns.append({"name": "left", "role": "target", "kind": "category", "required": True, "levels": ["no", "yes"]})
-    schema = {"schema": "churnflow/table@1", "target": "left", "positive": "yes", "negative": "no", "id": None}
-    frame = pd.DataFrame({name: np.arange(40.0) for name in told["features"]})
-    files = candidate_files(model, {**schema, "columns": columns}, {}, {}, reference_of(model, frame, frame))
     auc = Measure(value=0.85 + told["weight"] / 100, low=0.83, high=0.87, n=1000)
-    return StepResult(outputs={"candidate": files, "notes": {"weight": told["weight"]}}, metrics={"roc_auc": auc})
+    outputs = {{"candidate": packed(told), "notes": {{"weight": told["weight"]}}}}
+    return StepResult(outputs=outputs, metrics={{"roc_auc": auc}})
 
 
 def judge(evidence: Evidence) -> StepResult:
@@ -186,7 +165,7 @@ def make(root: Path) -> Place:
     place.git("add", "-A")
     place.git("commit", "-qm", "begin")
     for weight in (0.5, 0.7):
-        (root / "data/told.json").write_text(json.dumps({"features": ["tenure", "bill"], "weight": weight}))
+        (root / "data/told.json").write_text(json.dumps({**TOLD, "weight": weight}))
         churnflow(root, "run", "--new", "--answers", "answers.yaml")
     for form in ("md", "html", "json"):
         churnflow(root, "report", "-o", f"reports/now.{form}")

@@ -9,7 +9,6 @@ command to go on, and the same command to succeed. After a command that has said
 there.
 """
 
-import argparse
 import random
 import shutil
 import sys
@@ -17,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from disk import Disk, Node
-from faults import PLACES, RESTORING, Place
+from faults import PLACES, RESTORING, Place, parser_of, tell
 from faulty import has_strace
 from hatchery import Hatchery
 from keeper import Keeper, State, resets
@@ -93,10 +92,8 @@ def _tree(node: Node) -> object:
 
 def main() -> int:
     """Print how many trees were tried, and what was lost or half; return the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=f"of {', '.join(PLACES)}; all by default")
+    parser = parser_of(__doc__)
     parser.add_argument("--trees", type=int, default=100, help="of each command")
-    parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     if not has_strace():
         sys.exit("strace is not installed, or may not be used here")
@@ -109,12 +106,7 @@ def main() -> int:
                 keeper = cuts.cut(chance)
                 violations += [*keeper.lost, *keeper.half]
                 trees += 1
-            print(
-                f"{name:12} {len(cuts.steps):5} steps {asked.trees:6} trees {len(violations):5} violations", flush=True
-            )
-            for line in violations:
-                print(f"    {line}", flush=True)
-            wrong += len(violations)
+            wrong += tell(f"{name:12} {len(cuts.steps):5} steps {asked.trees:6} trees", violations)
     print(f"seed {asked.seed}: {trees} trees, {wrong} violations")
     return 1 if wrong else 0
 
