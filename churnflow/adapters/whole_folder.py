@@ -28,6 +28,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes], sign: str, *, force: 
     """
     files = {**files, sign: _signed(files, sign)}
     with explained(folder):
+        # Also where nothing is to be written: the one before was killed between its last two steps then.
+        remove_leftovers(folder.parent)
         found = _digests(folder)
         if found == {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}:
             return False
@@ -77,7 +79,6 @@ def _is_as_left(sign: Path, found: Mapping[str, str]) -> bool:
 
 def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     make_folder(folder.parent)
-    remove_leftovers(folder.parent)
     new, old = temporary_in(folder.parent), temporary_in(folder.parent)
     try:
         for path, data in files.items():

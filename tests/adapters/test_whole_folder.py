@@ -109,7 +109,10 @@ def test_what_it_has_not_written_is_left_alone_even_by_force(tmp_path: Path, mak
     assert not list(tmp_path.rglob("one"))
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [False, True])
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path: Path, *, written: bool) -> None:
+    if written:
+        write_folder(tmp_path / "folder", FILES, "sign.json")
     left = tmp_path / ".churnflow-4194305-0123456789ab.tmp"
     left.mkdir()
     (left / "half").write_text("")
