@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from churnflow.adapters.durable import (
+    begin_writing,
     explained,
     make_folder,
     remove_leftovers,
@@ -33,6 +34,9 @@ FILE_CODEC = "file"
 Signature = tuple[int, int, int, int]
 
 _CHUNK_BYTES = 1 << 20
+_PIECE_BYTES = 16 << 20
+# From another file system, of a kind without such files, or on a kernel that does not know the call.
+_NOT_BY_THE_KERNEL = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
 _FICLONE = 0x40049409
 _GROUP = "churnflow.codecs"
 
@@ -259,15 +263,38 @@ def _share_blocks(reading: int, writing: int) -> bool:
 
 
 def _copy_blocks(reading: int, writing: int) -> str:
+    """Copy, and return the sha256 of what the copy holds, read from it: the kernel needs no help to copy."""
     hasher = hashlib.sha256()
     view = memoryview(bytearray(_CHUNK_BYTES))
     # Both let go of the interpreter's lock: a large file takes the longer of the two, not their sum.
     with ThreadPoolExecutor(1) as beside:
-        while count := os.readv(reading, [view]):
-            hashed = beside.submit(hasher.update, view[:count])
-            write_all(writing, view[:count])
-            hashed.result()
+        ahead = beside.submit(_copy_piece, reading, writing, 0)
+        place = 0
+        while end := ahead.result():
+            ahead = beside.submit(_copy_piece, reading, writing, end)
+            while place < end:
+                count = os.preadv(writing, [view[: end - place]], place)
+                hasher.update(view[:count])
+                place += count
     return hasher.hexdigest()
+
+
+def _copy_piece(reading: int, writing: int, start: int) -> int:
+    """Copy the next piece, begin to write it to the disk, and return where it ends; 0 after the last."""
+    try:
+        count = os.copy_file_range(reading, writing, _PIECE_BYTES, start, start)
+    except OSError as failure:
+        if failure.errno not in _NOT_BY_THE_KERNEL:
+            raise
+        count = 0
+    if not count:
+        # The end, or a file that the kernel makes up while it is read.
+        piece = os.pread(reading, _CHUNK_BYTES, start)
+        os.lseek(writing, start, os.SEEK_SET)
+        write_all(writing, piece)
+        count = len(piece)
+    begin_writing(writing, start, count)
+    return start + count if count else 0
 
 
 def signature_of(status: os.stat_result) -> Signature:

@@ -41,6 +41,7 @@ _SETTINGS = (
     "core.quotePath=false",
     "core.safecrlf=false",
     "core.warnAmbiguousRefs=false",
+    "checkout.workers=0",  # as many as there are processors, from a hundred files on
     "advice.graftFileDeprecated=false",  # it is said of the empty one that we name
     "index.sparse=false",
     "diff.ignoreSubmodules=dirty",

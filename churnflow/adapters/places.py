@@ -2,8 +2,10 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 
 from churnflow.errors import ConflictError, IntegrityError
@@ -17,31 +19,59 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def is_gits_own(name: str) -> bool:
     """Tell whether a name in a path is that of git's own folder, on whatever file system."""
+    if name.isascii() and not name.startswith((".", "g", "G")):
+        return False
     return _IS_GIT.fullmatch(_PASSED_OVER.sub("", name)) is not None
 
 
-def refuse_blocked(root: Path, relative: str) -> None:
-    """Check that a file can be written at the path `relative` to `root`; what is there may be a file or a link itself.
+def kind_of(place: str) -> int:
+    """Return the mode, as `lstat` has it, of what stands there itself, be it a link; 0 for nothing."""
+    try:
+        return os.lstat(place).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def refuse_blocked(root: Path, *relatives: str) -> None:
+    """Check that files can be written at paths relative to `root`; what is there may be a file or a link itself.
 
     Raises IntegrityError for a path that no honest record holds, ConflictError when a link, a file, a folder or another
     repository stands in the way.
     """
-    parts = relative.split("/")
-    if any(part in {"", ".", ".."} or is_gits_own(part) for part in parts):
-        message = f"the checkpoint names a path out of the project or inside .git: {relative}"
-        raise IntegrityError(message, hint="it was not made by churnflow; do not use it")
-    place = root
-    for part in parts[:-1]:
-        place /= part
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            kind = "a symbolic link" if place.is_symlink() else "a file"
-            raise _blocked(relative, place, f"{kind}, not a folder")
-        if os.path.lexists(place / ".git"):
-            raise _blocked(relative, place, "another repository by now")
-    place /= parts[-1]
-    if place.is_dir() and not place.is_symlink():
-        message = f"{relative} cannot be brought back: a folder stands in its place"
-        raise ConflictError(message, hint=f"move {place} away, then run the same command again")
+    free: set[str] = set()
+    for relative in relatives:
+        *folders, name = relative.split("/")
+        if not _is_honest(name):
+            raise _dishonest(relative)
+        for folder in accumulate(folders, "{}/{}".format):
+            if folder not in free:
+                _refuse_folder(root, folder, relative)
+                free.add(folder)
+        if stat.S_ISDIR(kind_of(f"{root}/{relative}")):
+            message = f"{relative} cannot be brought back: a folder stands in its place"
+            raise ConflictError(message, hint=f"move {root / relative} away, then run the same command again")
+
+
+def _refuse_folder(root: Path, folder: str, relative: str) -> None:
+    """Check the last part of `folder`, through which the path `relative` leads."""
+    if not _is_honest(folder.rsplit("/", 1)[-1]):
+        raise _dishonest(relative)
+    place = f"{root}/{folder}"
+    kind = kind_of(place)
+    if kind and not stat.S_ISDIR(kind):
+        what = "a symbolic link" if stat.S_ISLNK(kind) else "a file"
+        raise _blocked(relative, place, f"{what}, not a folder")
+    if os.path.lexists(f"{place}/.git"):
+        raise _blocked(relative, place, "another repository by now")
+
+
+def _is_honest(part: str) -> bool:
+    return part not in {"", ".", ".."} and not is_gits_own(part)
+
+
+def _dishonest(relative: str) -> IntegrityError:
+    message = f"the checkpoint names a path out of the project or inside .git: {relative}"
+    return IntegrityError(message, hint="it was not made by churnflow; do not use it")
 
 
 @contextmanager
@@ -77,6 +107,6 @@ def _entered(folder: int, part: str) -> int:
         return os.open(part, _FOLDER, dir_fd=folder)
 
 
-def _blocked(relative: str, place: Path, what: str) -> ConflictError:
+def _blocked(relative: str, place: str, what: str) -> ConflictError:
     message = f"{relative} cannot be brought back: {place} is {what}"
     return ConflictError(message, hint=f"move {place} away, then run the same command again")

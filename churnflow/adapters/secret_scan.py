@@ -18,6 +18,7 @@ ALLOW: Final = ".churnflow-secrets-allow"
 # for keys.
 MAX_BYTES: Final = 1_000_000
 _BATCH_BYTES: Final = 32_000_000
+_MOST_CLEAN: Final = 32
 _REGULAR: Final = frozenset({b"100644", b"100755"})
 _DIGEST: Final = re.compile(r"^\s*([0-9a-f]{64})(?:\s|$)", re.MULTILINE)
 
@@ -30,32 +31,38 @@ class _File(NamedTuple):
 
 
 class SecretScan:
-    """Scans the files of a tree that no clean tree before it had; which tree was clean is remembered."""
+    """Scans the files of a tree that no clean tree before it had; which trees were clean is remembered."""
 
     def __init__(self, plumbing: Plumbing, repository: Repository) -> None:
         """Take the repository's plumbing and the project, whose file of false alarms counts."""
         self._plumbing = plumbing
         self._repository = repository
-        self._memory = repository.state_dir / "clean-tree.json"
+        self._memory = repository.state_dir / "clean-trees.json"
 
     def refuse_leaks(self, tree: str, env: Mapping[str, str]) -> None:
         """Check a tree whose objects lie where `env` says. Raises RefusedError with file, line and kind of each secret.
 
-        A file that the last clean tree had is not looked at again, so that this costs nothing where nothing changed.
+        A file that the last clean tree had is not looked at again, nor is a tree that was clean lately, so that this
+        costs nothing where nothing changed, and little where a rollback brought back what was there before.
         """
         allowed = self.allowed()
         rules = f"{rules_sha256()} {' '.join(sorted(allowed))}"
         known = read_texts(self._memory)
-        if known == {"rules": rules, "tree": tree}:
+        clean = known.get("trees", "").split() if known.get("rules") == rules else []
+        if clean[-1:] == [tree]:
             return
-        base = known.get("tree") if known.get("rules") == rules else None
-        leaks = [leak for leak in self._leaks(self._files(base, tree, env), env) if leak.sha256 not in allowed]
-        if leaks:
-            raise _refusal(leaks)
+        if tree not in clean:
+            base = clean[-1] if clean else None
+            leaks = [leak for leak in self._leaks(self._files(base, tree, env), env) if leak.sha256 not in allowed]
+            if leaks:
+                raise _refusal(leaks)
+        self._remember(rules, [*(one for one in clean if one != tree), tree])
+
+    def _remember(self, rules: str, clean: list[str]) -> None:
         # Only saves time: a reader that finds it missing or spoiled looks at every file again.
         with suppress(OSError):
             temporary = temporary_in(self._memory.parent)
-            temporary.write_text(json.dumps({"rules": rules, "tree": tree}))
+            temporary.write_text(json.dumps({"rules": rules, "trees": " ".join(clean[-_MOST_CLEAN:])}))
             temporary.replace(self._memory)
 
     def refuse_record(self, path: str, data: bytes) -> None:

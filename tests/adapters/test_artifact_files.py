@@ -44,15 +44,24 @@ def test_equal_bytes_are_one_file_that_only_its_owner_reaches_and_nobody_writes(
     assert store.path(first).parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_is_copied_not_linked(store: ArtifactFiles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 1, 3_000_000, 16 << 20, (32 << 20) + 1])
+def test_a_file_is_copied_not_linked(store: ArtifactFiles, tmp_path: Path, size: int) -> None:
     source = tmp_path / "data.csv"
-    data = os.urandom(3_000_000)
+    data = os.urandom(size)
     source.write_bytes(data)
     kept = store.put_file("data", source)
     assert kept == artifact("data", data)
     assert store.path(kept).stat().st_nlink == 1
     source.write_bytes(b"edited")
     assert Path(str(store.get(kept))).read_bytes() == data
+
+
+def test_a_file_that_the_kernel_makes_up_while_it_is_read_is_copied_too(store: ArtifactFiles) -> None:
+    made_up = Path("/proc/version")
+    assert made_up.stat().st_size == 0
+    kept = store.put_file("version", made_up)
+    assert kept == artifact("version", made_up.read_bytes())
+    store.verify(kept)
 
 
 def delete(path: Path) -> None:

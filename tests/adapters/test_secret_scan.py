@@ -82,10 +82,10 @@ def test_a_file_that_git_tracks_although_it_ignores_it_is_looked_at(work: Work, 
         store.save("model-built")
 
 
-@pytest.mark.parametrize("spoiled", ["{", "[]", '{"rules": "x", "tree": "--output=x"}', None])
+@pytest.mark.parametrize("spoiled", ["{", "[]", '{"rules": "x", "trees": "--output=x"}', None])
 def test_a_spoiled_memory_of_what_was_clean_hides_nothing(work: Work, store: Store, spoiled: str | None) -> None:
     store.save()
-    memory = store.repository.state_dir / "clean-tree.json"
+    memory = store.repository.state_dir / "clean-trees.json"
     known = memory.read_text()
     # A tree that is no longer there, as after a `git gc`.
     memory.write_text(known.replace(known[-10:-2], "00000000") if spoiled is None else spoiled)
