@@ -8,13 +8,12 @@ import typer
 from churnflow.adapters.answers_reviewer import AbsentReviewer
 from churnflow.adapters.sweeping import Found, find_garbage, sweep
 from churnflow.cli.answer import Answer, Next
-from churnflow.cli.screens import bytes_text, counted, lines_view, table_view, together
+from churnflow.cli.screens import LISTED, bytes_text, counted, lines_view, table_view, together
 from churnflow.cli.session import session_of
 from churnflow.cli.watching import Silent
 from churnflow.engine.settle import settle
 
 KEEP_DAYS: Final = 30
-LISTED: Final = 50
 WORDS: Final = {
     "object": ("object", "objects"),
     "result": ("result kept for reuse", "results kept for reuse"),

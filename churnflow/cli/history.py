@@ -10,6 +10,7 @@ from churnflow.cli.answer import Answer, Next
 from churnflow.cli.phases import run_data
 from churnflow.cli.places import lagging
 from churnflow.cli.screens import (
+    LISTED,
     View,
     approvals_view,
     checks_view,
@@ -203,7 +204,9 @@ def diff(
     before, after = load_checkpoint(project, older), load_checkpoint(project, newer)
     differences = compare(before, after)
     files = list(project.checkpoints.differing_files(before, after))
-    rows = [["code", path, "", "differs"] for path in files]
+    rows = [["code", path, "", "differs"] for path in files[:LISTED]]
+    if more := len(files) - len(rows):
+        rows.append(["code", f"{more:,} more, which `churnflow --json diff` lists", "", "differ"])
     rows += [[item.section, item.name, item.older, item.newer] for item in differences]
     title = f"{before.name} ({before.number:02d}) -> {after.name} ({after.number:02d})"
     data = {"files": files, "differences": [item.model_dump() for item in differences]}

@@ -35,6 +35,8 @@ STYLES: Final = {
     "warning": "yellow",
 }
 
+# Of what can be thousands a screen shows the first; the JSON has all.
+LISTED: Final = 50
 LONGEST_NAME: Final = 37
 NARROWEST: Final = 12
 GAP: Final = 2

@@ -150,3 +150,20 @@ def test_a_change_of_the_same_size_in_the_second_of_the_last_snapshot_is_seen(sh
     path.write_text(text)
     time.sleep(1 - time.time() % 1)
     assert list(project.checkpoints.changes(head)) == []
+
+
+def test_of_many_files_a_screen_shows_the_first_and_the_json_all(shipped: Path, cli: Cli) -> None:
+    for number in range(120):
+        (shipped / "many" / f"{number:03d}.txt").parent.mkdir(exist_ok=True)
+        (shipped / "many" / f"{number:03d}.txt").write_text("mine\n")
+    screen = cli("rollback", "built", "--dry-run").out
+    assert "many/030.txt" in screen
+    assert "many/110.txt" not in screen
+    files = cli("--json", "rollback", "built", "--dry-run").json["data"]["files"]
+    assert len(files) == 120
+    assert "70 more" in screen
+    first = cli("--json", "show", "built").json["checkpoint"]
+    cli("run", "--new", "--answers", "answers.yaml")
+    second = cli("--json", "show", "built").json["checkpoint"]
+    assert len(cli("--json", "diff", first, second).json["data"]["files"]) == 120
+    assert "70 more" in cli("diff", first, second).out
