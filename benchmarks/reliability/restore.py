@@ -2,14 +2,17 @@
 
     python benchmarks/reliability/restore.py --files 10000 --megabytes 1000
 
-Both sides write the same bytes in turn (A B A B ...). Ours hashes what it has written and makes it durable before it
-says that it is done; so there is a second row each in which the peer does the latter too, by `sync -f`.
+Both sides write the same bytes in turn (A B A B ...), over files that are there and of which each differs. Ours hashes
+what it has written and makes it durable before it says that it is done; so there is a second row each in which the peer
+does the latter too, by `sync -f`.
 """
 
 import argparse
 import hashlib
+import shutil
 import sys
 import time
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -18,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import CheckpointStore
 from churnflow.project import Project
-from measure import Row, fresh, run, side_by_side, table
+from measure import BUILD, Row, fresh, run, side_by_side, table
 
 TARGET = 2.0
+NUMBERS = count()
 ROUNDS = 3
 WORKFLOW = """name: files
 task: Keep many files
@@ -43,7 +47,6 @@ def many(files: int) -> list[Row]:
     ours, theirs = fresh("restore"), fresh("restore-git")
     (ours / "workflows").mkdir()
     (ours / "workflows" / "churn.yaml").write_text(WORKFLOW)
-    tags = []
     for state in range(2):
         write_files(ours / "src", files, state)
         write_files(theirs / "src", files, state)
@@ -51,28 +54,45 @@ def many(files: int) -> list[Row]:
         run(["git", "add", "-A"], theirs)
         run(["git", "commit", "-qm", f"state {state}"], theirs)
         run(["git", "tag", f"state-{state}"], theirs)
-        current = Project.open(ours).run()
-        tags.append(f"churnflow/{current.id}/01-kept")
-    project = Project.open(ours)
+        if state == 0:
+            first = f"churnflow/{Project.open(ours).run().id}/01-kept"
+    dry = [sys.executable, "-m", "churnflow", "rollback", first, "--dry-run"]
+    status = ["git", "status", "--porcelain"]
 
-    def restored(number: int) -> float:
+    def restored(_: int) -> float:
+        checkpoints: CheckpointStore = Project.open(at_rest(ours, dry)).checkpoints
         began = time.perf_counter()
-        checkpoints: CheckpointStore = project.checkpoints
-        checkpoints.restore_files(checkpoints.load(tags[number % 2]))
+        checkpoints.restore_files(checkpoints.load(first))
         return time.perf_counter() - began
 
-    def checked_out(number: int) -> float:
-        return run(["git", "checkout", "-q", f"state-{number % 2}"], theirs)
+    def rolled_back(_: int) -> float:
+        return run([sys.executable, "-m", "churnflow", "rollback", first], at_rest(ours, dry))
 
-    def synced(number: int) -> float:
-        return checked_out(number) + run(["sync", "-f", str(theirs)], theirs)
+    def checked_out(_: int) -> float:
+        return run(["git", "checkout", "-q", "state-0"], at_rest(theirs, status))
 
-    whole = side_by_side(lambda n: run([sys.executable, "-m", "churnflow", "rollback", tags[n % 2]], ours), synced, 2)
+    def synced(_: int) -> float:
+        folder = at_rest(theirs, status)
+        return run(["git", "checkout", "-q", "state-0"], folder) + run(["sync", "-f", "."], folder)
+
     return [
         Row(f"{files:,} files | git checkout", *side_by_side(restored, checked_out, ROUNDS), TARGET),
         Row(f"{files:,} files | git checkout, synced", *side_by_side(restored, synced, ROUNDS), TARGET),
-        Row("whole rollback | git checkout, synced", *whole, float("inf")),
+        Row("whole rollback | git checkout, synced", *side_by_side(rolled_back, synced, ROUNDS), float("inf")),
     ]
+
+
+def at_rest(template: Path, look: Sequence[str]) -> Path:
+    """Return a copy of a project that both the disk and, by the command `look`, its tool's own index know.
+
+    A copy each time, and none removed before the end: a file system without a journal (ext4) makes a file the slower
+    the more were removed beside it in the last minutes, which is not what is asked for here.
+    """
+    copy = template.parent / f"{template.name}-{next(NUMBERS)}"
+    shutil.copytree(template, copy, symlinks=True)
+    run(look, copy)
+    run(["sync", "-f", "."], copy)
+    return copy
 
 
 def large(megabytes: int) -> list[Row]:
@@ -85,24 +105,27 @@ def large(megabytes: int) -> list[Row]:
             stream.write(number.to_bytes(8, "little") + block[8:1_000_000])
     project = Project.open(folder)
     artifact: Artifact = project.store.put_file("data.bin", source)
-    numbers = count()
+    copy = folder / "copy.bin"
+    run(["cp", str(source), str(copy)], folder)
 
-    def spoil() -> None:
-        source.write_bytes(str(next(numbers)).encode())
+    def spoil(path: Path) -> None:
+        with path.open("r+b") as stream:
+            stream.write(next(NUMBERS).to_bytes(8, "big"))
+        run(["sync", "-f", "."], folder)
 
     def restored(_: int) -> float:
-        spoil()
+        spoil(source)
         opened = Project.open(folder)
         began = time.perf_counter()
         opened.files.restore("data.bin", artifact)
         return time.perf_counter() - began
 
     def copied(_: int) -> float:
-        spoil()
-        return run(["cp", "--reflink=auto", str(project.store.path(artifact)), str(folder / "copy.bin")], folder)
+        spoil(copy)
+        return run(["cp", "--reflink=auto", str(project.store.path(artifact)), str(copy)], folder)
 
     def synced(number: int) -> float:
-        return copied(number) + run(["sync", "-f", str(folder)], folder)
+        return copied(number) + run(["sync", "-f", "."], folder)
 
     return [
         Row(f"{megabytes:,} MB | cp --reflink=auto", *side_by_side(restored, copied, ROUNDS), TARGET),
@@ -116,7 +139,13 @@ def main() -> bool:
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--megabytes", type=int, default=1000)
     asked = parser.parse_args()
-    rows = [*many(asked.files), *large(asked.megabytes)]
+    for left in (BUILD / "bench").glob("restore*"):
+        shutil.rmtree(left)
+    try:
+        rows = [*many(asked.files), *large(asked.megabytes)]
+    finally:
+        for left in (BUILD / "bench").glob("restore*"):
+            shutil.rmtree(left)
     return table("Bringing back", rows, peer="peer")
 
 
