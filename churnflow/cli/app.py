@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; print its answer or its error; return the exit code."""
-    session = Session(as_json="--json" in arguments)
+    session = Session(as_json="--json" in arguments, arguments=tuple(arguments))
     outcome: object
     try:
         outcome = app(args=list(arguments) or ["--help"], prog_name="churnflow", standalone_mode=False, obj=session)

@@ -1,14 +1,14 @@
 """The command with which people answer an approval."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from churnflow.adapters.answers_reviewer import AnswersReviewer, account
+from churnflow.adapters.answers_reviewer import AbsentReviewer, AnswersReviewer, account
 from churnflow.cli.answer import Answer
 from churnflow.cli.phases import AnswersOption, run_data
 from churnflow.cli.screens import lines_view
@@ -17,6 +17,7 @@ from churnflow.cli.signing import Signing
 from churnflow.cli.stops import ending, stale_items
 from churnflow.cli.watching import Silent
 from churnflow.domain.journal import Approval, Run
+from churnflow.domain.workflow import ApprovalRequest
 from churnflow.engine.advance import answer
 from churnflow.engine.ports import Ports, Reviewer
 from churnflow.engine.settle import settle
@@ -71,8 +72,9 @@ def approve(
         }
     )
     with project.lock(f"churnflow approve {name}"):
-        who = signing.returned(session) or _reviewer(
-            session, name, reviewer, tuple(notes or ()), answers, reject=reject
+        given = _answers(session, name, reviewer, tuple(notes or ()), answers, reject=reject)
+        who = (
+            signing.returned(session) or given or _person(session, project.run(), name, signing, reviewer, notes or ())
         )
         ports = replace(project.ports(who, Silent()), signer=signing.signer(session, name, reviewer))
         settle(ports)
@@ -105,17 +107,31 @@ def _answered(run: Run, name: str, ports: Ports) -> Answer:
     )
 
 
-def _reviewer(
+def _answers(
     session: Session, name: str, reviewer: str | None, notes: tuple[str, ...], answers: Path | None, *, reject: bool
-) -> Reviewer:
+) -> Reviewer | None:
+    """Return who answers without a terminal: a file, or the command line with a no; None where neither does."""
     if answers is not None:
         return AnswersReviewer.from_file(session.directory / answers)
     if reject:
         return AnswersReviewer.saying(name, "reject", reviewer or account(), notes, how="command line")
+    return None
+
+
+def _person(session: Session, run: Run, name: str, signing: Signing, by: str | None, notes: Sequence[str]) -> Reviewer:
+    """Return the person at the terminal. Raises WaitingError where none is.
+
+    Nobody is returned where a signature is demanded and none would be made: the engine says how to give one.
+    """
+    asked = next((item for item in run.declared.items() if item.name == name), None)
+    is_signed = isinstance(asked, ApprovalRequest) and asked.grade != "unsigned"
     if not session.interactive:
+        if is_signed and not (signing.key or signing.statement):
+            return AbsentReviewer()
         missing = "stdin is no terminal" if not sys.stdin.isatty() else "prompts are switched off"
         message = f"an approval is given by a person at a terminal, and {missing}"
-        raise WaitingError(message, hint=f"`churnflow approve {name}` at a terminal, or with --answers FILE")
+        instead = "" if is_signed or signing.key else ", or with --answers FILE"
+        raise WaitingError(message, hint=f"`{session.typed}` at a terminal{instead}")
     from churnflow.adapters.console_reviewer import ConsoleReviewer  # noqa: PLC0415 - brings rich, for prompts only
 
-    return ConsoleReviewer(reviewer, notes)
+    return ConsoleReviewer(by, tuple(notes))

@@ -176,9 +176,9 @@ def _confirm(session: Session, line: LedgerLine, action: str) -> None:
     """Have a person type the id of what forbids to ship; neither an option nor a script lifts that."""
     if not session.interactive:
         message = f"{line.id} is {weight(line)}: only a person at a terminal can {action} it"
-        raise WaitingError(message, hint=f"`churnflow issues {action} {line.id} --reason TEXT` at a terminal")
+        raise WaitingError(message, hint=f"`{session.typed}` at a terminal")
     sys.stderr.write(f"  {line.text}\n  type {line.id} to {action} it: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != line.id:
         message = f"{line.id} was not typed; nothing is changed"
-        raise RefusedError(message, hint=f"`churnflow issues {action} {line.id} --reason TEXT` asks again")
+        raise RefusedError(message, hint=f"`{session.typed}` asks again")

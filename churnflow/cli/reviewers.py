@@ -22,7 +22,7 @@ from churnflow.engine.acknowledge import acknowledge
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
-from churnflow.engine.reviewers import Draft, amend, conflict_unless_listed, trusted
+from churnflow.engine.reviewers import FIRST_REVIEWER, Draft, amend, conflict_unless_listed, trusted
 from churnflow.errors import ConflictError, UsageError
 
 _RULES: Final = {
@@ -56,7 +56,7 @@ def reviewers_list(context: typer.Context) -> Answer:
     lists = trusted(_ports(session_of(context)))
     if not lists:
         text = "nobody is listed: approvals are unsigned, which shows intent and proves nobody"
-        step = Next("churnflow reviewers add NAME --key FILE.pub --role admin --sign-with KEY")
+        step = Next(FIRST_REVIEWER)
         return Answer({"reviewers": [], "first": None, "newest": None}, lines_view(text), next=(step,))
     return _answer(lists)
 

@@ -34,6 +34,13 @@ class Session:
     verbose: bool = False
     command: str = ""
     resuming: str = ""
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> str:
+        """The command as it was typed, without the options of all commands, which keep it from asking."""
+        first = self.command.partition(" ")[0]
+        return shlex.join(["churnflow", *self.arguments[self.arguments.index(first) :]])
 
     @property
     def interactive(self) -> bool:

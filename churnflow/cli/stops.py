@@ -7,6 +7,7 @@ from churnflow.cli.answer import Failure, Next
 from churnflow.cli.commands import command_for
 from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Run, StepRecord
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
+from churnflow.engine.judge import LIST_DEMANDS, barring_issues, wanting
 from churnflow.engine.keys import holds
 from churnflow.engine.ports import Ports
 from churnflow.errors import ChurnflowError
@@ -57,7 +58,7 @@ def ending(run: Run, stale: Collection[str], wanted: Collection[str] = (), until
         if entry is None or item.name in stale:
             return None, 0, (_following(phase, item, wanted, until),)
         if not entry.passed:
-            failure, code, steps = _stopped(item, entry, phase)
+            failure, code, steps = _stopped(run, item, entry, phase)
             asked = (not wanted or phase in wanted) and not _is_after(run, item, until)
             return (failure, code, steps) if asked else (None, 0, steps)
     return None, 0, (_after_all(run),)
@@ -73,7 +74,7 @@ def run_ships(run: Run) -> bool:
     return any(isinstance(entry, Decision) and entry.verdict == "ship" for entry in run.current())
 
 
-def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
+def _stopped(run: Run, item: Item, entry: ItemEntry, phase: str) -> Ending:
     command = f"churnflow {command_for(phase)}"
     match entry:
         case StepRecord():
@@ -85,7 +86,7 @@ def _stopped(item: Item, entry: ItemEntry, phase: str) -> Ending:
             again = f"churnflow approve {item.name}"
             return Failure(text, f"settle what the notes say, then `{again}`"), 4, (Next(again, "", "reviewer"),)
         case Decision():
-            return None, VERDICTS[entry.verdict], (Next(_first_command(entry), entry.next_action),)
+            return None, VERDICTS[entry.verdict], (_after_verdict(run, item, entry),)
         case Mark():
             return None, 0, (Next(command),)
 
@@ -113,8 +114,16 @@ def _failure(record: StepRecord, command: str) -> Failure:
     )
 
 
-def _first_command(decision: Decision) -> str:
-    return "churnflow issues" if decision.verdict == "fix" else "churnflow report"
+def _after_verdict(run: Run, gate: Item, decision: Decision) -> Next:
+    """Return what a gate that did not ship leaves to do: the issues come before an approval, which they would spoil."""
+    if decision.verdict != "fix":
+        return Next("churnflow report", decision.next_action)
+    request = None if barring_issues(run) else wanting(run, gate, decision.reasons)
+    if request is None:
+        return Next("churnflow issues", decision.next_action)
+    why = next(line for line in decision.reasons if line.startswith(("the approval", LIST_DEMANDS)))
+    is_signed = request.grade != "unsigned" or why.startswith(LIST_DEMANDS)
+    return Next(f"churnflow approve {request.name}{' --key FILE' if is_signed else ''}", why, "reviewer")
 
 
 def _following(phase: str, item: Item, wanted: Collection[str], until: str | None) -> Next:

@@ -10,7 +10,7 @@ from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Run
 from churnflow.domain.reviewers import ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item, Workflow
-from churnflow.engine.judge import approvals_before
+from churnflow.engine.judge import LIST_DEMANDS, approvals_before
 from churnflow.engine.keys import subject
 from churnflow.engine.ports import Ports
 from churnflow.engine.recorded import ever_recorded, signed_answers
@@ -150,7 +150,7 @@ def below(floor: Policy, scrutinies: Sequence[Scrutiny], ships: Artifact | None)
     if floor.grade == "unsigned" or any(_meets(floor, scrutiny, ships) for scrutiny in scrutinies):
         return []
     of_it = f" of {ships.name!r}" if ships else ""
-    return [f"the list of reviewers demands {floor.in_words()} before a gate, which no approval{of_it} here is"]
+    return [f"{LIST_DEMANDS} {floor.in_words()} before a gate, which no approval{of_it} here is"]
 
 
 def candidate(run: Run, gate: Gate) -> Artifact | None:

@@ -27,6 +27,8 @@ NEXT_ACTION = "next_action"
 # A step that had too little to judge by says in this fact what it had and needs.
 NOT_TOLD = "not_told"
 AS_FAR = "as far as can be told"
+# How the reason begins that names what the list of reviewers asks of every gate.
+LIST_DEMANDS = "the list of reviewers demands"
 USUAL_ACTIONS: Mapping[Verdict, str] = {
     "rework": "rework what the reasons name, then `churnflow plan --new` starts a new run",
     "fix": "fix what the reasons name, then `churnflow decide`",
@@ -291,6 +293,17 @@ def approvals_before(run: Run, gate: Item) -> list[ApprovalRequest]:
     """Return the approvals that stand before the gate."""
     before = takewhile(lambda item: item.name != gate.name, run.declared.items())
     return [item for item in before if isinstance(item, ApprovalRequest)]
+
+
+def wanting(run: Run, gate: Item, reasons: Sequence[str]) -> ApprovalRequest | None:
+    """Return the approval before the gate for want of which, by its reasons, it did not ship; None if that is not it.
+
+    Where the list of reviewers demands more than the workflow, that is the last one.
+    """
+    asked = approvals_before(run, gate)
+    named = [item for item in asked if any(line.startswith(f"the approval {item.name!r}") for line in reasons)]
+    demanded = asked[-1:] if any(line.startswith(LIST_DEMANDS) for line in reasons) else []
+    return next(iter([*named, *demanded]), None)
 
 
 def _approval_state(run: Run, name: str) -> str:

@@ -35,6 +35,7 @@ from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subjec
 from churnflow.engine.past_artifacts import artifacts_of
 from churnflow.engine.ports import Brief, Ports
 from churnflow.engine.refs import named_release
+from churnflow.engine.reviewers import FIRST_REVIEWER
 from churnflow.errors import (
     ChurnflowError,
     ConflictError,
@@ -92,6 +93,9 @@ def _waiting(brief: Brief) -> WaitingError:
     if brief.policy.grade != "unsigned":
         message = f"the approval {name!r} waits: it needs {brief.policy.in_words()}"
         hint = f"`churnflow approve {name} --key FILE` signs it; --statement --reviewer NAME has it signed elsewhere"
+        if brief.lists is None:
+            message += ", and nobody is listed as a reviewer"
+            hint = f"`{FIRST_REVIEWER}` begins the list; then {hint}"
     return WaitingError(message, hint=hint, approval=name, questions=brief.questions)
 
 

@@ -17,6 +17,7 @@ from churnflow.engine.claims import NEWEST
 from churnflow.engine.ports import Ports, ReviewerLists
 from churnflow.errors import ChurnflowError, ConflictError, IntegrityError, RefusedError, UsageError
 
+FIRST_REVIEWER: Final = "churnflow reviewers add NAME --key FILE.pub --role admin --sign-with KEY"
 _RESTORE = "fetch the true one: `git fetch REMOTE refs/churnflow/reviewers:refs/churnflow/reviewers`"
 _PUT_BACK: Final = (
     "nothing was taken; whoever has the true list compares the digests that `churnflow reviewers` prints,"
@@ -280,5 +281,5 @@ def conflict_unless_listed(lists: Sequence[ReviewerList]) -> ReviewerList:
     """Return the present list. Raises ConflictError where nobody was ever listed."""
     if not lists:
         message = "nobody is listed as a reviewer, so that no signature can count"
-        raise ConflictError(message, hint="`churnflow reviewers add NAME --key FILE.pub --role admin --sign-with KEY`")
+        raise ConflictError(message, hint=f"`{FIRST_REVIEWER}`")
     return lists[-1]

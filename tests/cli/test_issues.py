@@ -121,3 +121,10 @@ def test_what_is_measured_no_more_stays_in_the_list_as_closed_by_that_step(proje
     assert here("run", "--answers", "answers.yaml", "--until", "double").code == 0
     (line,) = lines(here)
     assert (line["state"], line["evidence"]["name"]) == ("closed", "double")
+
+
+def test_without_a_terminal_the_command_is_repeated_as_it_was_typed(here: Cli, promised: str) -> None:
+    outcome = here("--json", "issues", "waive", promised, "--reason", "it's known", "--until", "30d")
+    assert outcome.code == 3
+    typed = f"churnflow issues waive {promised} --reason 'it'\"'\"'s known' --until 30d"
+    assert outcome.json["error"]["hint"] == f"`{typed}` at a terminal"

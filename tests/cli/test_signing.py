@@ -47,6 +47,41 @@ def test_a_run_stops_where_a_signature_is_demanded_and_says_how_it_is_given(wait
     ]
 
 
+def test_without_a_terminal_an_approval_says_how_it_is_signed_or_repeats_what_was_typed(
+    waiting: Path, here: Cli, keys: Keys
+) -> None:
+    unsigned = here("approve", "release", "--notes", "all well")
+    assert unsigned.code == 3
+    assert unsigned.error[1].startswith("hint: `churnflow approve release --key FILE` signs it; --statement ")
+    signed = here("approve", "release", "--key", str(keys("bo")), "--notes", "all well")
+    assert signed.code == 3
+    typed = f"churnflow approve release --key {keys('bo')} --notes 'all well'"
+    assert signed.error[1] == f"hint: `{typed}` at a terminal"
+
+
+def test_where_nobody_is_listed_a_demanded_signature_begins_with_the_list(project: Path, here: Cli) -> None:
+    path = project / "workflows" / "churn.yaml"
+    path.write_text(path.read_text().replace("    - approval: plan\n", "    - approval: plan\n      grade: signed\n"))
+    outcome = here("plan")
+    assert outcome.code == 3
+    assert outcome.error[0].endswith("grade signed, and nobody is listed as a reviewer")
+    first = "churnflow reviewers add NAME --key FILE.pub --role admin --sign-with KEY"
+    assert outcome.error[1].startswith(f"hint: `{first}` begins the list; then `churnflow approve plan --key FILE`")
+
+
+def test_after_a_gate_that_misses_a_signature_the_approval_comes_next(project: Path, here: Cli, keys: Keys) -> None:
+    assert add(here, keys, "ann", "--role", "admin").code == 0
+    assert here("reviewers", "require", "signed", "--sign-with", str(keys("ann"))).code == 0
+    outcome = here("run", "--answers", "answers.yaml")
+    assert outcome.code == 8
+    assert outcome.out.splitlines()[-1] == "next: churnflow approve release --key FILE"
+    (step,) = here("--json", "decide").json["next"]
+    assert step["who"] == "reviewer"
+    assert step["why"].startswith("the list of reviewers demands 1 approval of grade signed")
+    assert approve(here, "--key", str(keys("ann"))).code == 0
+    assert here("run").code == 0
+
+
 def approve(cli: Cli, *options: str) -> Outcome:
     return cli("approve", "release", "--answers", "answers.yaml", *options)
 
