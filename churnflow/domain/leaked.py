@@ -103,6 +103,14 @@ _FILES: Final = (
         "credentials.json client_secret*.json service_account*.json .dockerconfigjson",
         rb"\"(?:client_secret|private_key|refresh_token|access_token|auth|password)\"\s*:\s*\"[^\"\s<]{8,}",
     ),
+    _file(
+        "password in a configuration file",
+        "*.ini *.cfg *.conf *.toml *.yaml *.yml *.properties",
+        # One word of eight or more, a digit among them, that is no path, no variable and no reference.
+        rb"^[ \t]*[\"']?(?:[\w.-]{0,80}[_.-])?(?:pass(?:word|wd)|pwd|secret(?:[_-]?key)?|api[_-]?key|client[_-]?secret"
+        rb"|(?:access|auth)[_-]?token)[\"']?[ \t]*[=:][ \t]*[\"']?(?!changeme|example|your|x+\b|env[:.]|arn:)"
+        rb"(?=[^\s\"'#]{0,200}\d)[A-Za-z0-9~^*_+.-][^\s\"'#<>{}$/\\]{7,200}[\"']?[ \t]*(?:#|;|,|\r?$)",
+    ),
     _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
 )
 _EXAMPLES: Final = ("*.example", "*.sample", "*.template", "*.dist", "*.example.env")

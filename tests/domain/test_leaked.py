@@ -80,6 +80,10 @@ def test_what_only_looks_like_a_secret_is_no_alarm(text: str) -> None:
         (".pypirc", "[pypi]\nusername = __token__\npassword = abc\n", 3),
         ("client_secret_1.json", '{\n"client_secret": "abcdefgh"}', 2),
         ("release.p12", "\x00\x01", 1),
+        ("conf/database.ini", "[crm]\nuser = me\npassword = hunter22\n", 3),
+        ("config.yaml", "crm:\n  db_password: 'S3cretWord!'  # production\n", 2),
+        ("settings.toml", 'api_key = "4f9c2d1e8b7a"\n', 1),
+        ("app.properties", "spring.datasource.password=Tr0ub4dor&3\n", 1),
     ],
 )
 def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, line: int) -> None:
@@ -96,6 +100,10 @@ def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, lin
         ("credentials.json", "{}"),
         ("environment.py", "TOKEN=abc\n"),
         ("key.p12", ""),
+        ("config.yaml", "password: ${DB_PASSWORD_1}\npassword_file: /run/secrets/pw1\nsecret: /run/secrets/pw1\n"),
+        ("config.yml", "password: changeme123\napi_key: your-key-123\npassword:\n  min_length: 12345678\n"),
+        ("setup.cfg", "token = word of 8 letters\nsecret_key = <1234567890>\npasswords_tried = 123456789\n"),
+        ("workflow.yaml", "sha256: 0123456789abcdef\nkey: abcdefgh1\npassword: rememberthis\n"),
     ],
 )
 def test_a_file_of_such_a_name_without_a_secret_is_no_alarm(name: str, text: str) -> None:
