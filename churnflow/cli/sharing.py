@@ -73,7 +73,8 @@ def remote_set(
         before = project.remotes.read()
         project.remotes.write(Remotes(urls={**before.urls, git: address}))
     text = f"records go to the git remote {git}, artifacts to {address}"
-    return Answer(data={"git": git, "url": address}, view=commands_view(text), next=(Next("churnflow push"),))
+    after = Next("churnflow push" if project.checkpoints.runs() else "churnflow pull")
+    return Answer(data={"git": git, "url": address}, view=commands_view(text), next=(after,))
 
 
 def push(

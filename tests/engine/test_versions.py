@@ -1,5 +1,7 @@
 """Which version a new release gets, and what it says of why."""
 
+from functools import partial
+
 import pytest
 
 from churnflow import StepResult
@@ -8,7 +10,7 @@ from churnflow.domain.serving import Privacy
 from churnflow.engine.advance import advance
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import rollback
-from churnflow.errors import IntegrityError
+from churnflow.errors import IntegrityError, UsageError
 from tests.fakes import World
 
 WORKFLOW = """
@@ -144,3 +146,17 @@ def test_a_candidate_whose_bytes_are_altered_is_not_released(shipper: Shipper) -
         advance(run, world.ports, phases=("build", "decision"))
     assert shipper.served == first
     assert world.checkpoints.head(run.id) is None
+
+
+def test_a_version_that_was_never_served_here_means_the_one_checkpoint_that_released_it(shipper: Shipper) -> None:
+    first = shipper.ship(1)
+    shipper.world.pointer.served.clear()
+    find = partial(resolve, run=None, ports=shipper.world.ports)
+    assert find("v1.0.0") == first.checkpoint
+    for unknown in ("v1.0.1", "served"):
+        with pytest.raises(UsageError):
+            find(unknown)
+    shipper.ship(2)
+    shipper.world.pointer.served.clear()
+    with pytest.raises(UsageError, match=f"v1.0.0 was released in more than one clone: {first.checkpoint}, "):
+        find("v1.0.0")

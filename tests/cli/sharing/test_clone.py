@@ -48,3 +48,12 @@ def test_a_run_of_which_only_tags_came_is_told_with_the_pull_that_fetches_it(pus
 def test_a_clone_of_code_alone_has_no_run(pushed: Team, at: At) -> None:
     git(pushed.folder, "clone", "-q", "--no-local", "--no-tags", "bare.git", "bare-code")
     assert at(pushed.folder / "bare-code", "status").out.splitlines()[0] == "no run has begun"
+
+
+def test_whoever_names_the_remote_first_pulls_where_no_run_is_here_and_pushes_where_one_is(
+    pushed: Team, at: At
+) -> None:
+    clone = pushed.clone()
+    assert at(clone, "remote", "set", str(pushed.bytes)).out.endswith(f"next: churnflow -C {clone} pull\n")
+    told = at(pushed.project, "remote", "set", str(pushed.bytes)).out
+    assert told.endswith(f"next: churnflow -C {pushed.project} push\n")

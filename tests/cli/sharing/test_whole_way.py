@@ -84,3 +84,13 @@ def test_a_report_that_tells_of_a_release_is_proved_by_a_clone_that_serves_nothi
     outcome = at(clone, "verify", str(report))
     assert (outcome.code, len(outcome.error)) == (5, 2)
     assert "a release that is in no checkpoint here" in outcome.error[0]
+
+
+def test_a_version_that_was_never_served_in_a_clone_can_be_gone_back_to(released: Team, at: At) -> None:
+    clone = released.clone()
+    assert at(clone, "pull").code == 0
+    shown = at(clone, "--json", "show", "v1.0.0").json["checkpoint"]
+    assert shown == at(released.project, "--json", "show", "served").json["checkpoint"]
+    assert at(clone, "rollback", "v1.0.0").code == 0
+    assert at(clone, "--json", "show", "served").json["checkpoint"] == shown
+    assert at(clone, "show", "v9.9.9").code == 2
