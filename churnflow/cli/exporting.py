@@ -85,7 +85,7 @@ def _told(path: Path, sha256: str, files: Sequence[str], checkpoint: Checkpoint)
 
 
 def _refuse_place(path: Path) -> None:
-    if path.is_dir() or not path.parent.is_dir():
+    if path.name == "-" or path.is_dir() or not path.parent.is_dir():
         message = f"{path} is no place for a file"
         raise UsageError(message, hint="name a file in a folder that is there: -o FILE.tar")
     if path.exists():

@@ -143,7 +143,8 @@ def test_nothing_is_overwritten_and_nothing_broken_is_exported(shipped: Path, he
     mine.write_text("mine")
     assert here("export", "-o", str(mine)).code == 5
     assert mine.read_text() == "mine"
-    assert here("export", "-o", str(tmp_path)).code == 2
+    for no_file in (str(tmp_path), "-"):
+        assert here("export", "-o", no_file).code == 2
     (copy,) = (shipped / "checkpoints").rglob("02-built.yaml")
     copy.write_text(copy.read_text() + "\n")
     assert here("export", "-o", str(tmp_path / "it.tar")).code == 6
