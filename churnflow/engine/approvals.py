@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from churnflow.domain.approval import NAMESPACE, Grade, Policy, Signed, Statement, reaches
 from churnflow.domain.evidence import Artifact
 from churnflow.domain.journal import Approval, Run
-from churnflow.domain.reviewers import ReviewerList
+from churnflow.domain.reviewers import ListedReviewer, ReviewerList
 from churnflow.domain.workflow import ApprovalRequest, Gate, Item, Workflow
 from churnflow.engine.judge import LIST_DEMANDS, approvals_before
 from churnflow.engine.keys import subject
@@ -236,6 +236,13 @@ def _refuse(signed: Signed, scrutiny: Scrutiny, ever: Sequence[Signed]) -> None:
     message = f"the signed answer of {signed.statement.reviewer} to {name!r} is refused: {reason}"
     hint = f"`churnflow approve {name} --key FILE` makes a new one; `churnflow reviewers` says who may"
     raise (IntegrityError if reason.startswith(FORGED) else RefusedError)(message, hint=hint)
+
+
+def refuse_without_role(request: ApprovalRequest, reviewer: ListedReviewer | None) -> None:
+    """Raise RefusedError before anything is asked of whose key is not listed in the role that is demanded."""
+    if reviewer is not None and request.role is not None and request.role not in reviewer.roles:
+        message = f"{reviewer.name} is not listed in the role {request.role}, which {request.name!r} demands"
+        raise RefusedError(message, hint="`churnflow reviewers` says who is")
 
 
 def _all_signed(entry: Approval, run: Run) -> Iterator[Signed]:

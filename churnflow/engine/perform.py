@@ -15,7 +15,7 @@ from churnflow.domain.journal import Approval, Decision, ItemEntry, Mark, Reuse,
 from churnflow.domain.ledger import as_of, open_issues
 from churnflow.domain.release import Release
 from churnflow.domain.workflow import ApprovalRequest, CheckpointRequest, Gate, Item, Step
-from churnflow.engine.approvals import briefed, collect, unproven
+from churnflow.engine.approvals import briefed, collect, refuse_without_role, unproven
 from churnflow.engine.bind import Filling, Parameter, Source, fill, missing, parameters, typed_value
 from churnflow.engine.check import nearest
 from churnflow.engine.claims import past_runs, track_record
@@ -77,6 +77,7 @@ def ask(phase: str, request: ApprovalRequest, run: Run, ports: Ports) -> Approva
     """
     whole, run = run, run.before(request.name)
     brief = _brief(request, run, ports)
+    refuse_without_role(request, brief.signs_as)
     answer = ports.reviewer.review(brief, phase)
     if answer is None or (brief.only_signed and answer.answer != "reject" and not answer.signed):
         raise _waiting(brief)

@@ -296,3 +296,11 @@ def test_two_typed_approvers_are_two_people(project: Path, here: Cli) -> None:
     answers.write_text(answers.read_text().replace("reviewer: Ann", "reviewer: Bo"))
     assert here("approve", "plan", "--answers", "answers.yaml").code == 0
     assert here("plan").code == 0
+
+
+def test_whose_key_lacks_the_role_is_told_before_anything_is_asked(waiting: Path, here: Cli, keys: Keys) -> None:
+    assert add(here, keys, "dee", "--role", "legal").code == 0
+    screen = at_terminal(waiting, "approve", "release", "--key", str(keys("dee")))
+    screen.expect_exact("error: dee is not listed in the role risk, which 'release' demands")
+    assert "Is the number kind?" not in screen.before
+    assert ended(screen) == 4
