@@ -166,3 +166,22 @@ def test_an_answer_for_which_the_disk_has_no_room_is_said_and_is_no_success(ship
         "error: the answer could not be written: No space left on device",
         "hint: the command itself ended with ok; see `churnflow status`",
     ]
+
+
+def test_a_kill_between_the_first_checkpoint_and_its_tag_is_mended_by_the_same_command(project: Path, cli: Cli) -> None:
+    assert cli("plan", "--answers", "answers.yaml").code == 0
+    tag = cli("--json", "show", "plan-approved").json["checkpoint"]
+    # As a kill leaves it right after the run's ref has moved: without tag, copy, note and the journal's last line.
+    (path,) = (project / ".git" / "churnflow" / "root" / "runs").glob("*/journal.jsonl")
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    assert b'"kind":"checkpoint"' in last
+    path.write_bytes(b"".join(lines))
+    (project / ".git" / "churnflow" / "root" / "derived").unlink()
+    subprocess.run(["git", "update-ref", "-d", f"refs/tags/{tag}"], cwd=project, check=True)
+    for copy in (project / "checkpoints").rglob("*.yaml"):
+        copy.unlink()
+    broken = cli("verify")
+    assert (broken.code, f"the tag {tag} is gone" in broken.err) == (6, True)
+    assert cli("plan").code == 0
+    assert cli("verify").code == 0
+    assert cli("--json", "show", "plan-approved").json["checkpoint"] == tag
