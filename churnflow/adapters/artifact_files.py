@@ -35,8 +35,10 @@ Signature = tuple[int, int, int, int]
 
 _CHUNK_BYTES = 1 << 20
 _PIECE_BYTES = 16 << 20
-# From another file system, of a kind without such files, or on a kernel that does not know the call.
+# From another file system, of a kind without such files, in a container that does not let it, or on a kernel that does
+# not know the call.
 _NOT_BY_THE_KERNEL = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
+_NOT_BY_THE_KERNEL |= {errno.EPERM, errno.EACCES, errno.ETXTBSY, errno.EOVERFLOW}
 _FICLONE = 0x40049409
 _GROUP = "churnflow.codecs"
 
@@ -274,6 +276,8 @@ def _copy_blocks(reading: int, writing: int) -> str:
             ahead = beside.submit(_copy_piece, reading, writing, end)
             while place < end:
                 count = os.preadv(writing, [view[: end - place]], place)
+                if not count:
+                    raise OSError(errno.EIO, "a copy was cut short while it was made")
                 hasher.update(view[:count])
                 place += count
     return hasher.hexdigest()

@@ -175,10 +175,12 @@ class GitCheckpoints:
 
     def _differences(self, checkpoint: Checkpoint) -> Sequence[Difference]:
         """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
+        files = self._files_of(checkpoint)
+        self._snapshots.hold(files)
         for _ in range(_TRIES):
             now = self._snapshots.take(checkpoint.data)
             try:
-                return self._restorer.compare(self._files_of(checkpoint), now)
+                return self._restorer.compare(files, now)
             except IntegrityError:
                 # Nothing refers to the snapshot; what is missing of the checkpoint itself will not come back.
                 if self._plumbing.read([now]) != [None]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEADLINE_SECONDS = 600.0
 _MOST_MOVES = 20
 _CUT_OFF = "fatal: its answer was cut off"
-_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large", "died of signal 25")
 
 # Durability is ours, one barrier for all new objects (see `quarantine`), so that git need not sync each by itself; refs
 # are git's own, and it syncs them. Nothing here may run what the user has configured to run: hooks, monitors, upkeep.

@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from churnflow.adapters.durable import (
@@ -82,14 +82,17 @@ class Restorer:
                 case "A":
                     differences.append(Difference("keep", blob.path))
                 case "D" if os.path.lexists(self._repository.work_tree / blob.path):
-                    # No snapshot of the present holds it, since git ignores it by now.
-                    if self._broken([blob]):
+                    # No snapshot of the present holds it, since git ignores it by now, or has it behind a link.
+                    if self._is_behind_link(blob.path) or self._broken([blob]):
                         differences.append(Difference("restore", blob.path))
                 case "D":
                     differences.append(Difference("create", blob.path))
                 case _:
                     differences.append(Difference("restore", blob.path))
         return differences
+
+    def _is_behind_link(self, path: str) -> bool:
+        return any((self._repository.work_tree / folder).is_symlink() for folder in PurePosixPath(path).parents[:-1])
 
     def differing(self, older: str, newer: str) -> list[str]:
         """Return the paths of the project's files that differ between two trees, whatever the work tree holds."""
@@ -127,6 +130,8 @@ class Restorer:
             remove_leftovers(state, "staging-")
             staging = state / f"staging-{os.getpid()}"
             try:
+                # Left by a killed process whose number we have, as in a container.
+                remove(staging)
                 make_folder(staging)
                 _make_spread(staging, paths)
                 env = {"GIT_INDEX_FILE": str(index)}
@@ -137,8 +142,7 @@ class Restorer:
                 folders = [self._install(staging, *both) for both in _by_folder(paths)]
                 sync_all(folders, self._repository.work_tree)
             except GitFailure as failure:
-                message = f"the files of the checkpoint could not be written: {failure}"
-                raise ConflictError(message, hint="see what git says, then run the same command again") from failure
+                raise _unwritten(failure, state) from failure
             finally:
                 remove(staging)
 
@@ -223,8 +227,17 @@ def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
+def _unwritten(failure: GitFailure, state: Path) -> ConflictError:
+    if failure.is_disk_full:
+        message = f"no space left on the disk of {state}"
+        return ConflictError(message, hint="free some space, then run the same command again")
+    message = f"the files of the checkpoint could not be written: {failure}"
+    return ConflictError(message, hint="see what git says, then run the same command again")
+
+
 def _is_link(place: str, oid: str) -> bool:
-    target = os.fsencode(Path(place).readlink())
+    # As it stands: a Path would drop what git hashes too, as the `./` of `./x`.
+    target = os.readlink(os.fsencode(place))  # noqa: PTH115
     hasher = hash_named(oid, b"blob %d\0" % len(target))
     hasher.update(target)
     return hasher.hexdigest() == oid
@@ -234,6 +247,9 @@ def _is_moved(staged: str, target: Path, name: str, folder: int) -> bool:
     """Move a file that is durable already into an open folder, `target`; False from another file system."""
     try:
         os.replace(staged, name, dst_dir_fd=folder)
+    except FileNotFoundError as failure:
+        message = f"{target / name} was taken away while it was brought back"
+        raise ConflictError(message, hint="see what clears up there, then run the same command again") from failure
     except OSError as failure:
         if failure.errno != errno.EXDEV:
             # What the user can act on is the place, not our copy beside it.
@@ -247,7 +263,7 @@ def _copy_in(staged: str, target: Path, name: str, folder: int) -> None:
     temporary = temporary_in(target).name
     try:
         if Path(staged).is_symlink():
-            os.symlink(Path(staged).readlink(), temporary, dir_fd=folder)
+            os.symlink(os.readlink(staged), temporary, dir_fd=folder)  # noqa: PTH115 - the very text
         else:
             _copy(staged, temporary, folder)
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -64,6 +64,10 @@ class Snapshots:
         except GitFailure as failure:
             raise _explain(failure) from failure
 
+    def hold(self, tree: str) -> None:
+        """Let secrets in the files of `tree`, which git has anyway, keep no later snapshot of this process back."""
+        self._scan.hold(tree)
+
     def forget(self) -> None:
         """Drop the private index; the next snapshot reads every file."""
         self._index.unlink(missing_ok=True)

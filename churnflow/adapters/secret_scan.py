@@ -38,6 +38,14 @@ class SecretScan:
         self._plumbing = plumbing
         self._repository = repository
         self._memory = repository.state_dir / "clean-trees.json"
+        self._held: set[str] = set()
+
+    def hold(self, tree: str) -> None:
+        """Take it that git has the files of a tree anyway, as it has those of a checkpoint to which one goes back.
+
+        To refuse them then would leave that half done; the next checkpoint of another command looks at them again.
+        """
+        self._held.add(tree)
 
     def refuse_leaks(self, tree: str, env: Mapping[str, str]) -> None:
         """Check a tree whose objects lie where `env` says. Raises RefusedError with file, line and kind of each secret.
@@ -53,10 +61,20 @@ class SecretScan:
             return
         if tree not in clean:
             base = clean[-1] if clean else None
-            leaks = [leak for leak in self._leaks(self._files(base, tree, env), env) if leak.sha256 not in allowed]
+            files = self._files(base, tree, env)
+            new = self._without_held(files, tree, env)
+            leaks = [leak for leak in self._leaks(new, env) if leak.sha256 not in allowed]
             if leaks:
                 raise _refusal(leaks)
+            if len(new) < len(files):
+                return
         self._remember(rules, [*(one for one in clean if one != tree), tree])
+
+    def _without_held(self, files: list[_File], tree: str, env: Mapping[str, str]) -> list[_File]:
+        for held in sorted(self._held) if files else ():
+            differing = set(self._files(held, tree, env))
+            files = [file for file in files if file in differing]
+        return files
 
     def _remember(self, rules: str, clean: list[str]) -> None:
         # Only saves time: a reader that finds it missing or spoiled looks at every file again.

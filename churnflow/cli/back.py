@@ -15,7 +15,6 @@ from churnflow.cli.places import apply as apply_moves
 from churnflow.cli.screens import LISTED, View, commands_view, lines_view, table_view, together
 from churnflow.cli.session import session_of
 from churnflow.cli.watching import Silent
-from churnflow.engine.ports import Change
 from churnflow.engine.refs import resolve
 from churnflow.engine.rollback import Outcome, Plan, left_by_rollback, plan_rollback
 from churnflow.engine.rollback import rollback as roll_back
@@ -144,18 +143,19 @@ def _done(outcome: Outcome) -> Answer:
 
 def _plan_view(plan: Plan, mood: str) -> View:
     verb = "restore" if mood == "would" else "restored"
-    rows = [*_rows_of_files(plan.changes), *(["restore", f"{path} (source data)"] for path in plan.data)]
+    rows = [*_rows_of_files(plan, mood), *(["restore", f"{path} (source data)"] for path in plan.data)]
     rows.append(["artifacts", f"{len(plan.target.artifacts)} of the checkpoint, by hash"])
     rows.append(["release", _release(plan)])
     rows += [["can not", text] for text in plan.target.restore.cannot]
     return table_view(f"{verb} {plan.target.tag}", ("what", "which"), rows)
 
 
-def _rows_of_files(changes: Sequence[Change]) -> Iterator[list[str]]:
-    """Give the first files, and how many more there are of each action; the JSON has them all."""
-    yield from ([change.action, change.path] for change in changes[:LISTED])
-    for action, count in Counter(change.action for change in changes[LISTED:]).items():
-        yield [action, f"{count:,} more, which `churnflow --json rollback` lists"]
+def _rows_of_files(plan: Plan, mood: str) -> Iterator[list[str]]:
+    """Give the first files, and how many more there are of each action."""
+    yield from ([change.action, change.path] for change in plan.changes[:LISTED])
+    where = f": churnflow --json rollback {plan.target.tag} --dry-run" if mood == "would" else ""
+    for action, count in Counter(change.action for change in plan.changes[LISTED:]).items():
+        yield [action, f"{count:,} more{where}"]
 
 
 def _release(plan: Plan) -> str:

@@ -206,7 +206,7 @@ def diff(
     files = list(project.checkpoints.differing_files(before, after))
     rows = [["code", path, "", "differs"] for path in files[:LISTED]]
     if more := len(files) - len(rows):
-        rows.append(["code", f"{more:,} more, which `churnflow --json diff` lists", "", "differ"])
+        rows.append(["code", f"{more:,} more: churnflow --json diff {before.tag} {after.tag}", "", "differ"])
     rows += [[item.section, item.name, item.older, item.newer] for item in differences]
     title = f"{before.name} ({before.number:02d}) -> {after.name} ({after.number:02d})"
     data = {"files": files, "differences": [item.model_dump() for item in differences]}

@@ -38,9 +38,17 @@ class Session:
 
     @property
     def typed(self) -> str:
-        """The command as it was typed, without the options of all commands, which keep it from asking."""
-        first = self.command.partition(" ")[0]
-        return shlex.join(["churnflow", *self.arguments[self.arguments.index(first) :]])
+        """The command as it was typed, without the options of all commands, which keep it from asking.
+
+        What could not be pasted, or is a secret, is not repeated.
+        """
+        from churnflow.domain.secrets import holds_password  # noqa: PLC0415 - of no use where nothing is refused
+
+        words = list(self.arguments)
+        while words[0].startswith("-"):
+            del words[: 2 if words[0] == "-C" else 1]
+        plain = ("TEXT" if "`" in word or not word.isprintable() or holds_password(word) else word for word in words)
+        return shlex.join(["churnflow", *plain])
 
     @property
     def interactive(self) -> bool:

@@ -107,12 +107,17 @@ _FILES: Final = (
         "password in a configuration file",
         "*.ini *.cfg *.conf *.toml *.yaml *.yml *.properties",
         # One word of eight or more, a digit among them, that is no path, no variable and no reference.
-        rb"^[ \t]*[\"']?(?:[\w.-]{0,80}[_.-])?(?:pass(?:word|wd)|pwd|secret(?:[_-]?key)?|api[_-]?key|client[_-]?secret"
-        rb"|(?:access|auth)[_-]?token)[\"']?[ \t]*[=:][ \t]*[\"']?(?!changeme|example|your|x+\b|env[:.]|arn:)"
-        rb"(?=[^\s\"'#]{0,200}\d)[A-Za-z0-9~^*_+.-][^\s\"'#<>{}$/\\]{7,200}[\"']?[ \t]*(?:#|;|,|\r?$)",
+        rb"^[ \t]*(?:-[ \t]+)?[\"']?(?:[\w.-]{0,80}[_.-])?(?:pass(?:word|wd)|pwd|secret[_-]?key|api[_-]?key"
+        rb"|client[_-]?secret|(?:access|auth)[_-]?token)[\"']?[ \t]*[=:][ \t]*[\"']?"
+        rb"(?!changeme|example|your|x+\b|enc[(\[]|(?:env|arn|file|ssm|vault|keyvault|sha\d+):|env\.|\d{4}-\d\d-\d\d"
+        rb"|[a-z_]\w{0,80}(?:\.[a-z_]\w{0,80}){1,9}[\"']?[ \t]*(?:#|;|,|\r?$))"
+        rb"(?=[^\s\"'#]{0,200}\d)(?=[^\s\"'#]{0,200}[a-z])[\w~^+.-][^\s\"'#<>{}$/\\]{7,200}[\"']?[ \t]*(?:#|;|,|\r?$)",
     ),
     _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
 )
+_FIRST_LINE: Final = re.compile(rb"\A[^\n]*")
+# Raised where the search changes and the forms do not, so that what was found clean before is looked at again.
+_EDITION: Final = 2
 _EXAMPLES: Final = ("*.example", "*.sample", "*.template", "*.dist", "*.example.env")
 
 
@@ -131,7 +136,7 @@ def told(leaks: Sequence[Leak], most: int = 3) -> str:
 
 def rules_sha256() -> str:
     """Return the digest of all forms, so that what was found clean by others is looked at again."""
-    return hashlib.sha256(repr((_TOKENS, _FILES, _EXAMPLES)).encode()).hexdigest()
+    return hashlib.sha256(repr((_EDITION, _TOKENS, _FILES, _EXAMPLES)).encode()).hexdigest()
 
 
 def _leaks(path: str, data: bytes) -> Iterator[Leak]:
@@ -144,9 +149,7 @@ def _leaks(path: str, data: bytes) -> Iterator[Leak]:
         return
     for file in _FILES:
         if data and any(map(is_named, file.names)):
-            match = re.match(rb"[^\n]*", data) if file.form is None else file.form.search(data)
-            if match is not None:
-                yield _leak(path, data, file.kind, match)
+            yield from (_leak(path, data, file.kind, match) for match in (file.form or _FIRST_LINE).finditer(data))
 
 
 def _leak(path: str, data: bytes, kind: str, match: re.Match[bytes]) -> Leak:

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -50,6 +52,53 @@ def test_files_come_back_with_mode_and_links_and_nothing_is_deleted(work: Work) 
     assert odd.read_text() == "odd\n"
     assert (work.path / "later.py").read_text() == "mine\n"
     assert [change.action for change in store.git.changes(checkpoint)] == ["keep"]
+
+
+@pytest.fixture(params=["beside the files", "on another file system"])
+def place(request: pytest.FixtureRequest, work: Work) -> Iterator[Work]:
+    """A work tree whose git folder is in it, or elsewhere, so that nothing can be moved from there."""
+    if request.param == "beside the files":
+        yield work
+        return
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert Path(elsewhere).stat().st_dev != work.path.stat().st_dev
+        shutil.move(work.path / ".git", f"{elsewhere}/git")
+        work.write(".git", f"gitdir: {elsewhere}/git\n")
+        yield work
+
+
+def test_many_files_and_links_come_back_as_they_were_to_the_byte(place: Work) -> None:
+    for number in range(150):
+        place.write(f"many/{number % 7}/{number}.txt", f"{number}\n")
+    (place.path / "many" / "3" / "3.txt").chmod(0o755)
+    targets = ("./many", "many/", "many//3", "many/.", "../elsewhere", "many/3/3.txt", "gone")
+    for number, target in enumerate(targets):
+        (place.path / f"link{number}").symlink_to(target)
+    place.commit()
+    store = Store(place.path)
+    checkpoint = store.save()
+    assert store.git.restore_files(checkpoint) == 151 + len(targets)
+    shutil.rmtree(place.path / "many")
+    place.write("many/3/3.txt", "mine\n")
+    for number in range(1, len(targets)):
+        (place.path / f"link{number}").unlink()
+    assert store.git.restore_files(checkpoint) == 151 + len(targets)
+    found = [os.readlink(place.path / f"link{number}") for number in range(len(targets))]  # noqa: PTH115 - the very text
+    assert found == [*targets]
+    assert {path.read_text() for path in (place.path / "many").rglob("*.txt")} == {f"{n}\n" for n in range(150)}
+    assert os.access(place.path / "many" / "3" / "3.txt", os.X_OK)
+    assert list(place.path.rglob(".churnflow-*")) == []
+
+
+def test_a_folder_that_became_a_link_to_the_same_files_is_named(work: Work, tmp_path: Path) -> None:
+    work.write("pkg/a.py", "a = 1\n")
+    work.commit()
+    store = Store(work.path)
+    checkpoint = store.save()
+    shutil.move(work.path / "pkg", tmp_path / "elsewhere")
+    (work.path / "pkg").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConflictError, match="pkg is a symbolic link, not a folder"):
+        store.git.restore_files(checkpoint)
 
 
 @pytest.mark.parametrize("block", ["link out of the project", "file for folder", "folder for file"])
@@ -145,8 +194,13 @@ def test_a_file_that_a_killed_restore_left_half_written_is_swept_up(work: Work) 
     left = work.write(".churnflow-999999999-0a1b2c3d4e5f.tmp", "x =")
     staging = store.repository.state_dir / "staging-999999999"
     staging.mkdir()
+    # Of a process that had our number, as it is in a container each time.
+    same = store.repository.state_dir / f"staging-{os.getpid()}"
+    same.mkdir()
+    (same / "code.py").write_text("x =")
     store.git.restore_files(checkpoint)
-    assert (left.exists(), staging.exists()) == (False, False)
+    assert [path.exists() for path in (left, staging, same)] == [False] * 3
+    assert (work.path / "code.py").read_text() == "x = 1\n"
 
 
 def test_a_filter_that_fails_is_a_conflict_and_leaves_the_file_as_it_was(work: Work) -> None:

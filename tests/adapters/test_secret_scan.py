@@ -118,3 +118,26 @@ def test_many_files_are_looked_at_in_parts(work: Work, store: Store) -> None:
     work.write("many/39.txt", TOKEN)
     with pytest.raises(RefusedError, match=r"many/39\.txt, line 1"):
         store.save("model-built")
+
+
+def test_what_a_checkpoint_holds_anyway_keeps_no_way_back_shut_and_is_told_at_the_next(
+    work: Work, store: Store
+) -> None:
+    work.write(".gitignore", f"{ALLOW}\n")
+    work.write("example.txt", f"{TOKEN}\n")
+    with pytest.raises(RefusedError) as refused:
+        store.save()
+    allowed = work.write(ALLOW, refused.value.hint.partition("echo '")[2].partition("'")[0])
+    first = store.save()
+    allowed.unlink()
+    (work.path / "example.txt").unlink()
+    store.save("model-built")
+    store.git.restore_files(first)
+    assert (work.path / "example.txt").read_text() == f"{TOKEN}\n"
+    store.save("restored")
+    work.write("another.txt", f"{TOKEN[:-3]}xyz\n")
+    with pytest.raises(RefusedError, match=r"another\.txt, line 1"):
+        store.save("more")
+    (work.path / "another.txt").unlink()
+    with pytest.raises(RefusedError, match=r"example\.txt, line 1"):
+        Store(work.path).save("more")

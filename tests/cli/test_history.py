@@ -161,7 +161,7 @@ def test_of_many_files_a_screen_shows_the_first_and_the_json_all(shipped: Path, 
     assert "many/110.txt" not in screen
     files = cli("--json", "rollback", "built", "--dry-run").json["data"]["files"]
     assert len(files) == 120
-    assert "70 more" in screen
+    assert "70 more: churnflow --json rollback churnflow/" in " ".join(screen.split())
     first = cli("--json", "show", "built").json["checkpoint"]
     cli("run", "--new", "--answers", "answers.yaml")
     second = cli("--json", "show", "built").json["checkpoint"]

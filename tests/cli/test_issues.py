@@ -128,3 +128,6 @@ def test_without_a_terminal_the_command_is_repeated_as_it_was_typed(here: Cli, p
     assert outcome.code == 3
     typed = f"churnflow issues waive {promised} --reason 'it'\"'\"'s known' --until 30d"
     assert outcome.json["error"]["hint"] == f"`{typed}` at a terminal"
+    odd = here("--json", "issues", "waive", promised, "--reason", "see `churnflow gc` and\nmore")
+    assert odd.json["error"]["hint"] == f"`churnflow issues waive {promised} --reason TEXT` at a terminal"
+    assert odd.json["next"][0]["command"] == f"churnflow issues waive {promised} --reason TEXT"

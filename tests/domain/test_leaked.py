@@ -83,6 +83,7 @@ def test_what_only_looks_like_a_secret_is_no_alarm(text: str) -> None:
         ("conf/database.ini", "[crm]\nuser = me\npassword = hunter22\n", 3),
         ("config.yaml", "crm:\n  db_password: 'S3cretWord!'  # production\n", 2),
         ("settings.toml", 'api_key = "4f9c2d1e8b7a"\n', 1),
+        ("compose.yml", "users:\n  - password: hunter22\n", 2),
         ("app.properties", "spring.datasource.password=Tr0ub4dor&3\n", 1),
     ],
 )
@@ -103,6 +104,9 @@ def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, lin
         ("config.yaml", "password: ${DB_PASSWORD_1}\npassword_file: /run/secrets/pw1\nsecret: /run/secrets/pw1\n"),
         ("config.yml", "password: changeme123\napi_key: your-key-123\npassword:\n  min_length: 12345678\n"),
         ("setup.cfg", "token = word of 8 letters\nsecret_key = <1234567890>\npasswords_tried = 123456789\n"),
+        ("values.yaml", "password: *default_pw1\nsecret: db-credentials-v2\nclient_secret: keyvault:client-secret-1\n"),
+        ("secrets.yaml", "password: ENC[AES256_GCM,data:bJ8abc,iv:x1]\nmin.password: 12345678\n"),
+        ("app.properties", "password=ENC(abc123def)\npwd=2024-01-01T00\nforgot_password = app.views.reset2\n"),
         ("workflow.yaml", "sha256: 0123456789abcdef\nkey: abcdefgh1\npassword: rememberthis\n"),
     ],
 )
@@ -126,3 +130,11 @@ def test_a_file_made_to_hold_up_the_scan_does_not(part: str) -> None:
     began = time.process_time()
     assert leaks_in("a.txt", (part * (300_000 // len(part)) + "T3BlbkFJ").encode()) == []
     assert time.process_time() - began < 5
+
+
+def test_every_line_of_a_file_is_told_so_that_a_false_alarm_hides_no_other() -> None:
+    lines = ["password: postgres123", "user: me", "password: R3alS3cret"]
+    leaks = leaks_in("compose.yml", "\n".join(lines).encode())
+    assert [leak.line for leak in leaks] == [1, 3]
+    assert len({leak.sha256 for leak in leaks}) == 2
+    assert [leak.line for leak in leaks_in(".env", b"A=1\nB=\nC=2\n")] == [1, 3]
