@@ -255,6 +255,9 @@ class FakeCheckpoints:
         begun = [item.tag for item in every if short and item.name.startswith(short)]
         return next(iter([*reversed(whole), *reversed(begun)]), None)
 
+    def hold(self, checkpoint: Checkpoint) -> None:
+        pass
+
     def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
         then = self.trees[checkpoint.code.tree]
         restored = [Change(path, "restore") for path in then if path in self.tree and self.tree[path] != then[path]]

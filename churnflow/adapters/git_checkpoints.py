@@ -151,6 +151,10 @@ class GitCheckpoints:
         start = len(self._repository.prefix) + 1 if self._repository.prefix else 0
         return [path[start:] for path in self._restorer.differing(self._files_of(older), self._files_of(newer))]
 
+    def hold(self, checkpoint: Checkpoint) -> None:
+        """Let no secret in a file that this checkpoint has, and so git, keep a later snapshot of this process back."""
+        self._snapshots.hold(self._files_of(checkpoint))
+
     def restore_files(self, checkpoint: Checkpoint) -> int:
         """Bring back the files of the snapshot, each whole; return how many were verified by hash.
 
@@ -176,7 +180,6 @@ class GitCheckpoints:
     def _differences(self, checkpoint: Checkpoint) -> Sequence[Difference]:
         """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
         files = self._files_of(checkpoint)
-        self._snapshots.hold(files)
         for _ in range(_TRIES):
             now = self._snapshots.take(checkpoint.data)
             try:

@@ -140,6 +140,9 @@ class CheckpointStore(Protocol):
     def find(self, run_id: str | None, name: str) -> str | None:
         """Return the tag that a name, a tag or a short form means (newest in the run first), None if none does."""
 
+    def hold(self, checkpoint: Checkpoint) -> None:
+        """Let no secret in a file that this checkpoint has, and so git, keep a later snapshot of this process back."""
+
     def changes(self, checkpoint: Checkpoint) -> Sequence[Change]:
         """Return what bringing back the checkpoint's files would do to the work tree."""
 

@@ -51,6 +51,11 @@ def plan_rollback(tag: str, ports: Ports) -> Plan:
     Raises IntegrityError when something it needs is missing or altered, ConflictError when something stands in the way.
     """
     target = ports.checkpoints.load(tag)
+    current = ports.journal.current()
+    head = ports.checkpoints.head(current.id) if current else None
+    # A way back is never shut by what git has already; what is new is refused before anything is done.
+    for held in filter(None, (target, head)):
+        ports.checkpoints.hold(held)
     if target.release is not None:
         prove_release(target.release, ports)
     for artifact in _needed(target):

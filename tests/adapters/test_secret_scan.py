@@ -133,6 +133,9 @@ def test_what_a_checkpoint_holds_anyway_keeps_no_way_back_shut_and_is_told_at_th
     (work.path / "example.txt").unlink()
     store.save("model-built")
     store.git.restore_files(first)
+    with pytest.raises(RefusedError, match=r"example\.txt, line 1"):
+        store.save("restored")
+    store.git.hold(first)
     assert (work.path / "example.txt").read_text() == f"{TOKEN}\n"
     store.save("restored")
     work.write("another.txt", f"{TOKEN[:-3]}xyz\n")

@@ -167,3 +167,25 @@ def test_of_many_files_a_screen_shows_the_first_and_the_json_all(shipped: Path, 
     second = cli("--json", "show", "built").json["checkpoint"]
     assert len(cli("--json", "diff", first, second).json["data"]["files"]) == 120
     assert "70 more" in cli("diff", first, second).out
+
+
+def test_a_secret_that_an_older_checkpoint_has_shuts_no_way_back_and_is_told_by_the_next_run(
+    shipped: Path, cli: Cli
+) -> None:
+    (shipped / ".gitignore").write_text(".churnflow-secrets-allow\n")
+    (shipped / "config.yaml").write_text("password: hunter2222\n")
+    refused = cli("run", "--new", "--answers", "answers.yaml")
+    assert refused.code == 4
+    allowed = shipped / ".churnflow-secrets-allow"
+    allowed.write_text(refused.err.partition("echo '")[2].partition("'")[0])
+    assert cli("run", "--answers", "answers.yaml").code == 0
+    tag = cli("--json", "show", "built").json["checkpoint"]
+    allowed.unlink()
+    (shipped / "config.yaml").unlink()
+    assert cli("run", "--new", "--answers", "answers.yaml").code == 0
+    assert cli("rollback", tag).code == 0
+    assert (shipped / "config.yaml").exists()
+    assert cli("undo").code == 0
+    following = cli("run", "--new", "--answers", "answers.yaml")
+    assert (following.code, "config.yaml, line 1" in following.err) == (4, True)
+    assert cli("verify").code == 0
