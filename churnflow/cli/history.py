@@ -62,15 +62,14 @@ def status(context: typer.Context) -> Answer:
     project = session.project()
     run = project.journal.current()
     served = project.pointer.read()
-    serves = (
-        f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
-    )
+    serves = _serves(served)
     if run is None:
         said, command = project.where_none_is_current()
         return Answer(
             data={"items": [], "served": None},
             view=lines_view(said, f"the API {serves}"),
             next=(Next(command),),
+            alarms=_cut_off(project),
         )
     stale = stale_items(run, replace(_ports(project), catalog=project.remembered))
     unsettled = open_issues(as_of(run, SystemClock().now()))
@@ -94,7 +93,22 @@ def status(context: typer.Context) -> Answer:
         run=run.id,
         # Only programs read it, and git costs more than all else here.
         checkpoint=project.newest_tag(run) if session.as_json else None,
+        alarms=_cut_off(project),
     )
+
+
+def _serves(served: Release | None) -> str:
+    return (
+        f"serves {served.version} ({served.artifact.sha256[:12]}, {served.checkpoint})" if served else "serves nothing"
+    )
+
+
+def _cut_off(project: Project) -> tuple[str, ...]:
+    """Return what to say of a rollback that was killed, or could not be finished."""
+    intent = project.journal.intent()
+    if intent is None:
+        return ()
+    return (f"a rollback to {intent.target} stopped half way; the next command that writes finishes it",)
 
 
 def log(

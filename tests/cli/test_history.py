@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from churnflow.engine.ports import Intent
 from churnflow.project import Project
 from tests.cli.conftest import Cli, environment
 
@@ -189,3 +190,14 @@ def test_a_secret_that_an_older_checkpoint_has_shuts_no_way_back_and_is_told_by_
     following = cli("run", "--new", "--answers", "answers.yaml")
     assert (following.code, "config.yaml, line 1" in following.err) == (4, True)
     assert cli("verify").code == 0
+
+
+def test_status_tells_of_a_rollback_that_stopped_half_way_until_a_command_has_finished_it(
+    shipped: Path, here: Cli
+) -> None:
+    target, before = (here("--json", "show", ref).json["checkpoint"] for ref in ("built", "shipped"))
+    Project.open(shipped).journal.intend(Intent(target=target, before=before, reason=None))
+    said = f"warning: a rollback to {target} stopped half way; the next command that writes finishes it\n"
+    assert said in here("status").err
+    assert here("run", "--answers", "answers.yaml").code == 0
+    assert "half way" not in here("status").err
