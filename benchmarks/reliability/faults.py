@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from faulty import Call, attached, has_strace, traced_git
@@ -126,7 +127,11 @@ def main() -> int:
     """Print what was let fail, and what was lost or half; return the exit code."""
     parser = parser_of(__doc__)
     parser.add_argument("--most", type=int, default=0, help="runs of each command; 0 for all")
+    parser.add_argument(
+        "--part", default="1/1", metavar="K/N", help="each N-th run from the K-th on, to share the work"
+    )
     asked = parser.parse_args()
+    first, parts = (int(number) for number in asked.part.split("/"))
     if not has_strace():
         sys.exit("strace is not installed, or may not be used here")
     hatchery, runs, wrong = Hatchery(), Counter[str](), 0
@@ -135,7 +140,7 @@ def main() -> int:
         for name in asked.commands or PLACES:
             faults = Faults(hatchery, Path(folder), name)
             violations: list[str] = []
-            for call, error in drawn(faults.calls, asked.most, chance):
+            for call, error in islice(drawn(faults.calls, asked.most, chance), first - 1, None, parts):
                 keeper = faults.fail(call, error)
                 violations += [*keeper.lost, *keeper.half]
                 runs[name] += 1
