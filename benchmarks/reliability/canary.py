@@ -139,10 +139,9 @@ def everything(canary: Canary, *, short: bool) -> None:
     canary.run("score", str(canary.input / "customers.csv"), "-o", str(ours), "--rename", "odd_amount=odd_amount")
     canary.run("monitor")
     canary.run("deploy", "--target", "kubernetes", "--image", "registry.example/churn")
-    canary.run("rollback", "01")
-    canary.run("undo", "--force")
-    canary.run("verify")
-    canary.run("export", "-o", "export.zip")
+    for command in (("rollback", "HEAD~1"), ("undo",), ("verify",), ("export", "-o", "export.tar")):
+        code = canary.run(*command)
+        _require(code == 0, f"{' '.join(command)} ended with {code}", canary.said)
 
 
 def _declare(project: Path) -> None:
