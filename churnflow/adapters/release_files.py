@@ -45,14 +45,13 @@ class ReleaseFiles:
         """Return what was served over time, oldest first."""
         listed = self._listed()
         served = self.read()
-        if served is not None and (not listed or listed[-1] != served):
+        if served is not None and _was_kept_out(served, listed):
             listed.append(served)
         return listed
 
     def _complete(self) -> None:
         served = self.read()
-        listed = self._listed()
-        if served is not None and (not listed or listed[-1] != served):
+        if served is not None and _was_kept_out(served, self._listed()):
             self._note(_line(served))
 
     def _listed(self) -> list[Release]:
@@ -70,6 +69,16 @@ class ReleaseFiles:
 
     def _note(self, line: bytes) -> None:
         append_durably(self._past, sealed(line, whole_lines(self._past)))
+
+
+def _was_kept_out(served: Release, listed: Sequence[Release]) -> bool:
+    """Tell whether a kill between switch and list kept what is served out of the list.
+
+    What has the version or the checkpoint of another one there is that one, spoiled, and never enters the list.
+    """
+    if not listed or served in listed:
+        return not listed or listed[-1] != served
+    return not any(served.version == one.version or served.checkpoint == one.checkpoint for one in listed)
 
 
 def _line(release: Release) -> bytes:

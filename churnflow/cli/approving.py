@@ -121,12 +121,13 @@ def _answers(
 def _person(session: Session, run: Run, name: str, signing: Signing, by: str | None, notes: Sequence[str]) -> Reviewer:
     """Return the person at the terminal. Raises WaitingError where none is.
 
-    Nobody is returned where a signature is demanded and none would be made: the engine says how to give one.
+    Nobody is returned where a signature is demanded and none would be made, or there is no such approval: the engine
+    says so, and what helps.
     """
     asked = next((item for item in run.declared.items() if item.name == name), None)
     is_signed = isinstance(asked, ApprovalRequest) and asked.grade != "unsigned"
     if not session.interactive:
-        if is_signed and not (signing.key or signing.statement):
+        if asked is None or (is_signed and not (signing.key or signing.statement)):
             return AbsentReviewer()
         missing = "stdin is no terminal" if not sys.stdin.isatty() else "prompts are switched off"
         message = f"an approval is given by a person at a terminal, and {missing}"

@@ -22,7 +22,7 @@ from churnflow.engine.acknowledge import acknowledge
 from churnflow.engine.check import nearest
 from churnflow.engine.ports import Ports
 from churnflow.engine.refs import resolve
-from churnflow.engine.reviewers import FIRST_REVIEWER, Draft, amend, conflict_unless_listed, trusted
+from churnflow.engine.reviewers import FIRST_REVIEWER, Draft, amend, conflict_unless_listed, trusted, unmeetable
 from churnflow.errors import ConflictError, UsageError
 
 _RULES: Final = {
@@ -144,7 +144,10 @@ def reviewers_remove(
             message = f"nobody of that name or fingerprint is listed: {who!r}"
             raise UsageError(message, hint=nearest(who, [one.name for one in before]))
         amend(Draft(kept), ports)
-        return _answer(trusted(ports))
+        lists = trusted(ports)
+        short = unmeetable(lists[-1].floor, lists[-1])
+        helps = "`churnflow reviewers add` lists another, `churnflow reviewers require` demands less"
+        return replace(_answer(lists), alarms=(f"{short}; {helps}",) if short else ())
 
 
 @reviewers_app.command("require")

@@ -162,7 +162,8 @@ def _checked(url: str, project: Project, directory: Path) -> str:
         else:
             return str((directory / folder).resolve())
     if refusal is not None:
-        shown = "that address" if "secret" in refusal else repr(url)
+        # What stands before an @ or after a ? may be a password.
+        shown = "that address" if "secret" in refusal or set("@?") & set(url) else repr(url)
         message = f"{shown} can not be a remote: {refusal}"
         raise UsageError(message, hint="name a folder outside the repository, or s3://BUCKET/PATH")
     return url

@@ -122,8 +122,12 @@ def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list
     now, decider = ports.clock.now(), frozenset({ports.author})
     scrutinies = [Scrutiny(run, request, lists, ports, now, decider) for request in asked]
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
-    floor = lists[-1].floor if lists and but is None else Policy()
-    return [*found, *below(floor, scrutinies, candidate(run, gate))]
+    floor, ships = lists[-1].floor if lists else Policy(), candidate(run, gate)
+    short = below(floor, scrutinies, ships)
+    asking = next((request for request in approvals_before(run, gate) if request.name == but), None)
+    if short and asking is not None:
+        short = _below_with(floor, Scrutiny(run, asking, lists, ports, now, decider), ships)
+    return [*found, *short]
 
 
 def lacking(scrutiny: Scrutiny) -> Iterator[str]:
@@ -151,6 +155,26 @@ def below(floor: Policy, scrutinies: Sequence[Scrutiny], ships: Artifact | None)
         return []
     of_it = f" of {ships.name!r}" if ships else ""
     return [f"{LIST_DEMANDS} {floor.in_words()} before a gate, which no approval{of_it} here is"]
+
+
+def _below_with(floor: Policy, scrutiny: Scrutiny, ships: Artifact | None) -> list[str]:
+    """Return that an approval will not meet the list's demand with the yes that is about to be given, nothing if so."""
+    given = scrutiny.counting(scrutiny.ever)
+    able = {
+        name
+        for name, one in given.items()
+        if one.statement.answer != "reject"
+        and _is_able(one.statement, floor, ships)
+        and reaches(scrutiny.grade(one), floor.grade)
+    }
+    signer = scrutiny.ports.signer.signs_as(scrutiny.lists[-1]) if scrutiny.ports.signer else None
+    if signer is not None and floor.role in {None, *signer.roles}:
+        wrote = floor.grade == "signed+distinct" and signer.is_one_of(scrutiny.writers)
+        able |= set() if wrote else {signer.name}
+    if len(able) >= floor.approvers:
+        return []
+    who = ", ".join(sorted(able)) or "nobody"
+    return [f"{LIST_DEMANDS} {floor.in_words()} before a gate; with this answer that will be of {who}"]
 
 
 def candidate(run: Run, gate: Gate) -> Artifact | None:

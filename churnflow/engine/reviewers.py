@@ -166,11 +166,18 @@ def _refuse_unmeetable(floor: Policy, listed: ReviewerList) -> None:
     if floor.grade == "unsigned" and floor != Policy():
         message = "grade unsigned demands nothing of a gate, so that neither approvers nor a role can be demanded"
         raise UsageError(message, hint="demand signed or signed+distinct, or unsigned alone")
+    reason = unmeetable(floor, listed)
+    if reason is not None:
+        raise UsageError(reason, hint="list them first: `churnflow reviewers add NAME --key FILE.pub --role ROLE`")
+
+
+def unmeetable(floor: Policy, listed: ReviewerList) -> str | None:
+    """Return why nobody can ship while a list demands `floor` of a gate, None where enough are listed for it."""
     valid = [one for one in listed.reviewers if floor.role in {None, *one.roles} and one.is_valid(listed.at)]
     able = dict.fromkeys(one.name for one in valid)
-    if floor.grade != "unsigned" and len(able) < floor.approvers:
-        message = f"nobody could ship: {floor.in_words()} need {floor.approvers}, and {len(able)} are listed for it"
-        raise UsageError(message, hint="list them first: `churnflow reviewers add NAME --key FILE.pub --role ROLE`")
+    if floor.grade == "unsigned" or len(able) >= floor.approvers:
+        return None
+    return f"nobody could ship: {floor.in_words()} need {floor.approvers}, and {len(able)} are listed for it"
 
 
 def _refuse_expired(signer: ListedReviewer, listed: ReviewerList, at: datetime) -> None:

@@ -49,6 +49,9 @@ for record in records/*.json; do
 done
 ```
 
+What is in `reports/` says the same in the words of a report. No block proves it: what counts is what the records say,
+and a figure that differs from them is false. Where churnflow is at hand, `churnflow verify REPORT` compares each one.
+
 ## 4. Each checkpoint follows on the one before
 
 The record states the digest of the record before it, and its commit has that one's commit as its first parent.

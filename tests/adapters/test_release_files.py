@@ -63,3 +63,15 @@ def test_a_spoiled_line_of_what_was_served_is_named_and_can_be_removed(tmp_path:
         pointer.past()
     follow(caught.value.hint)
     assert [past.version for past in pointer.past()] == ["v1.0.0", "v1.2.0"]
+
+
+@pytest.mark.parametrize("spoiled", [{"checkpoint": "u"}, {"version": "v1.0.1"}, {"run": "s"}])
+def test_a_spoiled_pointer_never_enters_the_list_of_what_was_served(tmp_path: Path, spoiled: dict[str, str]) -> None:
+    pointer = ReleaseFiles(tmp_path)
+    pointer.switch(release("v1.0.0"))
+    altered = release("v1.0.0").model_copy(update=spoiled)
+    pointer.path.write_bytes(canonical_json(altered.model_dump(mode="json")))
+    assert pointer.past() == [release("v1.0.0")]
+    pointer.switch(release("v1.0.0"))
+    assert pointer.read() == release("v1.0.0")
+    assert {past.version for past in pointer.past()} == {"v1.0.0"}

@@ -110,3 +110,13 @@ def test_a_list_of_which_every_admin_expires_is_warned_of(here: Cli, keys: Keys)
         assert said.code == 0
         assert f"every admin's key expires, the last one at {last}" in said.err
     assert add(here, keys, "cy", *known[:-1]).err == ""
+
+
+def test_whoever_takes_off_so_many_that_nobody_could_ship_is_told(here: Cli, keys: Keys) -> None:
+    for name, role in (("ann", "admin"), ("bo", "risk"), ("cy", "risk")):
+        add(here, keys, name, "--role", role)
+    ann = str(keys("ann"))
+    assert here("reviewers", "require", "signed", "--approvers", "2", "--role", "risk", "--sign-with", ann).code == 0
+    outcome = here("reviewers", "remove", "bo", "--sign-with", ann)
+    assert outcome.code == 0
+    assert "warning: nobody could ship: 2 approvals of grade signed, in the role risk need 2, and 1" in outcome.err

@@ -4,7 +4,7 @@ import pytest
 
 from churnflow.domain.approval import Policy
 from churnflow.domain.evidence import StepResult
-from churnflow.domain.journal import Run
+from churnflow.domain.journal import Decision, Run
 from churnflow.engine.advance import advance
 from churnflow.engine.verify import verify_all
 from churnflow.errors import IntegrityError
@@ -67,3 +67,47 @@ def test_a_reviewer_of_several_roles_signs_in_the_one_that_the_list_demands() ->
     run = approve(made, run, "ann")
     assert approval(run).signed[0].statement.role == "risk"
     assert shipped(made, run) == "v1.0.0"
+
+
+def outlook(made: World) -> Decision:
+    found = made.reviewer.briefs[-1].outlook
+    assert found is not None
+    return found
+
+
+def test_whoever_is_about_to_sign_is_told_whether_that_meets_what_the_list_demands() -> None:
+    made, run = world()
+    listed(made, reviewer("bo"), reviewer("cy"), floor=Policy(grade="signed", approvers=2, role="risk"))
+    run = approve(made, run, "bo")
+    said = "the list of reviewers demands 2 approvals of grade signed, in the role risk before a gate"
+    assert outlook(made).reasons[-1] == f"{said}; with this answer that will be of bo"
+    assert decided(made, run).verdict == outlook(made).verdict == "fix"
+    run = approve(made, run, "cy")
+    assert (outlook(made).passed, shipped(made, run)) == (True, "v1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("floor", "signs", "given"),
+    [
+        (Policy(grade="signed", role="legal"), "bo", "nobody"),
+        (Policy(grade="signed+distinct"), "ann", "nobody"),
+        (Policy(grade="signed+distinct"), "bo", None),
+        (Policy(grade="signed"), None, "nobody"),
+    ],
+)
+def test_a_signature_that_can_not_meet_the_lists_demand_is_told_so(
+    floor: Policy, signs: str | None, given: str | None
+) -> None:
+    made, run = world("questions: []")
+    listed(made, reviewer("ann"), reviewer("bo"), reviewer("cy", "legal"), floor=floor)
+    run = approve(made, run, signs)
+    told = given is not None and outlook(made).reasons[-1].endswith(f"with this answer that will be of {given}")
+    assert told is (given is not None)
+    assert decided(made, run).verdict == outlook(made).verdict == ("ship" if given is None else "fix")
+
+
+def test_a_rejection_by_a_signature_is_not_counted_among_those_who_agree() -> None:
+    made, run = world()
+    listed(made, reviewer("bo"), reviewer("cy"), floor=Policy(grade="signed", approvers=2))
+    run = approve(made, approve(made, run, "bo", "reject"), "cy")
+    assert outlook(made).reasons[-1].endswith("with this answer that will be of cy")

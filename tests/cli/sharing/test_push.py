@@ -110,6 +110,8 @@ def test_an_address_that_is_a_command_is_not_run(team: Team, at: At) -> None:
     [
         ("--", "--receive-pack=touch"),
         ("s3://key:hidden@bucket/x",),
+        ("https://user:hidden@host/x",),
+        ("http://host/x?token=hidden",),
         ("simplecache::s3://bucket",),
         (".git/churnflow/bytes",),
         ("bytes",),
