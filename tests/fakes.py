@@ -115,7 +115,7 @@ class FakeFiles:
 
 
 class FakeJournal:
-    """Runs in a dictionary."""
+    """Runs in a dictionary; `altered` are those whose journal is no longer what was written."""
 
     def __init__(self) -> None:
         self.runs: dict[str, Run] = {}
@@ -124,6 +124,7 @@ class FakeJournal:
         self.turned_back: dict[str, list[str]] = {}
         self.steps: dict[str, tuple[str, StepRecord]] = {}
         self.intended: Intent | None = None
+        self.altered: set[str] = set()
 
     def current(self) -> Run | None:
         return self.runs[self.at] if self.at else None
@@ -163,6 +164,9 @@ class FakeJournal:
         return tuple(sorted(self.runs))
 
     def read(self, run_id: str) -> Run | None:
+        if run_id in self.altered:
+            message = f"the journal of {run_id} was altered"
+            raise IntegrityError(message, hint="go back by a whole tag")
         return self.runs.get(run_id)
 
     def ever(self, run_id: str) -> Sequence[Entry] | None:

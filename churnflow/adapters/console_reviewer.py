@@ -232,5 +232,5 @@ def _confidence(brief: Brief) -> Text:
 
 def _says(outlook: Decision) -> str:
     if outlook.passed:
-        return "would say SHIP; nothing stands against it"
+        return "would say SHIP; " + ("nothing stands against it" if len(outlook.reasons) == 1 else "know all of this")
     return f"would not ship but say {outlook.verdict.upper()}"

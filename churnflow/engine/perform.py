@@ -32,6 +32,7 @@ from churnflow.engine.judge import (
 )
 from churnflow.engine.keep import keep_checkpoint
 from churnflow.engine.keys import RELEASE, gate_subject, holds, step_key, subject
+from churnflow.engine.objections import objections
 from churnflow.engine.past_artifacts import artifacts_of
 from churnflow.engine.ports import Brief, Ports
 from churnflow.engine.refs import named_release
@@ -165,6 +166,7 @@ def _decision(phase: str, gate: Gate, run: Run, ports: Ports, approved: str | No
     asked = [request for request in approvals_before(run, gate) if request.name != approved]
     stale = [request.name for request in asked if not _given(run, request, ports)]
     decided, confidence, reasons, action = verdict(run, gate, stale, unproven(run, gate, ports, approved))
+    reasons += objections(run, gate, ports)
     return Decision(
         name=gate.name,
         phase=phase,
