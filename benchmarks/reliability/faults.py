@@ -144,6 +144,8 @@ def main() -> int:
                 keeper = faults.fail(call, error)
                 violations += [*keeper.lost, *keeper.half]
                 runs[name] += 1
+                if runs[name] % 100 == 0:
+                    print(f"{name}: {runs[name]} faults, {len(violations)} violations so far", flush=True)
             wrong += tell(f"{name:12} {len(faults.calls):5} writing calls {runs[name]:6} faults", violations)
     print(f"seed {asked.seed}: {runs.total()} faults, {wrong} violations")
     return 1 if wrong else 0
