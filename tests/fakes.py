@@ -102,8 +102,8 @@ class FakeFiles:
         content = self.contents.get(relative)
         return None if content is None else hashlib.sha256(content).hexdigest()
 
-    def refuse_blocked(self, relative: str) -> None:
-        if relative in self.blocked:
+    def refuse_blocked(self, *relatives: str) -> None:
+        for relative in self.blocked.intersection(relatives):
             message = f"a folder stands in the place of {relative}"
             raise ConflictError(message, hint="move it away")
 

@@ -133,19 +133,23 @@ def large(megabytes: int) -> list[Row]:
     ]
 
 
+def clear() -> None:
+    """Remove what this run, or one that was cut off, has written."""
+    for left in (BUILD / "bench").glob("restore*"):
+        shutil.rmtree(left)
+
+
 def main() -> bool:
     """Print the comparisons; return whether the targets were held."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--megabytes", type=int, default=1000)
     asked = parser.parse_args()
-    for left in (BUILD / "bench").glob("restore*"):
-        shutil.rmtree(left)
+    clear()
     try:
         rows = [*many(asked.files), *large(asked.megabytes)]
     finally:
-        for left in (BUILD / "bench").glob("restore*"):
-            shutil.rmtree(left)
+        clear()
     return table("Bringing back", rows, peer="peer")
 
 

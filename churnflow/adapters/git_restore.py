@@ -64,7 +64,7 @@ class Restorer:
         paths = [difference.path for difference in differences if difference.action != "keep"]
         attributes = [path for path in paths if path.rsplit("/", 1)[-1] == ".gitattributes"]
         # They say how the others are to be written.
-        for batch in (attributes, [path for path in paths if path not in set(attributes)]):
+        for batch in (attributes, [path for path in paths if path.rsplit("/", 1)[-1] != ".gitattributes"]):
             if batch:
                 self._write(old, batch)
         return self._verify(old)
@@ -133,16 +133,19 @@ class Restorer:
                 # Left by a killed process whose number we have, as in a container.
                 remove(staging)
                 make_folder(staging)
-                _make_spread(staging, paths)
+                folders = _by_folder(paths)
+                _make_spread(staging, [folder for folder, _ in folders])
                 env = {"GIT_INDEX_FILE": str(index)}
                 self._plumbing.run("read-tree", tree, env=env)
                 listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
                 self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
                 sync_all([f"{staging}/{path}" for path in paths], staging)
-                folders = [self._install(staging, *both) for both in _by_folder(paths)]
-                sync_all(folders, self._repository.work_tree)
+                sync_all([self._install(staging, *both) for both in folders], self._repository.work_tree)
             except GitFailure as failure:
-                raise _unwritten(failure, state) from failure
+                if failure.is_disk_full:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from failure
+                message = f"the files of the checkpoint could not be written: {failure}"
+                raise ConflictError(message, hint="see what git says, then run the same command again") from failure
             finally:
                 remove(staging)
 
@@ -201,14 +204,14 @@ def _is_ours(path: str, prefix: str) -> bool:
     return path.startswith(prefix) and not path.startswith(f"{prefix}checkpoints/")
 
 
-def _make_spread(root: Path, paths: Sequence[str]) -> None:
-    """Make the folders of paths below `root`, far from one another where the file system does that on request.
+def _make_spread(root: Path, folders: Sequence[str]) -> None:
+    """Make folders, and those above them, below `root`: far from one another where the file system does that.
 
     ext4 makes a folder, and the files in it, where its parent is, and without a journal looks there past every file
     that was removed in the last minutes, for each file anew: an undo of 10,000 files right after their rollback took
     twice as long.
     """
-    names = {str(above) for folder, _ in _by_folder(paths) for above in Path(folder, "file").parents}
+    names = {str(above) for folder in folders for above in Path(folder, "file").parents}
     for folder in sorted(names):
         (root / folder).mkdir(exist_ok=True)
         with suppress(OSError):
@@ -225,14 +228,6 @@ def _by_folder(paths: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 def _joined(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _unwritten(failure: GitFailure, state: Path) -> ConflictError:
-    if failure.is_disk_full:
-        message = f"no space left on the disk of {state}"
-        return ConflictError(message, hint="free some space, then run the same command again")
-    message = f"the files of the checkpoint could not be written: {failure}"
-    return ConflictError(message, hint="see what git says, then run the same command again")
 
 
 def _is_link(place: str, oid: str) -> bool:

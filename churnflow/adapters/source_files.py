@@ -81,9 +81,9 @@ class SourceFiles:
         self._remember(relative, signature, found)
         return found
 
-    def refuse_blocked(self, relative: str) -> None:
-        """Check that the path can be written. Raises ConflictError when a link or a folder stands in the way."""
-        refuse_blocked(self._root, os.path.normpath(relative))
+    def refuse_blocked(self, *relatives: str) -> None:
+        """Check that the paths can be written. Raises ConflictError when a link or a folder stands in the way."""
+        refuse_blocked(self._root, *map(os.path.normpath, relatives))
 
     def restore(self, relative: str, artifact: Artifact) -> None:
         """Write the stored bytes back to the path, whole or not at all.

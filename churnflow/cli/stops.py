@@ -93,10 +93,15 @@ def _stopped(run: Run, item: Item, entry: ItemEntry, phase: str) -> Ending:
 
 def _unfinished(item: Item, lacks: str) -> Ending:
     """Return how a run ends at an approval that somebody gave, and that is not yet what is demanded."""
-    signs = isinstance(item, ApprovalRequest) and item.grade != "unsigned"
-    again = f"churnflow approve {item.name}{' --key FILE' if signs else ''}"
+    again = _approve(item)
     failure = Failure(f"the approval {item.name!r} waits: it {lacks}", f"`{again}` by whoever is missing")
     return failure, 4 if lacks.startswith("was rejected") else 3, (Next(again, lacks, "reviewer"),)
+
+
+def _approve(item: Item, *, by_key: bool = False) -> str:
+    """Return the command that answers an approval, signed where that or the caller demands it."""
+    signs = by_key or (isinstance(item, ApprovalRequest) and item.grade != "unsigned")
+    return f"churnflow approve {item.name}{' --key FILE' if signs else ''}"
 
 
 def _failure(record: StepRecord, command: str) -> Failure:
@@ -118,20 +123,18 @@ def _after_verdict(run: Run, gate: Item, decision: Decision) -> Next:
     """Return what a gate that did not ship leaves to do: the issues come before an approval, which they would spoil."""
     if decision.verdict != "fix":
         return Next("churnflow report", decision.next_action)
-    request = None if barring_issues(run) else wanting(run, gate, decision.reasons)
-    if request is None:
+    missing = None if barring_issues(run) else wanting(run, gate, decision.reasons)
+    if missing is None:
         return Next("churnflow issues", decision.next_action)
-    why = next(line for line in decision.reasons if line.startswith(("the approval", LIST_DEMANDS)))
-    is_signed = request.grade != "unsigned" or why.startswith(LIST_DEMANDS)
-    return Next(f"churnflow approve {request.name}{' --key FILE' if is_signed else ''}", why, "reviewer")
+    request, why = missing
+    return Next(_approve(request, by_key=why.startswith(LIST_DEMANDS)), why, "reviewer")
 
 
 def _following(phase: str, item: Item, wanted: Collection[str], until: str | None) -> Next:
     command = f"churnflow {command_for(phase)}"
     match item:
         case ApprovalRequest():
-            signs = " --key FILE" if item.grade != "unsigned" else ""
-            return Next(f"churnflow approve {item.name}{signs}", "a person has to answer", "reviewer")
+            return Next(_approve(item), "a person has to answer", "reviewer")
         case Step() | CheckpointRequest() | Gate():
             stopped = f"stopped after {until!r} as asked" if until and phase in wanted else f"{item.name!r} comes next"
             return Next(command, stopped)

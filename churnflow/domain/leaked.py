@@ -77,15 +77,16 @@ _TOKENS: Final = (
 
 
 class _File(NamedTuple):
-    """A file that by its name holds secrets, with the form of a line that does; no form: whatever it holds."""
+    """A file that by its name holds secrets, with the form of a line that does."""
 
     kind: str
     names: tuple[str, ...]
-    form: re.Pattern[bytes] | None
+    form: re.Pattern[bytes]
 
 
-def _file(kind: str, names: str, form: bytes | None = None) -> _File:
-    return _File(kind, tuple(names.split()), None if form is None else re.compile(form, re.MULTILINE | re.IGNORECASE))
+def _file(kind: str, names: str, form: bytes = rb"\A[^\n]*") -> _File:
+    """Return the rule for files of such names; without a form whatever they hold, told with the first line."""
+    return _File(kind, tuple(names.split()), re.compile(form, re.MULTILINE | re.IGNORECASE))
 
 
 _FILES: Final = (
@@ -115,7 +116,6 @@ _FILES: Final = (
     ),
     _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
 )
-_FIRST_LINE: Final = re.compile(rb"\A[^\n]*")
 # Raised where the search changes and the forms do not, so that what was found clean before is looked at again.
 _EDITION: Final = 2
 _EXAMPLES: Final = ("*.example", "*.sample", "*.template", "*.dist", "*.example.env")
@@ -149,7 +149,7 @@ def _leaks(path: str, data: bytes) -> Iterator[Leak]:
         return
     for file in _FILES:
         if data and any(map(is_named, file.names)):
-            yield from (_leak(path, data, file.kind, match) for match in (file.form or _FIRST_LINE).finditer(data))
+            yield from (_leak(path, data, file.kind, match) for match in file.form.finditer(data))
 
 
 def _leak(path: str, data: bytes, kind: str, match: re.Match[bytes]) -> Leak:

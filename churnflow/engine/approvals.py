@@ -113,7 +113,8 @@ def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list
 
     but: an approval that counts as given. Raises IntegrityError for a list of reviewers that can not be trusted.
     """
-    asked = [request for request in approvals_before(run, gate) if request.name != but]
+    before = approvals_before(run, gate)
+    asked = [request for request in before if request.name != but]
     if not (asked or releases(run.declared)):
         return []
     lists = trusted(ports)
@@ -124,7 +125,7 @@ def unproven(run: Run, gate: Gate, ports: Ports, but: str | None = None) -> list
     found = [reason for scrutiny in scrutinies for reason in lacking(scrutiny)]
     floor, ships = lists[-1].floor if lists else Policy(), candidate(run, gate)
     short = below(floor, scrutinies, ships)
-    asking = next((request for request in approvals_before(run, gate) if request.name == but), None)
+    asking = next((request for request in before if request.name == but), None)
     if short and asking is not None:
         short = _below_with(floor, Scrutiny(run, asking, lists, ports, now, decider), ships)
     return [*found, *short]

@@ -295,15 +295,17 @@ def approvals_before(run: Run, gate: Item) -> list[ApprovalRequest]:
     return [item for item in before if isinstance(item, ApprovalRequest)]
 
 
-def wanting(run: Run, gate: Item, reasons: Sequence[str]) -> ApprovalRequest | None:
-    """Return the approval before the gate for want of which, by its reasons, it did not ship; None if that is not it.
+def wanting(run: Run, gate: Item, reasons: Sequence[str]) -> tuple[ApprovalRequest, str] | None:
+    """Return the approval before the gate for want of which it did not ship, with that reason; None if that is not it.
 
     Where the list of reviewers demands more than the workflow, that is the last one.
     """
     asked = approvals_before(run, gate)
-    named = [item for item in asked if any(line.startswith(f"the approval {item.name!r}") for line in reasons)]
-    demanded = asked[-1:] if any(line.startswith(LIST_DEMANDS) for line in reasons) else []
-    return next(iter([*named, *demanded]), None)
+    for line in reasons:
+        for item in asked:
+            if line.startswith(f"the approval {item.name!r}") or (line.startswith(LIST_DEMANDS) and item is asked[-1]):
+                return item, line
+    return None
 
 
 def _approval_state(run: Run, name: str) -> str:

@@ -302,8 +302,8 @@ class Files(Protocol):
     def sha256(self, relative: str) -> str | None:
         """Return the digest of the file's bytes, None when it is gone or no file any more."""
 
-    def refuse_blocked(self, relative: str) -> None:
-        """Check that the path can be written. Raises ConflictError when a link or a folder stands in the way."""
+    def refuse_blocked(self, *relatives: str) -> None:
+        """Check that the paths can be written. Raises ConflictError when a link or a folder stands in the way."""
 
     def restore(self, relative: str, artifact: Artifact) -> None:
         """Write the stored bytes back to the path, whole or not at all."""

@@ -17,6 +17,8 @@ from churnflow.errors import UsageError
 class Plan:
     """What a rollback would do: files by action, source files to bring back, and the release before and after."""
 
+    run: Run
+    head: Checkpoint | None
     target: Checkpoint
     changes: tuple[Change, ...]
     data: tuple[str, ...]
@@ -51,8 +53,8 @@ def plan_rollback(tag: str, ports: Ports) -> Plan:
     Raises IntegrityError when something it needs is missing or altered, ConflictError when something stands in the way.
     """
     target = ports.checkpoints.load(tag)
-    current = ports.journal.current()
-    head = ports.checkpoints.head(current.id) if current else None
+    run = ports.journal.current() or target.run
+    head = ports.checkpoints.head(run.id)
     # A way back is never shut by what git has already; what is new is refused before anything is done.
     for held in filter(None, (target, head)):
         ports.checkpoints.hold(held)
@@ -62,10 +64,9 @@ def plan_rollback(tag: str, ports: Ports) -> Plan:
         ports.store.verify(artifact)
     changes = tuple(ports.checkpoints.changes(target))
     data = tuple(path for path, artifact in target.data.items() if ports.files.sha256(path) != artifact.sha256)
-    for path in [*data, *(change.path for change in changes if change.action != "keep")]:
-        ports.files.refuse_blocked(path)
+    ports.files.refuse_blocked(*data, *(change.path for change in changes if change.action != "keep"))
     served = ports.pointer.read()
-    return Plan(target, changes, data, served, target.release or served)
+    return Plan(run, head, target, changes, data, served, target.release or served)
 
 
 def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
@@ -75,10 +76,8 @@ def rollback(tag: str, ports: Ports, reason: str | None = None) -> Outcome:
     the intent, with which the next command finishes.
     """
     plan = plan_rollback(tag, ports)
-    run = ports.journal.current() or plan.target.run
-    head = ports.checkpoints.head(run.id)
-    rescue = _rescue(run, head, plan, ports)
-    before = rescue or head
+    rescue = _rescue(plan, ports)
+    before = rescue or plan.head
     intent = Intent(target=tag, before=before.tag if before else tag, reason=reason)
     ports.journal.intend(intent)
     checkpoint, verified = _bring_back(intent, plan.target, ports)
@@ -96,8 +95,7 @@ def finish(ports: Ports) -> Checkpoint | None:
         return None
     plan = plan_rollback(intent.target, ports)
     if _is_edited_since(ports.checkpoints.load(intent.before), plan, ports):
-        run = ports.journal.current() or plan.target.run
-        _rescue(run, ports.checkpoints.head(run.id), plan, ports)
+        _rescue(plan, ports)
     return _bring_back(intent, plan.target, ports)[0]
 
 
@@ -131,8 +129,9 @@ def _is_edited_since(left: Checkpoint, plan: Plan, ports: Ports) -> bool:
     )
 
 
-def _rescue(run: Run, head: Checkpoint | None, plan: Plan, ports: Ports) -> Checkpoint | None:
-    """Keep whatever `head`, the newest checkpoint, does not hold: entries, files, and source files as they are now."""
+def _rescue(plan: Plan, ports: Ports) -> Checkpoint | None:
+    """Keep whatever the newest checkpoint does not hold: entries, files, and source files as they are now."""
+    run, head = plan.run, plan.head
     today = _data_today([*source_files(run, ports), *plan.data], ports)
     rescue = compose(run, "rescue", head, ports, plan.overwritten).model_copy(update={"data": today})
     if head is not None and (head.run.entries, head.data, head.code.tree) == (

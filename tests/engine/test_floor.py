@@ -6,6 +6,7 @@ from churnflow.domain.approval import Policy
 from churnflow.domain.evidence import StepResult
 from churnflow.domain.journal import Decision, Run
 from churnflow.engine.advance import advance
+from churnflow.engine.judge import wanting
 from churnflow.engine.verify import verify_all
 from churnflow.errors import IntegrityError
 from tests.engine.signing import SIGNED, WORKFLOW, approval, approve, decided, listed, reviewer, world
@@ -111,3 +112,17 @@ def test_a_rejection_by_a_signature_is_not_counted_among_those_who_agree() -> No
     listed(made, reviewer("bo"), reviewer("cy"), floor=Policy(grade="signed", approvers=2))
     run = approve(made, approve(made, run, "bo", "reject"), "cy")
     assert outlook(made).reasons[-1].endswith("with this answer that will be of cy")
+
+
+def test_the_approval_that_a_gate_misses_is_found_with_the_reason_that_names_it() -> None:
+    made, run = world()
+    listed(made, reviewer("bo"), floor=RISK)
+    entry = decided(made, approve(made, run, "chief"))
+    gate = next(item for item in run.declared.items() if item.name == "ship")
+    request = next(item for item in run.declared.items() if item.name == "release")
+    assert wanting(run, gate, entry.reasons) == (request, entry.reasons[-1])
+    assert wanting(run, gate, ["x", "the approval 'release' is missing"]) == (
+        request,
+        "the approval 'release' is missing",
+    )
+    assert wanting(run, gate, ["final confidence 70, band 60-79 (fix): so"]) is None
