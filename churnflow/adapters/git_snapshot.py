@@ -19,6 +19,7 @@ from churnflow.adapters.durable import (
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.repository import Repository
+from churnflow.adapters.row_copies import RowCopies
 from churnflow.adapters.secret_scan import SecretScan
 from churnflow.errors import ConflictError, UsageError
 
@@ -47,20 +48,23 @@ class Snapshots:
         remembered, so that no later snapshot takes their rows into git either; nor does any take a list of scored
         customers. also: files, relative to the project,
         that are taken whatever git ignores. The tree is durable on return.
-        Raises UsageError for a file that cannot be read, RefusedError for one that holds a secret, ConflictError when
-        git fails.
+        Raises UsageError for a file that cannot be read, RefusedError for one that holds a secret or a copy of rows,
+        ConflictError when git fails.
         """
         with explained(self._state):
             make_folder(self._state)
             remove_leftovers(self._state, "index-")
-            excluded = self._untracked(self._left_out.with_sources(data))
+            tables = self._from_top(self._left_out.with_sources(data))
+            tracked = self._tracked() if tables else set()
+            excluded = self._open(tables, tracked)
+        rows = RowCopies(self._repository.work_tree, tables, tracked)
         try:
-            return self._attempt(excluded, self._from_top(also), fresh=False)
+            return self._attempt(excluded, self._from_top(also), rows, fresh=False)
         except GitFailure:
             # A power cut or `git gc` spoiled the private index, or what it relied on; it is only a cache.
             self.forget()
         try:
-            return self._attempt(excluded, self._from_top(also), fresh=True)
+            return self._attempt(excluded, self._from_top(also), rows, fresh=True)
         except GitFailure as failure:
             raise _explain(failure) from failure
 
@@ -84,7 +88,7 @@ class Snapshots:
             remove(path)
             remove(path.with_name(path.name + ".lock"))
 
-    def _attempt(self, excluded: list[str], also: list[str], *, fresh: bool) -> str:
+    def _attempt(self, excluded: list[str], also: list[str], rows: RowCopies, *, fresh: bool) -> str:
         with self.scratch_index() as index:
             with self._plumbing.quarantine() as objects:
                 env = {**objects, "GIT_INDEX_FILE": str(index)}
@@ -98,8 +102,8 @@ class Snapshots:
                 self._settle_ignored(env)
                 self._include(env, also)
                 tree = self._plumbing.answer("write-tree", env=env)
-                # Before the objects leave their quarantine: one that holds a secret is never in the repository.
-                self._scan.refuse_leaks(tree, env)
+                # Before the objects leave their quarantine: one with a secret or with rows is never in the repository.
+                self._scan.refuse_leaks(tree, env, rows)
             # After they did: git believes what an index says of the objects that there are.
             with suppress(FileNotFoundError):
                 index.replace(self._index)
@@ -147,13 +151,11 @@ class Snapshots:
             names = [path.rstrip("/") for path in paths]
             self._plumbing.run("update-index", "--force-remove", "-z", "--stdin", stdin=_listed(names), env=env)
 
-    def _untracked(self, data: list[str]) -> list[str]:
-        if not data:
-            return []
-        paths = self._from_top(data)
-        # Not as arguments: `data` can be long, and a name may look like an option.
-        listed = self._plumbing.run("ls-files", "-z", "-c", "--full-name")
-        tracked = set(_paths(listed))
+    def _tracked(self) -> set[str]:
+        return set(_paths(self._plumbing.run("ls-files", "-z", "-c", "--full-name")))
+
+    def _open(self, paths: list[str], tracked: set[str]) -> list[str]:
+        """Return those of the paths that git would take: they are neither tracked nor ignored."""
         open_paths = [path for path in paths if path not in tracked and not self._is_beyond(path, tracked)]
         ignored = self._ignored_among(open_paths)
         return [path for path in open_paths if path not in ignored]

@@ -1,4 +1,4 @@
-"""Looks for secrets in what a snapshot is about to take, before any of it is in the repository."""
+"""Looks for secrets and rows of customers in what a snapshot is about to take, before any is in the repository."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from churnflow.adapters.durable import read_texts, temporary_in
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.repository import Repository
+from churnflow.adapters.row_copies import RowCopies, refuse_copies
 from churnflow.domain.leaked import Leak, leaks_in, rules_sha256, told
 from churnflow.errors import RefusedError
 
@@ -47,14 +48,15 @@ class SecretScan:
         """
         self._held.add(tree)
 
-    def refuse_leaks(self, tree: str, env: Mapping[str, str]) -> None:
-        """Check a tree whose objects lie where `env` says. Raises RefusedError with file, line and kind of each secret.
+    def refuse_leaks(self, tree: str, env: Mapping[str, str], rows: RowCopies) -> None:
+        """Check a tree whose objects lie where `env` says.
 
+        Raises RefusedError with file, line and kind of each secret, or with a file that holds rows of customers.
         A file that the last clean tree had is not looked at again, nor is a tree that was clean lately, so that this
         costs nothing where nothing changed, and little where a rollback brought back what was there before.
         """
         allowed = self.allowed()
-        rules = f"{rules_sha256()} {' '.join(sorted(allowed))}"
+        rules = " ".join([rules_sha256(), rows.sha256(), *sorted(allowed)])
         known = read_texts(self._memory)
         clean = known.get("trees", "").split() if known.get("rules") == rules else []
         if clean[-1:] == [tree]:
@@ -63,9 +65,14 @@ class SecretScan:
             base = clean[-1] if clean else None
             files = self._files(base, tree, env)
             new = self._without_held(files, tree, env)
-            leaks = [leak for leak in self._leaks(new, env) if leak.sha256 not in allowed]
+            leaks: list[Leak] = []
+            copies: list[tuple[str, str]] = []
+            for path, content in self._contents(new, env):
+                leaks += (leak for leak in leaks_in(path, content) if leak.sha256 not in allowed)
+                copies += ((path, table) for table in [rows.source_of(path, content)] if table is not None)
             if leaks:
                 raise _refusal(leaks)
+            refuse_copies(copies)
             if len(new) < len(files):
                 return
         self._remember(rules, [*(one for one in clean if one != tree), tree])
@@ -117,13 +124,14 @@ class SecretScan:
         split = ((description.split(b" "), path) for description, _, path in entries)
         return [_File(oid.decode(), os.fsdecode(path)) for (mode, _, oid), path in split if mode in _REGULAR]
 
-    def _leaks(self, files: list[_File], env: Mapping[str, str]) -> Iterator[Leak]:
+    def _contents(self, files: list[_File], env: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of the files; of a large one the beginning."""
         small: list[_File] = []
         pending = 0
         for file in files:
             size = self._size(file.path)
             if size > MAX_BYTES:
-                yield from leaks_in(file.path, self._beginning(file.path))
+                yield file.path, self._beginning(file.path)
                 continue
             if pending + size > _BATCH_BYTES:
                 yield from self._of_contents(small, env)
@@ -138,11 +146,11 @@ class SecretScan:
             return (self._repository.work_tree / path).lstat().st_size
         return 0
 
-    def _of_contents(self, files: list[_File], env: Mapping[str, str]) -> Iterator[Leak]:
+    def _of_contents(self, files: list[_File], env: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         found = self._plumbing.read([file.oid for file in files], env=env) if files else []
         for file, content in zip(files, found, strict=True):
             if content is not None:
-                yield from leaks_in(file.path, content.content)
+                yield file.path, content.content
 
     def _beginning(self, path: str) -> bytes:
         with suppress(OSError), (self._repository.work_tree / path).open("rb") as file:

@@ -195,14 +195,15 @@ def test_a_campaign_set_on_the_command_line_is_that_of_the_release(project: Path
 
 def test_no_checkpoint_takes_a_list_of_customers_into_git(shipped: Path) -> None:
     (shipped / "lists").mkdir()
+    (shipped / "new.csv").write_bytes((shipped / "customers.csv").read_bytes())
     for output in ("list.csv", "lists/b.parquet"):
-        assert churnflow(shipped, "score", "customers.csv", "-o", output).returncode == 0
+        assert churnflow(shipped, "score", "new.csv", "-o", output).returncode == 0
     (shipped / "note.txt").write_text("mine\n")
     ship(shipped, 0.5)
     command = ["git", "log", "--all", "--name-only", "--format="]
     named = subprocess.run(command, cwd=shipped, capture_output=True, text=True, check=True).stdout.split()
     assert "note.txt" in named
-    assert not {"list.csv", "lists/b.parquet"} & set(named)
+    assert not {"new.csv", "list.csv", "lists/b.parquet"} & set(named)
 
 
 def test_a_file_that_a_list_was_refused_in_place_of_is_kept_as_before(shipped: Path) -> None:
