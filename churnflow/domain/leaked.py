@@ -114,6 +114,24 @@ _FILES: Final = (
         rb"|[a-z_]\w{0,80}(?:\.[a-z_]\w{0,80}){1,9}[\"']?[ \t]*(?:#|;|,|\r?$))"
         rb"(?=[^\s\"'#]{0,200}\d)(?=[^\s\"'#]{0,200}[a-z])[\w~^+.-][^\s\"'#<>{}$/\\]{7,200}[\"']?[ \t]*(?:#|;|,|\r?$)",
     ),
+    _file(
+        "password in a program",
+        "*.py *.ipynb *.sh *.bash *.r *.sql *.js *.ts *.json *.java *.scala",
+        # A literal in quotes, of eight or more with a letter and a digit, given to a name for it: of others in programs
+        # most are none.
+        rb"(?<![A-Za-z0-9])(?:[\w-]{0,80}[_-])?(?:(?:pg)?pass(?:word|wd)|pwd|secret[_-]?key|api[_-]?key"
+        rb"|client[_-]?secret|(?:access|auth)[_-]?token)(?:\\?[\"']\]?)?[ \t]*(?::[ \t]*str[ \t]*)?"
+        rb"(?:=|:|<-)[ \t]*\\?[\"']"
+        rb"(?!changeme|example|your|test|dummy|fake|secret|pass|x+\b|(?:env|arn|file|ssm|vault|keyvault|sha\d+):)"
+        rb"(?=[^\s\"'\\]{0,200}\d)(?=[^\s\"'\\]{0,200}[a-z])[^\s\"'#<>{}$/\\()%]{8,200}\\?[\"']",
+    ),
+    _file(
+        "password in a script",
+        "*.sh *.bash *.zsh dockerfile dockerfile.* *.dockerfile",
+        rb"^[ \t]*(?:(?:export|env|arg)[ \t]+)?[a-z_]{0,80}(?:pass(?:word|wd)|pwd|secret|api_?key|token)=[\"']?"
+        rb"(?!changeme|example|your|test|dummy|fake|secret|pass|x+\b)"
+        rb"(?=[^\s\"']{0,200}\d)(?=[^\s\"']{0,200}[a-z])[^\s\"'#<>{}$/\\()`]{8,200}[\"']?(?:[ \t;&]|\r?$)",
+    ),
     _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
 )
 # Raised where the search changes and the forms do not, so that what was found clean before is looked at again.

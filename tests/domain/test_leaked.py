@@ -85,6 +85,14 @@ def test_what_only_looks_like_a_secret_is_no_alarm(text: str) -> None:
         ("settings.toml", 'api_key = "4f9c2d1e8b7a"\n', 1),
         ("compose.yml", "users:\n  - password: hunter22\n", 2),
         ("app.properties", "spring.datasource.password=Tr0ub4dor&3\n", 1),
+        ("load.py", "import db\nc = db.connect('crm', user='me', password='hunter22')\n", 2),
+        ("load.py", "DB_PASSWORD: str = 'S3cretWord!'\n", 1),
+        ("load.py", "os.environ['PGPASSWORD'] = \"hunter22\"\n", 1),
+        ("explore.ipynb", '{"source": ["x\\n",\n "api_key = \\"4f9c2d1e8b7a\\"\\n"]}', 2),
+        ("config.json", '{\n"db": {"password": "hunter22"}}', 2),
+        ("load.R", "password <- 'hunter22'\n", 1),
+        ("load.sh", "#!/bin/sh\nexport PGPASSWORD=hunter22 && psql\n", 2),
+        ("Dockerfile", "FROM x\nENV API_TOKEN=4f9c2d1e8b7a\n", 2),
     ],
 )
 def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, line: int) -> None:
@@ -107,6 +115,14 @@ def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, lin
         ("values.yaml", "password: *default_pw1\nsecret: db-credentials-v2\nclient_secret: keyvault:client-secret-1\n"),
         ("secrets.yaml", "password: ENC[AES256_GCM,data:bJ8abc,iv:x1]\nmin.password: 12345678\n"),
         ("app.properties", "password=ENC(abc123def)\npwd=2024-01-01T00\nforgot_password = app.views.reset2\n"),
+        ("load.py", "password = os.environ['PG_PASSWORD_1']\npassword = getpass('password 1: ')\n"),
+        ("load.py", "password = 'changeme123'\nif password == 'hunter22': pass\npassword_hint = 'born 1970'\n"),
+        (
+            "load.py",
+            "url = 'x?password=%s1234567' % a\nf(password='${PASSWORD1}', pwd='/home/me/2026', n_pwd=12345678)\n",
+        ),
+        ("load.sh", "export PASSWORD=$1\nTOKEN=$(cat token1.txt)\nPWD=/data/2026\nOLDPWD=abc\n"),
+        ("package.json", '{"password": "required-field", "token": {"pattern": "a1b2c3d4"}}'),
         ("workflow.yaml", "sha256: 0123456789abcdef\nkey: abcdefgh1\npassword: rememberthis\n"),
     ],
 )
