@@ -3,7 +3,8 @@
 import filecmp
 import hashlib
 import shlex
-from collections.abc import Collection, Iterable, Sequence
+import stat
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -45,9 +46,18 @@ class RowCopies:
         """
         if path in self._tracked:
             return None
-        file = self._work_tree / path
-        same = (table for table in self._tables if _is_same(file, self._work_tree / table))
-        return taken_from(columns_of(content[:BEGINNING]), self._columns) or next(same, None)
+        return taken_from(columns_of(content[:BEGINNING]), self._columns) or self._twin_of(self._work_tree / path)
+
+    @cached_property
+    def _sizes(self) -> Mapping[int, str]:
+        sizes = ((_size(self._work_tree / table), table) for table in self._tables)
+        return {size: table for size, table in sizes if size >= _CHANCE}
+
+    def _twin_of(self, file: Path) -> str | None:
+        table = self._sizes.get(_size(file)) if self._sizes else None
+        with suppress(OSError):
+            return table if table and filecmp.cmp(file, self._work_tree / table) else None
+        return None
 
 
 def refuse_copies(copies: Sequence[tuple[str, str]]) -> None:
@@ -57,15 +67,15 @@ def refuse_copies(copies: Sequence[tuple[str, str]]) -> None:
     (path, table), more = copies[0], len(copies) - 1
     others = f", and so would {more} more" if more else ""
     message = f"{path} would enter a checkpoint with rows as in {table}{others}, and git forgets nothing"
-    hint = f"list {path} in .gitignore; if its rows are no customers': git add {shlex.quote(path)}"
+    hint = f"list {path} in .gitignore; if those are no customers: git add {shlex.quote(path)}"
     raise RefusedError(message, hint=hint)
 
 
-def _is_same(file: Path, table: Path) -> bool:
+def _size(file: Path) -> int:
     with suppress(OSError):
-        if file.is_file() and table.is_file() and table.stat().st_size >= _CHANCE:
-            return filecmp.cmp(file, table)
-    return False
+        found = file.lstat()
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return 0
 
 
 def _beginning(file: Path) -> bytes:

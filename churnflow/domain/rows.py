@@ -9,6 +9,7 @@ from typing import Final
 BEGINNING: Final = 65_536
 _DELIMITERS: Final = ",;\t|"
 _FEWEST: Final = 2
+_LINE_END: Final = re.compile(rb"[\r\n]+")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 
@@ -17,10 +18,10 @@ def columns_of(beginning: bytes) -> frozenset[str]:
 
     A table has two columns or more, and below its names a row of as many cells.
     """
-    if b"\0" in beginning:
+    first, second = [*_LINE_END.split(beginning.lstrip(b"\r\n "), maxsplit=2), b"", b""][:2]
+    if b"\0" in beginning or not any(sign in first for sign in _DELIMITERS.encode()):
         return frozenset()
-    lines = beginning.decode("utf-8-sig", errors="replace").splitlines()
-    names, row = [*[line for line in lines if line.strip()][:2], "", ""][:2]
+    names, row = (line.decode("utf-8-sig", errors="replace") for line in (first, second))
     tables = ((_cells(names, sign), _cells(row, sign)) for sign in _DELIMITERS)
     # Cells without a letter are values: two tables without names would share their zeros and ones.
     named = [[cell for cell in cells if _LETTER.search(cell)] for cells, below in tables if len(cells) == len(below)]
