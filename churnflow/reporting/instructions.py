@@ -7,7 +7,8 @@ _PAGE: Final = """# How to check this export
 
 This is checkpoint `{name}` of run `{run}`, exported by churnflow. Nothing here needs churnflow, a network or trust in
 who sent it: `sha256sum`, `git` and, where approvals are signed, `ssh-keygen` are enough. Run the commands in this
-folder, one block after the other, in `bash -eu`; each block ends with an error unless what it checks holds.
+folder, one block after the other, in `bash -eu`; a block ends the shell unless what it checks holds, and in `bash -eux`
+the last line shown is then the one that does not hold.
 
 What no block can tell is whether the sender made everything up. For that, compare the digest that the last block prints
 with one that you were given another way: on paper, in a signed mail, by a clone of the repository.
