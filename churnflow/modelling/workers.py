@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -22,10 +22,11 @@ Call = tuple[int, Callable[[Any], Any]]
 class Workers(Generic[Shared]):
     """Runs calls, each on one of the parts that all workers share."""
 
-    def __init__(self, executor: Executor, parts: Sequence[Any]) -> None:
-        """Take who runs the calls, and the parts as the workers know them."""
+    def __init__(self, executor: Executor, parts: Sequence[Any], here: Sequence[Shared]) -> None:
+        """Take who runs the calls, and the parts as the workers know them and as they are in this process."""
         self._executor = executor
         self._parts = parts
+        self._here = here
 
     def run(self, calls: Sequence[Call], deadline: float = float("inf")) -> list[Any]:
         """Return what each call, a function and the number of its part, gives; None for one not begun by `deadline`.
@@ -33,11 +34,20 @@ class Workers(Generic[Shared]):
         deadline: on the clock of time.monotonic. A call that has begun is waited for.
         """
         futures: list[Future[Any]] = [self._executor.submit(call, self._parts[number]) for number, call in calls]
+        late: set[Future[Any]] = set()
         if deadline < float("inf"):
             wait(futures, timeout=min(threading.TIMEOUT_MAX, max(0.0, deadline - time.monotonic())))
-            for future in futures:
-                future.cancel()
-        return [None if future.cancelled() else future.result() for future in futures]
+            late = {future for future in futures if not future.cancelled() and future.cancel()}
+        calls_of = zip(futures, calls, strict=True)
+        return [None if future in late else self._result(future, call) for future, call in calls_of]
+
+    def _result(self, future: Future[Any], call: Call) -> Any:
+        try:
+            return future.result()
+        except CancelledError:
+            # A part was lost with the workers that held it, and with it Dask gives up every call on it.
+            number, function = call
+            return function(self._here[number])
 
 
 @contextmanager
@@ -51,12 +61,12 @@ def open_workers(parts: Sequence[Shared], cluster: str | None = None) -> Iterato
         slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # Libraries of linear algebra wait for each other by spinning: a thread to each call is faster.
         with threadpool_limits(limits=1), ThreadPoolExecutor(slots) as threads:
-            yield Workers(threads, parts)
+            yield Workers(threads, parts, parts)
         return
     with _connected(cluster) as client:
         known = client.scatter(list(parts), broadcast=True, hash=False)
         executor = client.get_executor(pure=False, retries=_RETRIES)
-        yield Workers(executor, known)
+        yield Workers(executor, known, parts)
 
 
 # How often a call is begun again when the worker that ran it is gone.

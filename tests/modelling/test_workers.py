@@ -73,6 +73,15 @@ def test_calls_of_a_killed_worker_are_done_again_and_no_finished_one_is_lost(tmp
         assert Path(marker).exists()
 
 
+def test_calls_on_a_part_that_was_lost_with_its_only_worker_are_done_all_the_same(tmp_path: Path) -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0") as started,
+        open_workers([10, 20], started.scheduler_address) as workers,
+    ):
+        calls: list[tuple[int, Callable[[Any], Any]]] = [(1, _Bound(str(tmp_path / "died"))), (0, _slow_process_id)]
+        assert workers.run(calls) == [20, 10]
+
+
 class _Bound:
     """A call that takes its worker down the first time."""
 
