@@ -46,7 +46,7 @@ class RowCopies:
         """
         if path in self._tracked:
             return None
-        return taken_from(columns_of(content[:BEGINNING]), self._columns) or self._twin_of(self._work_tree / path)
+        return taken_from(columns_of(content), self._columns) or self._twin_of(self._work_tree / path)
 
     @cached_property
     def _sizes(self) -> Mapping[int, str]:

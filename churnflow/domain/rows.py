@@ -13,11 +13,12 @@ _LINE_END: Final = re.compile(rb"[\r\n]+")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
 
-def columns_of(beginning: bytes) -> frozenset[str]:
+def columns_of(content: bytes) -> frozenset[str]:
     """Return the names of the columns of a delimited text by its first bytes; none where it is no table with rows.
 
     A table has two columns or more, and below its names a row of as many cells.
     """
+    beginning = content[:BEGINNING]
     first, second = [*_LINE_END.split(beginning.lstrip(b"\r\n "), maxsplit=2), b"", b""][:2]
     if b"\0" in beginning or not any(sign in first for sign in _DELIMITERS.encode()):
         return frozenset()
@@ -39,7 +40,4 @@ def taken_from(columns: frozenset[str], known: Iterable[tuple[str, frozenset[str
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:
-        return []
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]

@@ -195,7 +195,7 @@ def test_a_campaign_set_on_the_command_line_is_that_of_the_release(project: Path
 
 def test_no_checkpoint_takes_a_list_of_customers_into_git(shipped: Path) -> None:
     (shipped / "lists").mkdir()
-    (shipped / "new.csv").write_bytes((shipped / "customers.csv").read_bytes())
+    (shipped / "customers.csv").rename(shipped / "new.csv")
     for output in ("list.csv", "lists/b.parquet"):
         assert churnflow(shipped, "score", "new.csv", "-o", output).returncode == 0
     (shipped / "note.txt").write_text("mine\n")
