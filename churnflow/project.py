@@ -2,7 +2,8 @@
 
 import importlib
 import secrets
-from collections.abc import Callable, Collection, Sequence
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -198,6 +199,12 @@ class Project:
     def identity_note(self) -> str | None:
         """Say under which name checkpoints are made, where the user has configured none."""
         return cast("str | None", getattr(self.checkpoints, "identity_note", None))
+
+    def left_out(self) -> Sequence[str]:
+        """Say which files this command has found to hold customers' rows, so that no checkpoint takes them."""
+        copies = cast("Mapping[str, str]", getattr(self.checkpoints, "copies", {}))
+        told = "{0} stays out of checkpoints: it has rows as in {1} (to keep it all the same: git add {2})"
+        return [told.format(path, table, shlex.quote(f"./{path}")) for path, table in copies.items()]
 
     def ports(self, reviewer: Reviewer, listener: Listener) -> Ports:
         """Return what the engine works with."""

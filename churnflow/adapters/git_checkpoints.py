@@ -56,6 +56,11 @@ class GitCheckpoints:
         name, is_users = self._writer.identity
         return None if is_users else f"no git identity is configured: checkpoints are made as {name}"
 
+    @property
+    def copies(self) -> Mapping[str, str]:
+        """The files that this process was the first to leave out, and the table whose rows each holds."""
+        return self._snapshots.copies
+
     def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
         """Write the work tree as a git tree, and say where HEAD stands.
 

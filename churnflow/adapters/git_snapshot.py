@@ -4,9 +4,10 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from churnflow.adapters.durable import (
     TEMPORARY_PREFIX,
@@ -16,12 +17,37 @@ from churnflow.adapters.durable import (
     remove,
     remove_leftovers,
 )
+from churnflow.adapters.git_files import files_of
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.repository import Repository
 from churnflow.adapters.row_copies import RowCopies
 from churnflow.adapters.secret_scan import SecretScan
 from churnflow.errors import ConflictError, UsageError
+
+
+class _Withheld(Exception):  # noqa: N818 - no error: the tree is taken anew without them
+    """Files, from the top of the work tree, that a tree was to have and has to do without."""
+
+    def __init__(self, paths: Collection[str]) -> None:
+        super().__init__(*paths)
+        self.paths = paths
+
+
+class _Files(NamedTuple):
+    """Which files a tree is to have, by paths from the top of the work tree.
+
+    excluded: not those. also: those, whatever git ignores. kept: of these and the tracked ones none is left out.
+    """
+
+    excluded: list[str]
+    also: list[str]
+    kept: frozenset[str]
+    rows: RowCopies
+
+    def without(self, paths: Collection[str]) -> "_Files":
+        return self._replace(excluded=[*self.excluded, *paths])
+
 
 _EMBEDDED = re.compile(r"^warning: adding embedded git repository: (.+)$", re.MULTILINE)
 _UNBORN = re.compile(r"^error: '(.+)' does not have a commit checked out$", re.MULTILINE)
@@ -40,33 +66,41 @@ class Snapshots:
         self._index = self._state / "snapshot.index"
         self._left_out = LeftOut(self._state)
         self._scan = SecretScan(plumbing, repository)
+        self._copies: dict[str, str] = {}
 
     def take(self, data: Iterable[str], also: Sequence[str] = ()) -> str:
         """Return the id of a tree with every file that is tracked, or neither ignored nor listed in `data`.
 
         data: source files, relative to the project; those that git tracks are in the tree all the same. They are
         remembered, so that no later snapshot takes their rows into git either; nor does any take a list of scored
-        customers. also: files, relative to the project,
-        that are taken whatever git ignores. The tree is durable on return.
-        Raises UsageError for a file that cannot be read, RefusedError for one that holds a secret or a copy of rows,
-        ConflictError when git fails.
+        customers, or a copy of either (see `copies`). also: files, relative to the project, that are taken whatever git
+        ignores, and whatever they hold. The tree is durable on return.
+        Raises UsageError for a file that cannot be read, RefusedError for one that holds a secret, ConflictError when
+        git fails.
         """
         with explained(self._state):
             make_folder(self._state)
             remove_leftovers(self._state, "index-")
             tables = self._from_top(self._left_out.with_sources(data))
-            tracked = self._tracked() if tables else set()
+            tracked = self._tracked()
             excluded = self._open(tables, tracked)
-        rows = RowCopies(self._repository.work_tree, tables, tracked)
+        wanted = self._from_top(also)
+        rows = RowCopies(self._repository.work_tree, self._state, tables, tracked)
+        files = _Files(excluded, wanted, frozenset({*tracked, *wanted}), rows)
         try:
-            return self._attempt(excluded, self._from_top(also), rows, fresh=False)
+            return self._settled(files, fresh=False)
         except GitFailure:
             # A power cut or `git gc` spoiled the private index, or what it relied on; it is only a cache.
             self.forget()
         try:
-            return self._attempt(excluded, self._from_top(also), rows, fresh=True)
+            return self._settled(files, fresh=True)
         except GitFailure as failure:
             raise _explain(failure) from failure
+
+    @property
+    def copies(self) -> Mapping[str, str]:
+        """The files that were left out for the first time, and the table whose rows each holds."""
+        return self._copies
 
     def hold(self, tree: str) -> None:
         """Let secrets in the files of `tree`, which git has anyway, keep no later snapshot of this process back."""
@@ -88,7 +122,14 @@ class Snapshots:
             remove(path)
             remove(path.with_name(path.name + ".lock"))
 
-    def _attempt(self, excluded: list[str], also: list[str], rows: RowCopies, *, fresh: bool) -> str:
+    def _settled(self, files: "_Files", *, fresh: bool) -> str:
+        while True:
+            try:
+                return self._attempt(files, fresh=fresh)
+            except _Withheld as withheld:
+                files = files.without(withheld.paths)
+
+    def _attempt(self, files: "_Files", *, fresh: bool) -> str:
         with self.scratch_index() as index:
             with self._plumbing.quarantine() as objects:
                 env = {**objects, "GIT_INDEX_FILE": str(index)}
@@ -98,16 +139,37 @@ class Snapshots:
                         shutil.copy2(self._index, index)
                 if not index.exists() and self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD"):
                     self._plumbing.run("read-tree", "HEAD", env=env)
-                self._add(env, excluded)
+                self._add(env, files.excluded)
                 self._settle_ignored(env)
-                self._include(env, also)
+                self._include(env, files.also)
                 tree = self._plumbing.answer("write-tree", env=env)
-                # Before the objects leave their quarantine: one with a secret or with rows is never in the repository.
-                self._scan.refuse_leaks(tree, env, rows)
+                # Before the objects leave their quarantine: what is refused or left out is never in the repository.
+                self._leave_copies(tree, env, files)
+                self._leave(self._scan.check(tree, env, files.kept.__contains__))
             # After they did: git believes what an index says of the objects that there are.
             with suppress(FileNotFoundError):
                 index.replace(self._index)
         return tree
+
+    def _leave_copies(self, tree: str, env: Mapping[str, str], files: "_Files") -> None:
+        checked = files.rows.checked() if files.rows.tables else tree
+        if checked == tree:
+            return
+        new = (file.path for file in files_of(self._plumbing, tree, env, checked))
+        found = files.rows.find(path for path in new if path not in files.kept)
+        if not found:
+            files.rows.remember(tree)
+        prefix = self._repository.prefix or "."
+        for path, table in found.items():
+            own = os.path.relpath(path, prefix)
+            self._left_out.add_list(own)
+            self._copies[own] = os.path.relpath(table, prefix)
+        self._leave(found)
+
+    @staticmethod
+    def _leave(paths: Collection[str]) -> None:
+        if paths:
+            raise _Withheld(paths)
 
     def _add(self, env: dict[str, str], excluded: list[str]) -> None:
         nested: list[str] = []
@@ -152,7 +214,10 @@ class Snapshots:
             self._plumbing.run("update-index", "--force-remove", "-z", "--stdin", stdin=_listed(names), env=env)
 
     def _tracked(self) -> set[str]:
-        return set(_paths(self._plumbing.run("ls-files", "-z", "-c", "--full-name")))
+        try:
+            return set(_paths(self._plumbing.run("ls-files", "-z", "-c", "--full-name")))
+        except GitFailure as failure:
+            raise _explain(failure) from failure
 
     def _open(self, paths: list[str], tracked: set[str]) -> list[str]:
         """Return those of the paths that git would take: they are neither tracked nor ignored."""

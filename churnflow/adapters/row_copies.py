@@ -2,85 +2,111 @@
 
 import filecmp
 import hashlib
-import shlex
-import stat
+import json
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from churnflow.adapters.durable import temporary_in
 from churnflow.domain.rows import BEGINNING, columns_of, taken_from
-from churnflow.errors import RefusedError
 
+_MEMORY: Final = "row-copies.json"
 # Files with fewer bytes are alike by chance.
 _CHANCE: Final = 1_000
 
 
 class RowCopies:
-    """The tables of customers that git does not have, and which other files hold their rows."""
+    """The tables of customers that git does not have, and which other files hold their rows.
 
-    def __init__(self, work_tree: Path, tables: Iterable[str], tracked: Collection[str]) -> None:
+    The columns of a table that was moved or removed are remembered: its rows may be what another file holds now.
+    """
+
+    def __init__(self, work_tree: Path, state: Path, tables: Iterable[str], tracked: Collection[str]) -> None:
         """Take the tables and what git tracks, relative to the work tree; git has the rows of a tracked table anyway.
 
-        Nothing is read before the first question.
+        state: the folder of the memory. Nothing is read before the first question.
         """
         self._work_tree = work_tree
-        self._tracked = tracked
-        self._tables = sorted(set(tables) - set(tracked))
+        self._file = state / _MEMORY
+        self._tracked = frozenset(tracked)
+        self.tables = sorted({*tables} - self._tracked)
 
-    @cached_property
-    def _columns(self) -> Sequence[tuple[str, frozenset[str]]]:
-        named = ((table, columns_of(_beginning(self._work_tree / table))) for table in self._tables)
-        return [(table, columns) for table, columns in named if columns]
+    def checked(self) -> str | None:
+        """Return the newest tree in which nothing was found with the tables of now, None without one."""
+        tree = self._memory.get("tree")
+        return tree if isinstance(tree, str) and self._memory.get("rules") == self._rules() else None
 
-    def sha256(self) -> str:
-        """Return the digest of what is looked for: a file that was none of it may be, once there is another table."""
-        wanted = [self._tables, [(table, sorted(columns)) for table, columns in self._columns]]
-        return hashlib.sha256(repr(wanted).encode()).hexdigest()
+    def remember(self, tree: str) -> None:
+        """Take it that nothing is found in a tree; to lose that costs only another look."""
+        if self.checked() == tree:
+            return
+        known = {table: sorted(columns) for table, columns in self._columns.items()}
+        with suppress(OSError):
+            temporary = temporary_in(self._file.parent)
+            temporary.write_text(json.dumps({"rules": self._rules(), "tree": tree, "columns": known}))
+            temporary.replace(self._file)
 
-    def source_of(self, path: str, content: bytes) -> str | None:
-        """Return the table whose rows a file holds: one with its columns, or with the same bytes; None for no table.
+    def find(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return of files, relative to the work tree, those that hold rows of a table, each with that table.
 
-        A file that git tracks is none: its user has put it there.
+        They have its columns, or the same bytes. A file that git tracks is none: its user has put it there.
         """
-        if path in self._tracked:
-            return None
-        return taken_from(columns_of(content), self._columns) or self._twin_of(self._work_tree / path)
+        sources = ((path, self._source_of(self._work_tree / path)) for path in paths if path not in self._tracked)
+        return {path: table for path, table in sources if table is not None}
 
-    @cached_property
-    def _sizes(self) -> Mapping[int, str]:
-        sizes = ((_size(self._work_tree / table), table) for table in self._tables)
-        return {size: table for size, table in sizes if size >= _CHANCE}
+    def _source_of(self, file: Path) -> str | None:
+        return taken_from(columns_of(_beginning(file)), self._columns.items()) or self._twin_of(file)
 
     def _twin_of(self, file: Path) -> str | None:
-        table = self._sizes.get(_size(file)) if self._sizes else None
         with suppress(OSError):
-            return table if table and filecmp.cmp(file, self._work_tree / table) else None
+            for table in self._sizes.get(file.stat().st_size, ()):
+                if filecmp.cmp(file, self._work_tree / table, shallow=False):
+                    return table
         return None
 
+    @cached_property
+    def _memory(self) -> Mapping[str, object]:
+        with suppress(OSError, ValueError):
+            found = json.loads(self._file.read_bytes())
+            if isinstance(found, dict):
+                return found
+        return {}
 
-def refuse_copies(copies: Sequence[tuple[str, str]]) -> None:
-    """Raise RefusedError if there is any: each the file and the table whose rows it holds."""
-    if not copies:
-        return
-    (path, table), more = copies[0], len(copies) - 1
-    others = f", and so would {more} more" if more else ""
-    message = f"{path} would enter a checkpoint with rows as in {table}{others}, and git forgets nothing"
-    hint = f"list {path} in .gitignore; if those are no customers: git add {shlex.quote(path)}"
-    raise RefusedError(message, hint=hint)
+    @cached_property
+    def _columns(self) -> Mapping[str, frozenset[str]]:
+        kept = self._memory.get("columns")
+        before = kept if isinstance(kept, dict) else {}
+        now = {table: columns_of(_beginning(self._work_tree / table)) for table in self.tables}
+        known = {table: columns or _texts(before.get(table)) for table, columns in now.items()}
+        return {table: columns for table, columns in known.items() if columns}
+
+    @cached_property
+    def _sizes(self) -> Mapping[int, Sequence[str]]:
+        sizes: dict[int, list[str]] = {}
+        for table in self.tables:
+            with suppress(OSError):
+                found = (self._work_tree / table).stat().st_size
+                if found >= _CHANCE:
+                    sizes.setdefault(found, []).append(table)
+        return sizes
+
+    def _rules(self) -> str:
+        """Return the digest of what is looked for: another table of the same columns asks for no other look."""
+        wanted = [sorted({tuple(sorted(columns)) for columns in self._columns.values()}), sorted(self._sizes)]
+        return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
 
 
-def _size(file: Path) -> int:
-    with suppress(OSError):
-        found = file.lstat()
-        return found.st_size if stat.S_ISREG(found.st_mode) else 0
-    return 0
+def _texts(found: object) -> frozenset[str]:
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
 
 
 def _beginning(file: Path) -> bytes:
     with suppress(OSError):
-        if file.is_file():
+        # A pipe has no beginning: it would be waited for.
+        if file.is_file() and os.access(file, os.R_OK):
             with file.open("rb") as stream:
                 return stream.read(BEGINNING)
     return b""

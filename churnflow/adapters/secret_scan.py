@@ -1,16 +1,15 @@
-"""Looks for secrets and rows of customers in what a snapshot is about to take, before any is in the repository."""
+"""Looks for secrets in what a snapshot is about to take, before any of it is in the repository."""
 
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from churnflow.adapters.durable import read_texts, temporary_in
-from churnflow.adapters.git_plumbing import GitFailure, Plumbing
+from churnflow.adapters.git_files import TreeFile, files_of
+from churnflow.adapters.git_plumbing import Plumbing
 from churnflow.adapters.repository import Repository
-from churnflow.adapters.row_copies import RowCopies, refuse_copies
 from churnflow.domain.leaked import Leak, leaks_in, rules_sha256, told
 from churnflow.errors import RefusedError
 
@@ -20,15 +19,7 @@ ALLOW: Final = ".churnflow-secrets-allow"
 MAX_BYTES: Final = 1_000_000
 _BATCH_BYTES: Final = 32_000_000
 _MOST_CLEAN: Final = 32
-_REGULAR: Final = frozenset({b"100644", b"100755"})
 _DIGEST: Final = re.compile(r"^\s*([0-9a-f]{64})(?:\s|$)", re.MULTILINE)
-
-
-class _File(NamedTuple):
-    """A file of a tree by the id of its content."""
-
-    oid: str
-    path: str
 
 
 class SecretScan:
@@ -44,42 +35,41 @@ class SecretScan:
     def hold(self, tree: str) -> None:
         """Take it that git has the files of a tree anyway, as it has those of a checkpoint to which one goes back.
 
-        To refuse them then would leave that half done; the next checkpoint of another command looks at them again.
+        To refuse them then would leave that half done; the next checkpoint of another command looks at them again. From
+        now on a file that lies open, as where an older `.gitignore` came back, is left out and not refused.
         """
         self._held.add(tree)
 
-    def refuse_leaks(self, tree: str, env: Mapping[str, str], rows: RowCopies) -> None:
-        """Check a tree whose objects lie where `env` says.
+    def check(self, tree: str, env: Mapping[str, str], is_wanted: Callable[[str], bool]) -> list[str]:
+        """Check a tree whose objects lie where `env` says; return files with secrets that it has to do without.
 
-        Raises RefusedError with file, line and kind of each secret, or with a file that holds rows of customers.
-        A file that the last clean tree had is not looked at again, nor is a tree that was clean lately, so that this
-        costs nothing where nothing changed, and little where a rollback brought back what was there before.
+        They are returned on a way back alone (see `hold`), and none of them `is_wanted`. Else this raises RefusedError
+        with file, line and kind of each secret. A file that the last clean tree had is not looked at again, nor is a
+        tree that was clean lately, so that this costs nothing where nothing changed, and little where a rollback
+        brought back what was there before.
         """
         allowed = self.allowed()
-        rules = " ".join([rules_sha256(), rows.sha256(), *sorted(allowed)])
+        rules = f"{rules_sha256()} {' '.join(sorted(allowed))}"
         known = read_texts(self._memory)
         clean = known.get("trees", "").split() if known.get("rules") == rules else []
         if clean[-1:] == [tree]:
-            return
+            return []
         if tree not in clean:
-            base = clean[-1] if clean else None
-            files = self._files(base, tree, env)
+            files = files_of(self._plumbing, tree, env, clean[-1] if clean else None)
             new = self._without_held(files, tree, env)
-            leaks: list[Leak] = []
-            copies: list[tuple[str, str]] = []
-            for path, content in self._contents(new, env):
-                leaks += (leak for leak in leaks_in(path, content) if leak.sha256 not in allowed)
-                copies += ((path, table) for table in [rows.source_of(path, content)] if table is not None)
+            leaks = [leak for leak in self._leaks(new, env) if leak.sha256 not in allowed]
+            if self._held and leaks and not any(is_wanted(leak.path) for leak in leaks):
+                return sorted({leak.path for leak in leaks})
             if leaks:
                 raise _refusal(leaks)
-            refuse_copies(copies)
             if len(new) < len(files):
-                return
+                return []
         self._remember(rules, [*(one for one in clean if one != tree), tree])
+        return []
 
-    def _without_held(self, files: list[_File], tree: str, env: Mapping[str, str]) -> list[_File]:
+    def _without_held(self, files: list[TreeFile], tree: str, env: Mapping[str, str]) -> list[TreeFile]:
         for held in sorted(self._held) if files else ():
-            differing = set(self._files(held, tree, env))
+            differing = set(files_of(self._plumbing, tree, env, held))
             files = [file for file in files if file in differing]
         return files
 
@@ -107,31 +97,13 @@ class SecretScan:
             return frozenset()
         return frozenset(_DIGEST.findall(text))
 
-    def _files(self, base: str | None, tree: str, env: Mapping[str, str]) -> list[_File]:
-        if base is not None and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", base):
-            # Its objects may be gone: a snapshot that no checkpoint kept is taken by `git gc`.
-            with suppress(GitFailure):
-                options = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--diff-filter=AMT")
-                fields = self._plumbing.run("diff-tree", *options, base, tree, env=env).split(b"\0")
-                return [
-                    _File(new.decode(), os.fsdecode(path))
-                    for raw, path in zip(fields[:-1:2], fields[1::2], strict=True)
-                    for _, mode, _, new, _ in [raw.split(b" ")]
-                    if mode in _REGULAR
-                ]
-        lines = self._plumbing.run("ls-tree", "-r", "-z", "--full-tree", tree, env=env).split(b"\0")[:-1]
-        entries = (line.partition(b"\t") for line in lines)
-        split = ((description.split(b" "), path) for description, _, path in entries)
-        return [_File(oid.decode(), os.fsdecode(path)) for (mode, _, oid), path in split if mode in _REGULAR]
-
-    def _contents(self, files: list[_File], env: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-        """Yield path and content of the files; of a large one the beginning."""
-        small: list[_File] = []
+    def _leaks(self, files: list[TreeFile], env: Mapping[str, str]) -> Iterator[Leak]:
+        small: list[TreeFile] = []
         pending = 0
         for file in files:
             size = self._size(file.path)
             if size > MAX_BYTES:
-                yield file.path, self._beginning(file.path)
+                yield from leaks_in(file.path, self._beginning(file.path))
                 continue
             if pending + size > _BATCH_BYTES:
                 yield from self._of_contents(small, env)
@@ -146,11 +118,11 @@ class SecretScan:
             return (self._repository.work_tree / path).lstat().st_size
         return 0
 
-    def _of_contents(self, files: list[_File], env: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    def _of_contents(self, files: list[TreeFile], env: Mapping[str, str]) -> Iterator[Leak]:
         found = self._plumbing.read([file.oid for file in files], env=env) if files else []
         for file, content in zip(files, found, strict=True):
             if content is not None:
-                yield file.path, content.content
+                yield from leaks_in(file.path, content.content)
 
     def _beginning(self, path: str) -> bytes:
         with suppress(OSError), (self._repository.work_tree / path).open("rb") as file:

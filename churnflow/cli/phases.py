@@ -119,12 +119,12 @@ def proceed(
         except WaitingError as waiting:
             answer = _answer(project, project.run(), ports, asked)
             waits = {"approval": waiting.approval, "questions": list(waiting.questions)}
-            answer = replace(answer, data={**answer.data, "waiting": waits}, warnings=changed)
+            answer = replace(answer, data={**answer.data, "waiting": waits}, warnings=(*changed, *project.left_out()))
             waiting.answer = answer  # type: ignore[attr-defined]
             raise
         answer = _answer(project, current, ports, asked)
         note = project.identity_note() if _marks(current) > _marks(asked.before) else None
-        return replace(answer, warnings=(*changed, *([note] if note else [])))
+        return replace(answer, warnings=(*changed, *project.left_out(), *([note] if note else [])))
 
 
 @dataclass(frozen=True)

@@ -138,12 +138,13 @@ def _scored(session: Session, project: Project, release: Release, given: Mapping
     files = project.store.get(release.artifact)
     # Reached by name: it brings pandas and DuckDB, which no other command needs.
     run = importlib.import_module("churnflow.batch.run")
-    if Path(given["source"]).is_file():
-        project.leave_out(Path(given["source"]))
     with _bar(session) as progress:
         found: dict[str, Any] = run.score(
             files, {**given, "campaign": campaign_of(project, release)}, progress, project.leave_out
         )
+    # Only now is it known to be a table of customers, and not a file that was named by mistake.
+    if Path(given["source"]).is_file():
+        project.leave_out(Path(given["source"]))
     return found
 
 

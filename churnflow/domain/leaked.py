@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
@@ -89,6 +90,14 @@ def _file(kind: str, names: str, form: bytes = rb"\A[^\n]*") -> _File:
     return _File(kind, tuple(names.split()), re.compile(form, re.MULTILINE | re.IGNORECASE))
 
 
+_PROGRAMS: Final = "*.py *.ipynb *.sh *.bash *.r *.rmd *.sql *.js *.ts *.json *.java *.scala"
+# Not what stands for one, a date, a name of a type, or words that are joined, as a name of something is.
+_LITERAL: Final = (
+    rb"(?!changeme|change[_-]me|replace|example|your|my[_-]?pass|wrong|test|dummy|fake|secret|pass|x+\b"
+    rb"|(?:env|arn|file|ssm|vault|keyvault|sha\d+):|\d{4}-\d\d"
+    rb"|(?:u?int|float|decimal|timestamp|datetime|varchar|string)\d|[a-z]+(?:[_-][a-z0-9.]+)+(?![\w-]))"
+    rb"(?=[^\s\"'\\;]{0,200}\d)(?=[^\s\"'\\;]{0,200}[a-z])[^\s\"'#<>{}$/\\()%;`]{8,200}"
+)
 _FILES: Final = (
     _file(
         ".env file that sets a value",
@@ -114,28 +123,36 @@ _FILES: Final = (
         rb"|[a-z_]\w{0,80}(?:\.[a-z_]\w{0,80}){1,9}[\"']?[ \t]*(?:#|;|,|\r?$))"
         rb"(?=[^\s\"'#]{0,200}\d)(?=[^\s\"'#]{0,200}[a-z])[\w~^+.-][^\s\"'#<>{}$/\\]{7,200}[\"']?[ \t]*(?:#|;|,|\r?$)",
     ),
+    # A literal of eight or more, with a letter and a digit, that is given to a name for it: of others in programs most
+    # are none.
     _file(
         "password in a program",
-        "*.py *.ipynb *.sh *.bash *.r *.sql *.js *.ts *.json *.java *.scala",
-        # A literal in quotes, of eight or more with a letter and a digit, given to a name for it: of others in programs
-        # most are none.
-        rb"(?<![A-Za-z0-9])(?:[\w-]{0,80}[_-])?(?:(?:pg)?pass(?:word|wd)|pwd|secret[_-]?key|api[_-]?key"
-        rb"|client[_-]?secret|(?:access|auth)[_-]?token)(?:\\?[\"']\]?)?[ \t]*(?::[ \t]*str[ \t]*)?"
-        rb"(?:=|:|<-)[ \t]*\\?[\"']"
-        rb"(?!changeme|example|your|test|dummy|fake|secret|pass|x+\b|(?:env|arn|file|ssm|vault|keyvault|sha\d+):)"
-        rb"(?=[^\s\"'\\]{0,200}\d)(?=[^\s\"'\\]{0,200}[a-z])[^\s\"'#<>{}$/\\()%]{8,200}\\?[\"']",
+        _PROGRAMS,
+        rb"(?:(?:pg)?pass(?:word|wd)|pwd|secret[_-]?key|api[_-]?key|client[_-]?secret|(?:access|auth)[_-]?token)"
+        rb"(?:\\?[\"']\]?)?[ \t]*(?::[ \t]*(?:optional\[)?str\]?[ \t]*)?(?:=|:|<-)[ \t]*[rbuf]?\\?[\"']"
+        + _LITERAL
+        + rb"\\?[\"']",
+    ),
+    _file(
+        "password in a program",
+        _PROGRAMS,
+        rb"(?:(?:getenv|environ\.get|setdefault)\([ \t]*[\"']\w{0,80}(?:pass(?:word|wd)|pwd|secret|key|token)[\"'],"
+        rb"[ \t]*[\"']"
+        rb"|;[ \t]*(?:pwd|password)=|\b(?:password|identified[ \t]+by)[ \t]+'"
+        rb"|[\"'](?:%env[ \t]+|!)\w{0,80}(?:pass(?:word|wd)|pwd|secret|token)=)" + _LITERAL + rb"(?:[\"';\\ \t]|\r?$)",
     ),
     _file(
         "password in a script",
         "*.sh *.bash *.zsh dockerfile dockerfile.* *.dockerfile",
-        rb"^[ \t]*(?:(?:export|env|arg)[ \t]+)?[a-z_]{0,80}(?:pass(?:word|wd)|pwd|secret|api_?key|token)=[\"']?"
-        rb"(?!changeme|example|your|test|dummy|fake|secret|pass|x+\b)"
-        rb"(?=[^\s\"']{0,200}\d)(?=[^\s\"']{0,200}[a-z])[^\s\"'#<>{}$/\\()`]{8,200}[\"']?(?:[ \t;&]|\r?$)",
+        rb"^[ \t]*(?:(?:export|env|arg|local|readonly|declare[ \t]+-x)[ \t]+)?"
+        rb"\w{0,80}(?:pass(?:word|wd)|pwd|secret|api_?key|token)=[\"']?" + _LITERAL + rb"[\"']?(?:[ \t;&]|\r?$)",
     ),
     _file("key store", "*.p12 *.pfx *.jks *.keystore *.kdbx"),
 )
 # Raised where the search changes and the forms do not, so that what was found clean before is looked at again.
-_EDITION: Final = 2
+_EDITION: Final = 3
+_LINE_END: Final = re.compile(rb"\n")
+_MOST_BEHIND: Final = 1_000
 _EXAMPLES: Final = ("*.example", "*.sample", "*.template", "*.dist", "*.example.env")
 
 
@@ -158,20 +175,24 @@ def rules_sha256() -> str:
 
 
 def _leaks(path: str, data: bytes) -> Iterator[Leak]:
+    lines: list[int] | None = None
+    for kind, match in _matches(path, data):
+        # Once for all: a file may hold thousands.
+        lines = lines if lines is not None else [found.start() for found in _LINE_END.finditer(data)]
+        # With its line, for a form may end before the secret does.
+        end = min(match.end() + _MOST_BEHIND, *lines[bisect_left(lines, match.end()) :][:1], len(data))
+        sha256 = hashlib.sha256(data[match.start() : end]).hexdigest()
+        yield Leak(path=path, line=bisect_left(lines, match.start()) + 1, kind=kind, sha256=sha256)
+
+
+def _matches(path: str, data: bytes) -> Iterator[tuple[str, re.Match[bytes]]]:
     for token in _TOKENS:
         if any(word in data for word in token.words):
-            yield from (_leak(path, data, token.kind, match) for match in token.form.finditer(data))
+            yield from ((token.kind, match) for match in token.form.finditer(data))
     name = path.rpartition("/")[2].lower()
     is_named: Callable[[str], bool] = lambda pattern: fnmatchcase(name, pattern)  # noqa: E731
     if any(map(is_named, _EXAMPLES)):
         return
     for file in _FILES:
         if data and any(map(is_named, file.names)):
-            yield from (_leak(path, data, file.kind, match) for match in file.form.finditer(data))
-
-
-def _leak(path: str, data: bytes, kind: str, match: re.Match[bytes]) -> Leak:
-    line = data.count(b"\n", 0, match.start()) + 1
-    # With its line, for a form may end before the secret does.
-    whole = match[0] + data[match.end() :].partition(b"\n")[0]
-    return Leak(path=path, line=line, kind=kind, sha256=hashlib.sha256(whole).hexdigest())
+            yield from ((file.kind, match) for match in file.form.finditer(data))

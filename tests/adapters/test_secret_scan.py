@@ -138,9 +138,20 @@ def test_what_a_checkpoint_holds_anyway_keeps_no_way_back_shut_and_is_told_at_th
     store.git.hold(first)
     assert (work.path / "example.txt").read_text() == f"{TOKEN}\n"
     store.save("restored")
-    work.write("another.txt", f"{TOKEN[:-3]}xyz\n")
-    with pytest.raises(RefusedError, match=r"another\.txt, line 1"):
-        store.save("more")
-    (work.path / "another.txt").unlink()
     with pytest.raises(RefusedError, match=r"example\.txt, line 1"):
         Store(work.path).save("more")
+
+
+def test_on_a_way_back_a_secret_that_came_to_lie_open_is_left_out_and_one_to_be_overwritten_refused(
+    work: Work, store: Store
+) -> None:
+    first = store.save()
+    store.git.hold(first)
+    work.write("another.txt", f"{TOKEN[:-3]}xyz\n")
+    assert "another.txt" not in work.files_at(store.save("back").code.tree)
+    assert holds(work.path / ".git", SIGN) == []
+    with pytest.raises(RefusedError, match=r"another\.txt, line 1"):
+        store.git.snapshot({}, ["another.txt"])
+    work.git("add", "another.txt")
+    with pytest.raises(RefusedError, match=r"another\.txt, line 1"):
+        store.git.snapshot({})

@@ -83,6 +83,35 @@ def test_rollback_brings_files_and_data_back_and_keeps_what_was_changed(shipped:
     assert cli("verify").code == 0
 
 
+def test_a_secret_that_a_rollback_lays_open_shuts_no_way_and_stays_out_of_git(shipped: Path, cli: Cli) -> None:
+    with (shipped / ".gitignore").open("a") as file:
+        file.write(".env\n")
+    (shipped / ".env").write_text("TOKEN=abc-def-ghi\n")
+    for command in (("rollback", "built"), ("undo",), ("rollback", "built")):
+        done = cli(*command)
+        assert done.code == 0, done.err
+        assert (shipped / ".env").read_text() == "TOKEN=abc-def-ghi\n"
+    assert ".env" not in (shipped / ".gitignore").read_text()
+    assert ".env" not in git(shipped, "log", "--all", "--name-only", "--format=").split()
+    # What lies open is told when it would enter a checkpoint of its own accord.
+    (shipped / "data" / "number.txt").write_text("6\n")
+    assert ".env, line 1" in cli("run", "--new", "--answers", "answers.yaml").error[0]
+
+
+def test_a_copy_of_the_customers_stays_out_of_git_and_is_told(project: Path, cli: Cli) -> None:
+    (project / "data" / "number.txt").write_text("4,who,since,plan\nA1,Ada,2026,basic\n")
+    (project / "copy.csv").write_text("who,since,plan\nAda,2026,basic\n")
+    steps = (project / "steps.py").read_text()
+    (project / "steps.py").write_text(steps.replace("splitlines()[0])", "splitlines()[0].split(',')[0])"))
+    done = cli("run", "--answers", "answers.yaml")
+    assert done.code == 0, done.err
+    assert "warning: copy.csv stays out of checkpoints: it has rows as in data/number.txt" in done.err + done.out
+    assert "copy.csv" not in git(project, "log", "--all", "--name-only", "--format=").split()
+    assert cli("rollback", "built").code == 0
+    assert (project / "copy.csv").exists()
+    assert "copy.csv" not in git(project, "log", "--all", "--name-only", "--format=").split()
+
+
 def test_after_a_rollback_the_run_goes_on_and_unchanged_steps_are_reused(shipped: Path, cli: Cli) -> None:
     cli("rollback", "plan-approved")
     outcome = cli("--json", "run", "--answers", "answers.yaml")
