@@ -62,10 +62,7 @@ class GitCheckpoints:
         return self._snapshots.copies
 
     def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
-        """Write the work tree as a git tree, and say where HEAD stands.
-
-        It is without the source files in `data`, and with the files `also`, even if git ignores them.
-        """
+        """Write the work tree as a git tree without `data` and with `also`, ignored or not; say where HEAD stands."""
         return Code(
             tree=self._snapshots.take(data, also),
             head=self._plumbing.line_or_none("rev-parse", "-q", "--verify", "HEAD^{commit}"),

@@ -128,7 +128,7 @@ def test_a_file_that_holds_secrets_by_its_name_is_told(name: str, text: str, lin
         ("load.py", "password = 'changeme123'\nif password == 'hunter22': pass\npassword_hint = 'born 1970'\n"),
         (
             "load.py",
-            "url = 'x?password=%s1234567' % a\nf(password='${PASSWORD1}', pwd='/home/me/2026', n_pwd=12345678)\n",
+            "url = 'x?password=%s1234567' % a\nf(password='${PASSWORD1}', pwd='/data/me/2026', n_pwd=12345678)\n",
         ),
         ("load.sh", "export PASSWORD=$1\nTOKEN=$(cat token1.txt)\nPWD=/data/2026\nOLDPWD=abc\n"),
         (
