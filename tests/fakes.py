@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -193,7 +193,7 @@ class FakeCheckpoints:
         self.moved: set[str] = set()
         self.trees: dict[str, dict[str, str]] = {}
 
-    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+    def snapshot(self, data: Collection[str], also: Sequence[str] = ()) -> Code:
         left_out = {*self.ignored, *data} - {*also}
         files = {path: content for path, content in self.tree.items() if path not in left_out}
         tree = digest(files)[:40]

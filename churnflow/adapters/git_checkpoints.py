@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from churnflow.adapters.record_yaml import MAX_BYTES, to_yaml
 from churnflow.adapters.repository import Repository
 from churnflow.adapters.secret_scan import SecretScan
 from churnflow.domain.checkpoint import Checkpoint, Code, Environment, Summary, file_of, summary_of
-from churnflow.domain.evidence import Artifact
 from churnflow.engine.ports import Change
 from churnflow.errors import ConflictError, IntegrityError, UsageError
 
@@ -61,7 +60,7 @@ class GitCheckpoints:
         """The files that this process was the first to leave out, and the table whose rows each holds."""
         return self._snapshots.copies
 
-    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+    def snapshot(self, data: Collection[str], also: Sequence[str] = ()) -> Code:
         """Write the work tree as a git tree without `data` and with `also`, ignored or not; say where HEAD stands."""
         return Code(
             tree=self._snapshots.take(data, also),

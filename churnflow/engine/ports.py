@@ -1,6 +1,6 @@
 """What the engine asks of the world: one Protocol per neighbour, and the bundle of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -101,10 +101,10 @@ class Change:
 class CheckpointStore(Protocol):
     """Checkpoints as snapshot commits, annotated tags and YAML; nothing else of the user's git is touched."""
 
-    def snapshot(self, data: Mapping[str, Artifact], also: Sequence[str] = ()) -> Code:
+    def snapshot(self, data: Collection[str], also: Sequence[str] = ()) -> Code:
         """Write the work tree as a git tree, and say where HEAD stands.
 
-        It is without the source files in `data`, and with the files `also`, even if git ignores them.
+        It is without the files `data`, which hold customers, and with the files `also`, even if git ignores them.
         """
 
     def environment(self) -> Environment:

@@ -1,5 +1,8 @@
 """A database as the source of a workflow: asked once, kept with the checkpoint, and its password kept nowhere."""
 
+import sqlite3
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,3 +103,21 @@ def test_an_address_as_the_source_of_ingestion_names_the_step_that_reads_it(work
     assert ended.code == 2
     assert "the address of a server is no file of the project" in ended.out + ended.err
     assert "churn.extract" in ended.out + ended.err
+
+
+def test_a_database_file_that_lies_in_the_project_never_enters_git(project: Path, cli: Cli) -> None:
+    with closing(sqlite3.connect(project / "crm.db")) as crm:
+        crm.execute("CREATE TABLE customers (id TEXT, tenure INTEGER, churn TEXT)")
+        rows = [(f"{number:05}", number % 72, "yes" if number % 4 else "no") for number in range(300)]
+        crm.executemany("INSERT INTO customers VALUES (?, ?, ?)", rows)
+        crm.commit()
+    (project / "crm-old.db").write_bytes((project / "crm.db").read_bytes())
+    (project / "workflows" / "churn.yaml").write_text(WORKFLOW.replace("[[database]]", "sqlite:///crm.db"))
+    done = cli("run")
+    assert done.code == 0, done.err
+    listed = subprocess.run(
+        ["git", "log", "--all", "--name-only", "--format="], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert "steps.py" in listed.stdout
+    assert "crm" not in listed.stdout
+    assert "crm-old.db stays out of checkpoints" in done.err + done.out
