@@ -182,7 +182,7 @@ class GitCheckpoints:
         """Compare the checkpoint's files with those of now, of which a `git gc` may take the snapshot meanwhile."""
         files = self._files_of(checkpoint)
         for _ in range(_TRIES):
-            now = self._snapshots.take(checkpoint.data)
+            now = self._snapshots.take(checkpoint.outside_git)
             try:
                 return self._restorer.compare(files, now)
             except IntegrityError:
@@ -319,7 +319,7 @@ class GitCheckpoints:
             message = f"the checkpoint {checkpoint.tag} could not be kept: {failure}"
             raise ConflictError(message, hint="see `git for-each-ref refs/churnflow`, then try again") from failure
         self._snapshots.forget()
-        if self._snapshots.take(checkpoint.data) != checkpoint.code.tree:
+        if self._snapshots.take(checkpoint.outside_git) != checkpoint.code.tree:
             message = f"the work tree changed while {checkpoint.tag} was made"
             raise ConflictError(message, hint="run the same command again") from failure
 

@@ -18,7 +18,7 @@ from churnflow.cli.screens import lines_view
 from churnflow.cli.serving import nothing_to_serve
 from churnflow.cli.session import Session, one_line, session_of
 from churnflow.cli.watching import Silent
-from churnflow.domain.database import files_of
+from churnflow.domain.database import database_files
 from churnflow.domain.release import Release
 from churnflow.engine.verify import verify_served
 from churnflow.errors import UsageError
@@ -144,7 +144,7 @@ def _scored(session: Session, project: Project, release: Release, given: Mapping
             files, {**given, "campaign": campaign_of(project, release)}, progress, project.leave_out
         )
     # Only now is it known to be a table of customers, and not a file that was named by mistake.
-    for path in map(session.directory.joinpath, files_of(given["source"]) or (given["source"],)):
+    for path in map(session.directory.joinpath, database_files(given["source"]) or (given["source"],)):
         if path.is_file():
             project.leave_out(path)
     return found

@@ -81,6 +81,11 @@ class Checkpoint(Frozen):
         """The annotated tag that names this checkpoint."""
         return tag_of(self.run.id, self.number, self.name)
 
+    @property
+    def outside_git(self) -> list[str]:
+        """The files that hold customers, of which its commit has none."""
+        return [*self.data, *self.run.workflow.databases()]
+
 
 class Summary(Frozen):
     """What a list of checkpoints shows of one; its commit states it, so that a list needs no record.

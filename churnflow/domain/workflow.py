@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from churnflow.domain.approval import MOST_APPROVERS, Grade, Policy
 from churnflow.domain.base import Frozen, Name, Score
+from churnflow.domain.database import database_files
 from churnflow.domain.evidence import Severity
 from churnflow.domain.rule import Rule
 from churnflow.domain.serving import Privacy
@@ -152,6 +153,15 @@ class Workflow(Frozen):
     def steps(self) -> Iterator[Step]:
         """Yield the steps alone, in order."""
         return (item for item in self.items() if isinstance(item, Step))
+
+    def texts(self) -> set[str]:
+        """Return the parameters of all steps that are texts: some name a file."""
+        return {value for step in self.steps() for value in step.params.values() if isinstance(value, str)}
+
+    def databases(self) -> list[str]:
+        """Return the files in the project of databases that steps ask: their answers are kept, not they themselves."""
+        files = {file for text in self.texts() for file in database_files(text)}
+        return sorted(file for file in files if not file.startswith("/") and ".." not in file.split("/"))
 
     def with_override(self, step_name: str, parameter: str, value: Any) -> "Workflow":
         """Return the workflow with one parameter of one step set; the step must exist."""

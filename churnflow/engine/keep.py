@@ -5,7 +5,6 @@ from typing import Final
 
 from churnflow.domain.base import digest
 from churnflow.domain.checkpoint import Checkpoint, Parent, Restore, tag_of
-from churnflow.domain.database import files_of
 from churnflow.domain.evidence import Artifact, Confidence
 from churnflow.domain.journal import Mark, Run
 from churnflow.domain.ledger import as_of, open_issues, weight
@@ -73,7 +72,7 @@ def compose(run: Run, name: str, head: Checkpoint | None, ports: Ports, also: Se
         run=run.condensed(),
         artifacts=tuple(artifact for record in run.steps() for artifact in record.outputs),
         data=data,
-        code=ports.checkpoints.snapshot([*data, *_databases(run)], also),
+        code=ports.checkpoints.snapshot([*data, *run.workflow.databases()], also),
         environment=ports.checkpoints.environment(),
         parent=Parent(tag=head.tag, sha256=digest(head)) if head else None,
     )
@@ -91,16 +90,8 @@ def source_files(run: Run, ports: Ports) -> dict[str, Artifact]:
     They are kept in the store and never in git, from the first checkpoint on.
     """
     read = {artifact.name: artifact for record in run.steps() for artifact in record.inputs if artifact.codec == "file"}
-    named = {value for step in run.workflow.steps() for value in step.params.values() if isinstance(value, str)}
-    to_come = sorted(text for text in named - read.keys() if _is_file(text, ports))
+    to_come = sorted(text for text in run.workflow.texts() - read.keys() if _is_file(text, ports))
     return {**{path: ports.store.put_file(path, ports.files.resolve(path)) for path in to_come}, **read}
-
-
-def _databases(run: Run) -> list[str]:
-    """Return the files of databases that steps ask: their answers are kept, and they themselves are never in git."""
-    texts = (text for step in run.workflow.steps() for text in step.params.values() if isinstance(text, str))
-    files = {file for text in texts for file in files_of(text)}
-    return sorted(file for file in files if not file.startswith("/") and ".." not in file.split("/"))
 
 
 def _is_file(text: str, ports: Ports) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.test_secret_scan import holds
 from tests.cli.conftest import Cli
 from tests.databases import execute
 
@@ -121,3 +122,11 @@ def test_a_database_file_that_lies_in_the_project_never_enters_git(project: Path
     assert "steps.py" in listed.stdout
     assert "crm" not in listed.stdout
     assert "crm-old.db stays out of checkpoints" in done.err + done.out
+    # A look at a checkpoint from before takes it no more than the checkpoint did, whatever is remembered.
+    for memory in (project / ".git").rglob("data-paths.json"):
+        memory.unlink()
+    with closing(sqlite3.connect(project / "crm.db")) as crm:
+        crm.execute("INSERT INTO customers VALUES ('sign-of-a-new-customer', 1, 'no')")
+        crm.commit()
+    assert cli("rollback", "scoped", "--dry-run").code == 0
+    assert holds(project / ".git", b"sign-of-a-new-customer") == []
