@@ -9,9 +9,10 @@ import re
 import secrets
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from churnflow.errors import ConflictError
 
@@ -151,13 +152,37 @@ def temporary_in(folder: Path, suffix: str = TEMPORARY_SUFFIX) -> Path:
     return folder / f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(6)}{suffix}"
 
 
-def read_texts(path: Path) -> dict[str, str]:
-    """Return the texts that a file of the project's state holds as a JSON object, none where it is gone or spoiled."""
+def recall(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file of the project's state holds, an empty one where it is gone or spoiled."""
     with suppress(OSError, ValueError):
         found = json.loads(path.read_bytes())
         if isinstance(found, dict):
-            return {str(name): str(value) for name, value in found.items()}
+            return found
     return {}
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """Return the same where all values are texts."""
+    return {name: str(value) for name, value in recall(path).items()}
+
+
+def remember(path: Path, known: Mapping[str, object]) -> None:
+    """Write what `recall` returns, whole, but neither durably nor surely: for what only saves time when it is there."""
+    with suppress(OSError):
+        make_folder(path.parent)
+        temporary = temporary_in(path.parent)
+        temporary.write_text(json.dumps(known))
+        temporary.replace(path)
+
+
+def beginning_of(path: Path, most: int) -> bytes:
+    """Return the first bytes of a file, no more than `most`; none where there is no file that can be read."""
+    with suppress(OSError):
+        # A pipe has no beginning: it would be waited for.
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(most)
+    return b""
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:

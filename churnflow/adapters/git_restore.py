@@ -20,6 +20,7 @@ from churnflow.adapters.durable import (
     sync_all,
     temporary_in,
 )
+from churnflow.adapters.git_files import COMPARING, LISTING, Blob, compared, listed
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing, hash_named
 from churnflow.adapters.git_snapshot import Snapshots
 from churnflow.adapters.places import kind_of, opened_folder, refuse_blocked
@@ -30,14 +31,6 @@ _PATIENCE_SECONDS = (0.05, 0.2)
 _LINK = "120000"
 _SUBMODULE = "160000"
 _SPECIAL = re.compile(rb'[\x00-\x1f"\\]')
-
-
-class Blob(NamedTuple):
-    """A file of a tree: its mode in git's octal notation, its id, and its path from the top of the work tree."""
-
-    mode: str
-    oid: str
-    path: str
 
 
 class Difference(NamedTuple):
@@ -99,13 +92,10 @@ class Restorer:
         return [blob.path for _, blob in self._changed(older, newer)]
 
     def _changed(self, old: str, new: str) -> Iterable[tuple[str, Blob]]:
-        listed = self._ask("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new)
-        fields = [os.fsdecode(field) for field in listed.split(b"\0")]
         prefix = self._prefix()
-        for raw, path in zip(fields[::2], fields[1::2], strict=False):
-            old_mode, new_mode, oid, _, status = raw.removeprefix(":").split(" ")
-            if _SUBMODULE not in {old_mode, new_mode} and _is_ours(path, prefix):
-                yield status, Blob(old_mode, oid, path)
+        for status, before, after in compared(self._ask(*COMPARING, old, new)):
+            if _SUBMODULE not in {before.mode, after.mode} and _is_ours(before.path, prefix):
+                yield status, before
 
     def _prefix(self) -> str:
         return f"{self._repository.prefix}/" if self._repository.prefix else ""
@@ -137,8 +127,8 @@ class Restorer:
                 _make_spread(staging, [folder for folder, _ in folders])
                 env = {"GIT_INDEX_FILE": str(index)}
                 self._plumbing.run("read-tree", tree, env=env)
-                listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
-                self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=listed, env=env)
+                wanted = b"".join(os.fsencode(path) + b"\0" for path in paths)
+                self._plumbing.run("checkout-index", "-z", "--stdin", f"--prefix={staging}/", stdin=wanted, env=env)
                 sync_all([f"{staging}/{path}" for path in paths], staging)
                 sync_all([self._install(staging, *both) for both in folders], self._repository.work_tree)
             except GitFailure as failure:
@@ -164,19 +154,13 @@ class Restorer:
 
     def _verify(self, tree: str) -> int:
         prefix = self._prefix()
-        blobs = [blob for blob in self._blobs(tree) if blob.mode != _SUBMODULE and _is_ours(blob.path, prefix)]
+        found = listed(self._ask(*LISTING, tree))
+        blobs = [blob for blob in found if blob.mode != _SUBMODULE and _is_ours(blob.path, prefix)]
         broken = self._broken(blobs)
         if broken:
             message = f"{len(broken)} of {len(blobs)} files are not as in the checkpoint, first {broken[0]}"
             raise IntegrityError(message, hint="close what writes to them, then run the same command again")
         return len(blobs)
-
-    def _blobs(self, tree: str) -> Iterable[Blob]:
-        for line in self._ask("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
-            if line:
-                description, path = line.split(b"\t", 1)
-                mode, _, oid = description.decode().split(" ")
-                yield Blob(mode, oid, os.fsdecode(path))
 
     def _broken(self, blobs: list[Blob]) -> list[str]:
         files, broken = [], []

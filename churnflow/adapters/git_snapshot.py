@@ -17,13 +17,18 @@ from churnflow.adapters.durable import (
     remove,
     remove_leftovers,
 )
-from churnflow.adapters.git_files import files_of
+from churnflow.adapters.git_files import regular_files
 from churnflow.adapters.git_plumbing import GitFailure, Plumbing
 from churnflow.adapters.left_out import LeftOut
 from churnflow.adapters.repository import Repository
 from churnflow.adapters.row_copies import RowCopies
 from churnflow.adapters.secret_scan import SecretScan
 from churnflow.errors import ConflictError, UsageError
+
+_EMBEDDED = re.compile(r"^warning: adding embedded git repository: (.+)$", re.MULTILINE)
+_UNBORN = re.compile(r"^error: '(.+)' does not have a commit checked out$", re.MULTILINE)
+_UNREADABLE = re.compile(r"""error: (?:open\("|unable to stat '|could not open ')([^"'\n]+)["'].*: Permission denied""")
+_MOST_NESTED = 50
 
 
 class _Withheld(Exception):  # noqa: N818 - no error: the tree is taken anew without them
@@ -47,12 +52,6 @@ class _Files(NamedTuple):
 
     def without(self, paths: Collection[str]) -> "_Files":
         return self._replace(excluded=[*self.excluded, *paths])
-
-
-_EMBEDDED = re.compile(r"^warning: adding embedded git repository: (.+)$", re.MULTILINE)
-_UNBORN = re.compile(r"^error: '(.+)' does not have a commit checked out$", re.MULTILINE)
-_UNREADABLE = re.compile(r"""error: (?:open\("|unable to stat '|could not open ')([^"'\n]+)["'].*: Permission denied""")
-_MOST_NESTED = 50
 
 
 class Snapshots:
@@ -122,14 +121,14 @@ class Snapshots:
             remove(path)
             remove(path.with_name(path.name + ".lock"))
 
-    def _settled(self, files: "_Files", *, fresh: bool) -> str:
+    def _settled(self, files: _Files, *, fresh: bool) -> str:
         while True:
             try:
                 return self._attempt(files, fresh=fresh)
             except _Withheld as withheld:
                 files = files.without(withheld.paths)
 
-    def _attempt(self, files: "_Files", *, fresh: bool) -> str:
+    def _attempt(self, files: _Files, *, fresh: bool) -> str:
         with self.scratch_index() as index:
             with self._plumbing.quarantine() as objects:
                 env = {**objects, "GIT_INDEX_FILE": str(index)}
@@ -151,11 +150,11 @@ class Snapshots:
                 index.replace(self._index)
         return tree
 
-    def _leave_copies(self, tree: str, env: Mapping[str, str], files: "_Files") -> None:
+    def _leave_copies(self, tree: str, env: Mapping[str, str], files: _Files) -> None:
         checked = files.rows.checked() if files.rows.tables else tree
         if checked == tree:
             return
-        new = (file.path for file in files_of(self._plumbing, tree, env, checked))
+        new = (file.path for file in regular_files(self._plumbing, tree, env, checked))
         found = files.rows.find(path for path in new if path not in files.kept)
         if not found:
             files.rows.remember(tree)

@@ -1,14 +1,13 @@
 """The digests of the built-in steps' code, remembered for as long as no file of the package changes."""
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from churnflow.adapters.durable import make_folder, temporary_in
+from churnflow.adapters.durable import recall, remember
 from churnflow.engine.ports import StepCatalog
 
 # A file written this short before it was looked at may change again without a new time stamp, as in git's racy index.
@@ -52,21 +51,16 @@ class RememberedCode:
             states = sorted(_states(str(self._package)))
             self._signature = hashlib.sha256(repr(states).encode()).hexdigest()
             self._newest = max((max(state[2:]) for state in states), default=0)
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                found = json.loads(self._memory.read_bytes())
-                if found["package"] == self._signature:
+            found = recall(self._memory)
+            if found.get("package") == self._signature:
+                with suppress(KeyError, AttributeError):
                     self._digests = {str(uses): str(sha256) for uses, sha256 in found["code"].items()}
         return self._digests
 
     def _remember(self, known: dict[str, str]) -> None:
         if time.time_ns() - self._newest < _RACY_NS:
             return
-        # Only saves time: a reader that finds it missing or spoiled follows the imports again.
-        with suppress(OSError):
-            make_folder(self._memory.parent)
-            temporary = temporary_in(self._memory.parent)
-            temporary.write_text(json.dumps({"package": self._signature, "code": known}))
-            temporary.replace(self._memory)
+        remember(self._memory, {"package": self._signature, "code": known})
 
 
 def _states(folder: str) -> Iterator[tuple[str, int, int, int]]:

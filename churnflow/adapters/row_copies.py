@@ -3,14 +3,13 @@
 import filecmp
 import hashlib
 import json
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from churnflow.adapters.durable import temporary_in
+from churnflow.adapters.durable import beginning_of, recall, remember
 from churnflow.domain.rows import BEGINNING, columns_of, taken_from
 
 _MEMORY: Final = "row-copies.json"
@@ -31,8 +30,7 @@ class RowCopies:
         """
         self._work_tree = work_tree
         self._file = state / _MEMORY
-        self._tracked = frozenset(tracked)
-        self.tables = sorted({*tables} - self._tracked)
+        self.tables = sorted({*tables}.difference(tracked))
 
     def checked(self) -> str | None:
         """Return the newest tree in which nothing was found with the tables of now, None without one."""
@@ -41,24 +39,19 @@ class RowCopies:
 
     def remember(self, tree: str) -> None:
         """Take it that nothing is found in a tree; to lose that costs only another look."""
-        if self.checked() == tree:
-            return
         known = {table: sorted(columns) for table, columns in self._columns.items()}
-        with suppress(OSError):
-            temporary = temporary_in(self._file.parent)
-            temporary.write_text(json.dumps({"rules": self._rules(), "tree": tree, "columns": known}))
-            temporary.replace(self._file)
+        remember(self._file, {"rules": self._rules(), "tree": tree, "columns": known})
 
     def find(self, paths: Iterable[str]) -> dict[str, str]:
         """Return of files, relative to the work tree, those that hold rows of a table, each with that table.
 
-        They have its columns, or the same bytes. A file that git tracks is none: its user has put it there.
+        They have its columns, or the same bytes.
         """
-        sources = ((path, self._source_of(self._work_tree / path)) for path in paths if path not in self._tracked)
+        sources = ((path, self._source_of(self._work_tree / path)) for path in paths)
         return {path: table for path, table in sources if table is not None}
 
     def _source_of(self, file: Path) -> str | None:
-        return taken_from(columns_of(_beginning(file)), self._columns.items()) or self._twin_of(file)
+        return taken_from(columns_of(beginning_of(file, BEGINNING)), self._columns.items()) or self._twin_of(file)
 
     def _twin_of(self, file: Path) -> str | None:
         with suppress(OSError):
@@ -68,18 +61,14 @@ class RowCopies:
         return None
 
     @cached_property
-    def _memory(self) -> Mapping[str, object]:
-        with suppress(OSError, ValueError):
-            found = json.loads(self._file.read_bytes())
-            if isinstance(found, dict):
-                return found
-        return {}
+    def _memory(self) -> Mapping[str, Any]:
+        return recall(self._file)
 
     @cached_property
     def _columns(self) -> Mapping[str, frozenset[str]]:
         kept = self._memory.get("columns")
         before = kept if isinstance(kept, dict) else {}
-        now = {table: columns_of(_beginning(self._work_tree / table)) for table in self.tables}
+        now = {table: columns_of(beginning_of(self._work_tree / table, BEGINNING)) for table in self.tables}
         known = {table: columns or _texts(before.get(table)) for table, columns in now.items()}
         return {table: columns for table, columns in known.items() if columns}
 
@@ -101,12 +90,3 @@ class RowCopies:
 
 def _texts(found: object) -> frozenset[str]:
     return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
-
-
-def _beginning(file: Path) -> bytes:
-    with suppress(OSError):
-        # A pipe has no beginning: it would be waited for.
-        if file.is_file() and os.access(file, os.R_OK):
-            with file.open("rb") as stream:
-                return stream.read(BEGINNING)
-    return b""

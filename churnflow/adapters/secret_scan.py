@@ -1,13 +1,12 @@
 """Looks for secrets in what a snapshot is about to take, before any of it is in the repository."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
-from churnflow.adapters.durable import read_texts, temporary_in
-from churnflow.adapters.git_files import TreeFile, files_of
+from churnflow.adapters.durable import beginning_of, read_texts, remember
+from churnflow.adapters.git_files import Blob, regular_files
 from churnflow.adapters.git_plumbing import Plumbing
 from churnflow.adapters.repository import Repository
 from churnflow.domain.leaked import Leak, leaks_in, rules_sha256, told
@@ -55,7 +54,7 @@ class SecretScan:
         if clean[-1:] == [tree]:
             return []
         if tree not in clean:
-            files = files_of(self._plumbing, tree, env, clean[-1] if clean else None)
+            files = regular_files(self._plumbing, tree, env, clean[-1] if clean else None)
             new = self._without_held(files, tree, env)
             leaks = [leak for leak in self._leaks(new, env) if leak.sha256 not in allowed]
             if self._held and leaks and not any(is_wanted(leak.path) for leak in leaks):
@@ -67,18 +66,14 @@ class SecretScan:
         self._remember(rules, [*(one for one in clean if one != tree), tree])
         return []
 
-    def _without_held(self, files: list[TreeFile], tree: str, env: Mapping[str, str]) -> list[TreeFile]:
+    def _without_held(self, files: list[Blob], tree: str, env: Mapping[str, str]) -> list[Blob]:
         for held in sorted(self._held) if files else ():
-            differing = set(files_of(self._plumbing, tree, env, held))
+            differing = set(regular_files(self._plumbing, tree, env, held))
             files = [file for file in files if file in differing]
         return files
 
     def _remember(self, rules: str, clean: list[str]) -> None:
-        # Only saves time: a reader that finds it missing or spoiled looks at every file again.
-        with suppress(OSError):
-            temporary = temporary_in(self._memory.parent)
-            temporary.write_text(json.dumps({"rules": rules, "trees": " ".join(clean[-_MOST_CLEAN:])}))
-            temporary.replace(self._memory)
+        remember(self._memory, {"rules": rules, "trees": " ".join(clean[-_MOST_CLEAN:])})
 
     def refuse_record(self, path: str, data: bytes) -> None:
         """Check the record of a checkpoint: notes, reasons and facts are words of people and of steps."""
@@ -97,13 +92,13 @@ class SecretScan:
             return frozenset()
         return frozenset(_DIGEST.findall(text))
 
-    def _leaks(self, files: list[TreeFile], env: Mapping[str, str]) -> Iterator[Leak]:
-        small: list[TreeFile] = []
+    def _leaks(self, files: list[Blob], env: Mapping[str, str]) -> Iterator[Leak]:
+        small: list[Blob] = []
         pending = 0
         for file in files:
             size = self._size(file.path)
             if size > MAX_BYTES:
-                yield from leaks_in(file.path, self._beginning(file.path))
+                yield from leaks_in(file.path, beginning_of(self._repository.work_tree / file.path, MAX_BYTES))
                 continue
             if pending + size > _BATCH_BYTES:
                 yield from self._of_contents(small, env)
@@ -118,16 +113,11 @@ class SecretScan:
             return (self._repository.work_tree / path).lstat().st_size
         return 0
 
-    def _of_contents(self, files: list[TreeFile], env: Mapping[str, str]) -> Iterator[Leak]:
+    def _of_contents(self, files: list[Blob], env: Mapping[str, str]) -> Iterator[Leak]:
         found = self._plumbing.read([file.oid for file in files], env=env) if files else []
         for file, content in zip(files, found, strict=True):
             if content is not None:
                 yield from leaks_in(file.path, content.content)
-
-    def _beginning(self, path: str) -> bytes:
-        with suppress(OSError), (self._repository.work_tree / path).open("rb") as file:
-            return file.read(MAX_BYTES)
-        return b""
 
 
 def _refusal(leaks: list[Leak]) -> RefusedError:

@@ -1,7 +1,6 @@
 """The source files that steps read: found inside the project, hashed once per change, brought back whole."""
 
 import errno
-import json
 import os
 import stat
 import time
@@ -13,6 +12,8 @@ from churnflow.adapters.artifact_files import Signature, copy_hashing, sha256_of
 from churnflow.adapters.durable import (
     explained,
     make_folder,
+    recall,
+    remember,
     remove,
     remove_leftovers,
     sync_file,
@@ -124,8 +125,8 @@ class SourceFiles:
     def _remembered(self) -> dict[str, tuple[Signature, str]]:
         if self._known is None:
             self._known = {}
-            with suppress(OSError, ValueError, TypeError, AttributeError):
-                for name, (signature, sha256) in json.loads(self._memory.read_bytes()).items():
+            with suppress(ValueError, TypeError):
+                for name, (signature, sha256) in recall(self._memory).items():
                     size, changed, moved, inode = signature
                     self._known[name] = ((size, changed, moved, inode), sha256)
         return self._known
@@ -135,12 +136,7 @@ class SourceFiles:
             return
         known = self._remembered()
         known[relative] = (signature, sha256)
-        # Only saves time: a reader that finds it missing or spoiled hashes again.
-        with suppress(OSError):
-            make_folder(self._memory.parent)
-            temporary = temporary_in(self._memory.parent)
-            temporary.write_text(json.dumps(known))
-            temporary.replace(self._memory)
+        remember(self._memory, known)
 
 
 def _mode(path: Path) -> int:
