@@ -23,14 +23,14 @@ class LeftOut:
         self._state = state
 
     def with_sources(self, paths: Iterable[str]) -> list[str]:
-        """Remember source files, and return all that is remembered. Raises ConflictError for a broken memory."""
+        """Remember source files; return all that is remembered, sources first. Raises ConflictError if it is broken."""
         file = self._state / SOURCES
         known = self._sources(file)
         merged = sorted({*known, *paths})
         if merged != known:
             make_folder(self._state)
             write_durably(file, json.dumps(merged).encode())
-        return sorted({*merged, *self._lists()})
+        return list(dict.fromkeys([*merged, *sorted(self._lists())]))
 
     def add_list(self, path: str) -> None:
         """Remember a list of customers; two commands that write one at the same moment lose neither."""

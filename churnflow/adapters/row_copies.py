@@ -26,11 +26,13 @@ class RowCopies:
     def __init__(self, work_tree: Path, state: Path, tables: Iterable[str], tracked: Collection[str]) -> None:
         """Take the tables and what git tracks, relative to the work tree; git has the rows of a tracked table anyway.
 
+        Of several tables that a file could be of the first one is told.
+
         state: the folder of the memory. Nothing is read before the first question.
         """
         self._work_tree = work_tree
         self._file = state / _MEMORY
-        self.tables = sorted({*tables}.difference(tracked))
+        self.tables = [table for table in tables if table not in tracked]
 
     def checked(self) -> str | None:
         """Return the newest tree in which nothing was found with the tables of now, None without one."""

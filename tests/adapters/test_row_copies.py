@@ -39,16 +39,19 @@ def taken(work: Work, store: Store, *names: str) -> set[str]:
     ],
 )
 def test_a_copy_of_rows_never_enters_git_and_is_told_with_its_source_once(work: Work, store: Store, text: str) -> None:
-    work.write("split/train.csv", text)
+    work.write("a/train.csv", text)
     work.write("notes.md", "mine\n")
     assert taken(work, store) == {"code.py", "notes.md"}
-    assert store.git.copies == {"split/train.csv": "data.csv"}
+    assert store.git.copies == {"a/train.csv": "data.csv"}
     assert holds(work.path / ".git", SIGN) == []
     later = Store(work.path)
     work.write("notes.md", "changed\n")
     assert taken(work, later) == {"code.py", "notes.md"}
     assert later.git.copies == {}
-    assert (work.path / "split/train.csv").read_text() == text
+    work.write("b.csv", TABLE)
+    assert taken(work, later) == {"code.py", "notes.md"}
+    assert later.git.copies == {"b.csv": "data.csv"}
+    assert (work.path / "a/train.csv").read_text() == text
 
 
 @pytest.mark.parametrize("size", [2_000, 1_200_000])
